@@ -1,0 +1,1 @@
+"""The verifiable contracts of the project and their compiled artefacts."""

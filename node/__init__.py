@@ -1,0 +1,1 @@
+"""The Bonafides node: issuer and verifier roles around one public chain."""

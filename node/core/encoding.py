@@ -1,0 +1,128 @@
+"""Text forms of bytes: base64url, base58btc, multibase, multihash, varints and 0x-hex, all strict.
+
+Strict means that each byte string has one text only, so a signature or digest cannot be spelled twice.
+Multibase letters and multihash codes: Controlled Identifiers 1.0 section 2.4 and 2.5.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+from node.core.errors import Malformed
+
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_INDEX: Final = {letter: value for value, letter in enumerate(_BASE58)}
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
+_HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
+# Base58 is quadratic: no key, signature or digest here needs more.
+_BASE58_MAX_CHARS: Final = 1024
+
+SHA2_256: Final = b"\x12\x20"
+SHA2_384: Final = b"\x20\x30"
+
+
+def encode_base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str) -> bytes:
+    """Inverse of `encode_base64url`; padding, white space and stray low bits are Malformed."""
+    if not _BASE64URL.match(text) or len(text) % 4 == 1:
+        raise Malformed("not base64url without padding")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if encode_base64url(data) != text:
+        raise Malformed("base64url text has stray bits in its last letter")
+    return data
+
+
+def decode_base64(text: str) -> bytes:
+    """Standard base64 with its padding (RFC 4648 section 4), one text per byte string."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("not standard base64") from error
+    if base64.b64encode(data).decode("ascii") != text:
+        raise Malformed("base64 text has stray bits in its last letter")
+    return data
+
+
+def encode_base58btc(data: bytes) -> str:
+    """Base58 with the Bitcoin alphabet; each leading zero byte is a `1`."""
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    number = int.from_bytes(data, "big")
+    letters = []
+    while number:
+        number, digit = divmod(number, 58)
+        letters.append(_BASE58[digit])
+    return "1" * zeros + "".join(reversed(letters))
+
+
+def decode_base58btc(text: str) -> bytes:
+    """Inverse of `encode_base58btc`; at most 1,024 letters."""
+    if len(text) > _BASE58_MAX_CHARS:
+        raise Malformed(f"base58 text of more than {_BASE58_MAX_CHARS} letters")
+    number = 0
+    try:
+        for letter in text:
+            number = number * 58 + _BASE58_INDEX[letter]
+    except KeyError as error:
+        raise Malformed("not base58btc") from error
+    zeros = len(text) - len(text.lstrip("1"))
+    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def encode_multibase(data: bytes, letter: str = "z") -> str:
+    """Multibase with `z` (base58btc) or `u` (base64url), the two that the standards here name."""
+    if letter == "z":
+        return "z" + encode_base58btc(data)
+    if letter == "u":
+        return "u" + encode_base64url(data)
+    raise ValueError(f"no multibase letter of ours: {letter}")
+
+
+def decode_multibase(text: str, letters: str = "zu") -> bytes:
+    """Bytes of a multibase text whose first letter is one of `letters`; anything else is Malformed."""
+    if text[:1] not in tuple(letters):
+        raise Malformed(f"multibase text must begin with one of: {', '.join(letters)}")
+    return decode_base58btc(text[1:]) if text[0] == "z" else decode_base64url(text[1:])
+
+
+def encode_varint(value: int) -> bytes:
+    """Unsigned varint, as multicodec prefixes use: seven bits a byte, lowest first."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def decode_varint(data: bytes) -> tuple[int, int]:
+    """The varint at the beginning of `data` and its length in bytes; over-long forms are Malformed."""
+    value = 0
+    for position, byte in enumerate(data[:9]):
+        value |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            if byte == 0 and position:
+                break
+            return value, position + 1
+    raise Malformed("not a minimal unsigned varint")
+
+
+def encode_hex(data: bytes) -> str:
+    """Lower-case hex with `0x`, the one form of FORMATS.md section 7."""
+    return "0x" + data.hex()
+
+
+def decode_hex(text: str, length: int | None = None) -> bytes:
+    """Inverse of `encode_hex`; `length` in bytes where it is fixed."""
+    if not _HEX.match(text):
+        raise Malformed("not lower-case hex with 0x and an even number of digits")
+    data = bytes.fromhex(text[2:])
+    if length is not None and len(data) != length:
+        raise Malformed(f"expected {length} bytes of hex, got {len(data)}")
+    return data

@@ -1,0 +1,1 @@
+"""The learner's wallet: receives, keeps, backs up and shows credentials."""
