@@ -1,0 +1,1 @@
+"""The RFC 9162 Merkle tree: building it, and checking its proofs."""
