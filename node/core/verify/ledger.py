@@ -1,0 +1,344 @@
+"""What the chain says about a credential: network, header, anchor, key, status, freshness (FORMATS.md 1, 6 to 9).
+
+The network and the registry's address follow from the issuer's DID and the verifier's own table; what a bundle says
+of them is compared, never used. Everything that decides is read from storage slots proven against a header that is
+trusted for a named reason. Nothing here believes an event, a receipt or a time that is not a block's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from node.core.bundle import Bundle, BundleHop, BundleState
+from node.core.errors import Malformed, NotVerified
+from node.core.evm import registry
+from node.core.evm.checkpoint import Checkpoint
+from node.core.evm.header import Header, parse_header
+from node.core.evm.network import Network
+from node.core.evm.registry import KeyWindow
+from node.core.evm.state_proof import prove_history, prove_slots
+from node.core.keys import PublicKey
+from node.core.status.entry import StatusEntry
+from node.core.times import format_datetime_stamp, from_unix
+from node.core.verify.materials import HeaderAnswer, HeaderNeed, Inquiry, Missing, StateNeed
+from node.core.verify.report import Check, CheckName, Outcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The pair that a did:ethr names."""
+
+    chain_id: int
+    address: bytes
+
+    @property
+    def chain(self) -> str:
+        """The chain as CAIP-2 text."""
+        return f"eip155:{self.chain_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The verifier's table: `ours` is shipped, `operator` is the operator's own file and wins."""
+
+    ours: Mapping[int, Network]
+    operator: Mapping[int, Network]
+
+    def get(self, chain_id: int) -> Network | None:
+        """The entry for a chain, if any table has one."""
+        return self.operator.get(chain_id) or self.ours.get(chain_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Slots of the registry, proven at a trusted header."""
+
+    header: Header
+    source: str
+    slots: Mapping[bytes, int]
+
+    @property
+    def time(self) -> datetime:
+        """The time of the block whose state this is."""
+        return from_unix(self.header.timestamp)
+
+    @property
+    def at(self) -> str:
+        """For a basis: the block and its time."""
+        return f"block {self.header.number} ({format_datetime_stamp(self.time)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which slots decide about one credential."""
+
+    identity: Identity
+    commitment: bytes | None
+    key: PublicKey | None
+    entries: tuple[StatusEntry, ...]
+
+    def slots(self) -> tuple[bytes, ...]:
+        """Closed, key, anchor, and list and word of each entry; each once, in this order."""
+        identity = self.identity.address
+        found = [registry.closed_slot(identity)]
+        if self.key is not None:
+            found.append(registry.key_slot(identity, self.key.multicodec_bytes))
+        if self.commitment is not None:
+            found.append(registry.anchor_slot(identity, self.commitment))
+        for entry in self.entries:
+            found.extend(entry_slots(identity, entry))
+        return tuple(dict.fromkeys(found))
+
+
+def entry_slots(identity: bytes, entry: StatusEntry) -> tuple[bytes, bytes]:
+    """The slots of an entry's list and of the word that holds its value."""
+    list_id = registry.list_id(entry.purpose, entry.list_url)
+    return (
+        registry.list_slot(identity, list_id),
+        registry.status_slot(identity, list_id, entry.index * entry.size >> 8),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A state that could not be read. `false` where the bundle contradicts a trusted header."""
+
+    reason: Reason
+    detail: str
+    false: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The chain as far as it could be read for one credential.
+
+    `own` was read by this verifier at its own header, `shown` came with the bundle; each is a `Gap` where it could
+    not be had.
+    """
+
+    wanted: Wanted
+    network: Check
+    header: Check
+    own: Proven | Gap
+    shown: Proven | Gap
+    registry: bytes | None = None
+
+    @property
+    def state(self) -> Proven | None:
+        """The state that decides: the verifier's own where it has one."""
+        if isinstance(self.own, Proven):
+            return self.own
+        return self.shown if isinstance(self.shown, Proven) else None
+
+    @property
+    def older(self) -> Proven | None:
+        """The bundle's state where the verifier's own decides: it may still speak against the credential."""
+        both = isinstance(self.own, Proven) and isinstance(self.shown, Proven)
+        return self.shown if both and isinstance(self.shown, Proven) else None
+
+    @property
+    def false(self) -> str | None:
+        """Why the bundle is false, where the verifier has no state of its own to judge by."""
+        if self.state is None and isinstance(self.shown, Gap) and self.shown.false:
+            return self.shown.detail
+        return None
+
+    def value(self, slot: bytes) -> int | None:
+        """The slot's value at the header that decides, or None where it is not proven."""
+        return self.state.slots.get(slot) if self.state else None
+
+    def key_window(self) -> KeyWindow | None:
+        """The window of the key, None where its slot is not proven."""
+        key = self.wanted.key
+        if key is None:
+            return None
+        word = self.value(registry.key_slot(self.wanted.identity.address, key.multicodec_bytes))
+        return None if word is None else KeyWindow.from_word(word)
+
+    def nothing_written(self) -> bool:
+        """Whether the identity is proven never to have written to the registry."""
+        return self.value(registry.heads_slot(self.wanted.identity.address)) == 0
+
+
+def open_ledger(
+    wanted: Wanted,
+    bundle: Bundle | None,
+    inquiry: Inquiry,
+    networks: Networks,
+    checkpoints: Mapping[int, Checkpoint],
+    now: datetime,
+) -> Ledger:
+    """Read what can be read: the network's entry, a trusted header, and the wanted slots under it."""
+    network = networks.get(wanted.identity.chain_id)
+    network_check = _check_network(wanted.identity, networks)
+    if network is None:
+        gap = Gap(Reason.UNKNOWN_NETWORK, f"{wanted.identity.chain} is in no table of networks")
+        return Ledger(wanted, network_check, _check_header(gap, gap, weak=False), gap, gap)
+    header = _bundle_header(bundle)
+    heights = (header.number,) if isinstance(header, Header) else ()
+    answer = inquiry.header(HeaderNeed(network.chain_id, heights))
+    own = _read_own(wanted, network, answer, inquiry, now)
+    if isinstance(header, Gap):
+        shown: Proven | Gap = header
+    else:
+        assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
+        trust = _Trust(network, checkpoints.get(network.chain_id), answer)
+        shown = _read_shown(wanted, network, bundle.state, header, trust)
+    weak = isinstance(answer, HeaderAnswer) and answer.weak
+    header_check = _check_header(own, shown, weak=weak)
+    return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry)
+
+
+def _check_network(identity: Identity, networks: Networks) -> Check:
+    def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+        return Check(CheckName.NETWORK, outcome, f"{identity.chain}: {basis}", reason)
+
+    if identity.chain_id in networks.operator:
+        name = networks.operator[identity.chain_id].name
+        return found(Outcome.PASSED, f"{name}, in the operator's own table")
+    network = networks.ours.get(identity.chain_id)
+    if network is None:
+        return found(Outcome.UNKNOWN, "in no table of networks", Reason.UNKNOWN_NETWORK)
+    if network.network_class != "production":
+        basis = f"{network.name} is a {network.network_class} network"
+        return found(Outcome.FAILED, basis, Reason.TEST_NETWORK)
+    return found(Outcome.PASSED, f"{network.name}, a production network")
+
+
+def _bundle_header(bundle: Bundle | None) -> Header | Gap:
+    if bundle is None or bundle.state is None:
+        return Gap(Reason.BUNDLE_MISSING, "no bundle with a proof of the chain's state came with it")
+    try:
+        return parse_header(bundle.state.header)
+    except Malformed as error:
+        detail = f"the bundle's header is not a block header: {error.detail}"
+        return Gap(Reason.BUNDLE_FALSE, detail, false=True)
+
+
+# Reading at the verifier's own header ----------------------------------------------------------------------
+
+
+def _read_own(
+    wanted: Wanted,
+    network: Network,
+    answer: HeaderAnswer | Missing,
+    inquiry: Inquiry,
+    now: datetime,
+) -> Proven | Gap:
+    """The slots and the identity's counter at the newest finalized header that the endpoints name."""
+    if isinstance(answer, Missing):
+        reason = Reason.HEADER_NOT_TRUSTED if answer.forbidden else Reason.CHAIN_UNREACHABLE
+        return Gap(reason, f"no endpoint told the newest block: {answer.reason}")
+    header = answer.newest
+    age = int((now - from_unix(header.timestamp)).total_seconds())
+    limit = network.header_age_limit_seconds
+    if limit is not None and age > limit:
+        detail = f"{answer.source} lags: its newest final block is {age} seconds old (limit {limit})"
+        return Gap(Reason.HEADER_OLD, detail)
+    slots = (registry.heads_slot(wanted.identity.address), *wanted.slots())
+    reply = inquiry.state(StateNeed(network.chain_id, header.hash, network.credential_registry, slots))
+    if isinstance(reply, Missing):
+        detail = f"the state of block {header.number} could not be read: {reply.reason}"
+        return Gap(Reason.CHAIN_UNREACHABLE, detail)
+    try:
+        return Proven(header, answer.source, _slots(header, reply.nodes, network, slots))
+    except (Malformed, NotVerified) as error:
+        detail = f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
+        return Gap(Reason.CHAIN_UNREACHABLE, detail)
+
+
+def _slots(
+    header: Header, nodes: Sequence[bytes], network: Network, slots: Sequence[bytes]
+) -> Mapping[bytes, int]:
+    """The slots of the table's registry; the code is compared too, for it alone proves nothing."""
+    proven = prove_slots(header, nodes, network.credential_registry, slots)
+    if proven.code_hash != network.code_hash:
+        raise NotVerified("the account at the registry's address has other code")
+    return proven.values
+
+
+# Reading what the bundle proves ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    """Who may say that a header is part of the chain."""
+
+    network: Network
+    checkpoint: Checkpoint | None
+    answer: HeaderAnswer | Missing
+
+    def vouch(self, header: Header) -> str | Gap:
+        """The name of whoever vouches for the header, or why nobody does."""
+        reasons = []
+        if isinstance(self.answer, HeaderAnswer):
+            known = self.answer.hashes.get(header.number)
+            if known == header.hash:
+                return self.answer.source
+            says = "names another block" if known is not None else "does not call final the block"
+            reasons.append(f"{self.answer.source} {says} {header.number}")
+        if self.checkpoint is not None:
+            known = self.checkpoint.hash_at(header.number)
+            if known == header.hash:
+                return f"checkpoint file, sequence {self.checkpoint.sequence}"
+            reasons.append(_why_not_in(self.checkpoint, header, known))
+        detail = "; ".join(reasons) or "there is no checkpoint file for this chain and no endpoint answered"
+        return Gap(Reason.HEADER_NOT_TRUSTED, detail)
+
+
+def _why_not_in(checkpoint: Checkpoint, header: Header, known: bytes | None) -> str:
+    if known is not None:
+        return f"the checkpoint file names another block {header.number}"
+    if header.number > checkpoint.newest_number:
+        newest = checkpoint.newest_number
+        return f"block {header.number} is newer than the checkpoint file, which ends at {newest}"
+    return f"block {header.number} is not among the blocks of the checkpoint file"
+
+
+def _read_shown(
+    wanted: Wanted, network: Network, state: BundleState, header: Header, trust: _Trust
+) -> Proven | Gap:
+    source = trust.vouch(header)
+    if isinstance(source, Gap) and state.hop is not None:
+        source = _hop(network, state.hop, header, trust)
+    if isinstance(source, Gap):
+        return source
+    try:
+        return Proven(header, source, _slots(header, state.nodes, network, wanted.slots()))
+    except (Malformed, NotVerified) as error:
+        detail = f"the bundle's proof does not match block {header.number}: {error.detail}"
+        return Gap(Reason.BUNDLE_FALSE, detail, false=True)
+
+
+def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str | Gap:
+    """The one hop of EIP-2935: a newer trusted header whose history contract names this header's hash."""
+    if not network.eip2935:
+        return Gap(Reason.HEADER_NOT_TRUSTED, "this network keeps no history of block hashes (EIP-2935)")
+    try:
+        newer = parse_header(hop.header)
+        source = trust.vouch(newer)
+        if isinstance(source, Gap):
+            return source
+        named = prove_history(newer, hop.nodes, header.number)
+    except (Malformed, NotVerified) as error:
+        detail = f"the bundle's hop to a newer block does not hold: {error.detail}"
+        return Gap(Reason.BUNDLE_FALSE, detail, false=True)
+    if named != header.hash:
+        detail = f"block {newer.number} names another block {header.number}"
+        return Gap(Reason.HEADER_NOT_TRUSTED, detail)
+    return f"{source}, through block {newer.number}"
+
+
+def _check_header(own: Proven | Gap, shown: Proven | Gap, *, weak: bool) -> Check:
+    if isinstance(own, Proven):
+        word = " (one endpoint's word)" if weak else ""
+        return Check(CheckName.HEADER, Outcome.PASSED, f"{own.at}, final according to {own.source}{word}")
+    if isinstance(shown, Proven):
+        return Check(CheckName.HEADER, Outcome.PASSED, f"{shown.at}, vouched for by {shown.source}")
+    if shown.false:
+        # The header itself may be trusted: what is false is the proof under it, and `anchor` says so.
+        return Check(CheckName.HEADER, Outcome.UNKNOWN, shown.detail, shown.reason)
+    gap = own if own.reason in (Reason.HEADER_OLD, Reason.CHAIN_UNREACHABLE) else shown
+    return Check(CheckName.HEADER, Outcome.UNKNOWN, gap.detail, gap.reason)

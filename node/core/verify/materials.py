@@ -1,0 +1,169 @@
+"""What a verification needs from outside, and what it was given (STYLE.md section 5).
+
+The engine asks an `Inquiry` for each thing at the place where it is needed. What the mode forbids, what failed and
+what was not fetched yet all answer `Missing`, with a reason; what was not fetched yet is also listed, and that list is
+what `needs()` returns. So the rules stand in one place only: judging and finding out what to fetch are one walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from node.core.did.document import DidDocument
+from node.core.evm.header import Header
+
+
+class Mode(StrEnum):
+    """What a verification may open (FORMATS.md section 10), from nothing to hosts named in documents."""
+
+    OFFLINE = "offline"
+    CHAIN = "chain"
+    MIRROR = "mirror"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderNeed:
+    """The newest finalized header of a chain, and the hashes of its blocks at `heights`."""
+
+    chain_id: int
+    heights: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateNeed:
+    """A proof of `slots` of the account `address` in the state of the block with `block_hash`."""
+
+    chain_id: int
+    block_hash: bytes
+    address: bytes
+    slots: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentNeed:
+    """The DID document of `did`."""
+
+    did: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusListNeed:
+    """The status list credential at `url`, an HTTPS URL out of a credential whose proof was verified."""
+
+    url: str
+
+
+Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAnswer:
+    """What the configured endpoints say is final. `weak` where only one voice says so."""
+
+    newest: Header
+    hashes: Mapping[int, bytes]
+    source: str
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateAnswer:
+    """RLP nodes of the account's and the slots' proofs, from the endpoint named `source`. Not verified yet."""
+
+    nodes: tuple[bytes, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAnswer:
+    """A DID document. `agreed` where several independent voices gave the same, or none is needed."""
+
+    document: DidDocument
+    agreed: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusListAnswer:
+    """A status list credential as fetched and parsed. Not verified yet."""
+
+    document: dict[str, Any]
+    source: str
+
+
+Answer = HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A thing that is not at hand, and why. `forbidden` by the mode, else it failed or was not fetched yet."""
+
+    reason: str
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """Answers so far; a failure is an answer too. `contacted` are the hosts that were asked."""
+
+    answers: Mapping[Need, Answer | Missing] = field(default_factory=dict)
+    contacted: tuple[str, ...] = ()
+
+    @classmethod
+    def none(cls) -> Materials:
+        """What a verification begins with."""
+        return cls()
+
+    def extended(self, answers: Mapping[Need, Answer | Missing], contacted: tuple[str, ...]) -> Materials:
+        """With more answers, and with every host contacted so far."""
+        return Materials({**self.answers, **answers}, contacted)
+
+
+_LEVEL: Final = {Mode.OFFLINE: 0, Mode.CHAIN: 1, Mode.MIRROR: 2, Mode.FULL: 3}
+_LEVEL_OF_NEED: Final = {HeaderNeed: 1, StateNeed: 1, DocumentNeed: 3, StatusListNeed: 3}
+
+
+class Inquiry:
+    """One walk's questions: what is allowed, what is known, and what is still to be fetched."""
+
+    def __init__(self, materials: Materials, mode: Mode) -> None:
+        self.materials = materials
+        self.mode = mode
+        self.outstanding: dict[Need, None] = {}
+
+    def header(self, need: HeaderNeed) -> HeaderAnswer | Missing:
+        """The finalized header that the endpoints name."""
+        answer = self._ask(need, _LEVEL_OF_NEED[HeaderNeed])
+        assert isinstance(answer, HeaderAnswer | Missing)  # noqa: S101 - narrows for the type checker
+        return answer
+
+    def state(self, need: StateNeed) -> StateAnswer | Missing:
+        """A state proof."""
+        answer = self._ask(need, _LEVEL_OF_NEED[StateNeed])
+        assert isinstance(answer, StateAnswer | Missing)  # noqa: S101
+        return answer
+
+    def document(self, need: DocumentNeed, *, on_chain: bool) -> DocumentAnswer | Missing:
+        """A DID document; one that is read from a chain needs no host of the issuer's."""
+        answer = self._ask(need, 1 if on_chain else _LEVEL_OF_NEED[DocumentNeed])
+        assert isinstance(answer, DocumentAnswer | Missing)  # noqa: S101
+        return answer
+
+    def status_list(self, need: StatusListNeed) -> StatusListAnswer | Missing:
+        """A foreign status list."""
+        answer = self._ask(need, _LEVEL_OF_NEED[StatusListNeed])
+        assert isinstance(answer, StatusListAnswer | Missing)  # noqa: S101
+        return answer
+
+    def _ask(self, need: Need, level: int) -> Answer | Missing:
+        if _LEVEL[self.mode] < level:
+            return Missing(f"mode {self.mode} does not ask for it", forbidden=True)
+        answer = self.materials.answers.get(need)
+        if answer is None:
+            self.outstanding[need] = None
+            return Missing("it was not fetched")
+        return answer

@@ -1,0 +1,83 @@
+"""Policies: which outcomes of which checks somebody accepts (FORMATS.md section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from node.core.errors import Malformed
+from node.core.verify.report import Acceptance, Check, CheckName, Outcome
+
+_PASSED: Final = frozenset({Outcome.PASSED})
+_PASSED_OR_NONE: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE})
+_NOT_FAILED: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE, Outcome.UNKNOWN})
+_OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """For each check that it names, the outcomes that it accepts. A policy that names nothing accepts nothing.
+
+    `of_presentation` replaces the entries for holder binding, challenge and domain where something was presented.
+    `max_header_age_seconds` limits how old the proof of key and status may be; `compromise` says whether a compromise
+    that was declared after the anchor fails a credential or leaves it disputed.
+    """
+
+    name: str
+    accepts: Mapping[CheckName, frozenset[Outcome]]
+    of_presentation: Mapping[CheckName, frozenset[Outcome]]
+    max_header_age_seconds: int = 24 * 3600
+    compromise: Literal["fail", "dispute"] = "fail"
+
+    def judge(self, checks: Iterable[Check], *, presented: bool) -> Acceptance:
+        """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined."""
+        accepts = {**self.accepts, **(self.of_presentation if presented else {})}
+        outcomes = {check.name: check.outcome for check in checks}
+        if any(outcomes.get(name) is Outcome.FAILED for name in accepts):
+            return Acceptance.REFUSED
+        if accepts and all(outcomes.get(name) in wanted for name, wanted in accepts.items()):
+            return Acceptance.ACCEPTED
+        return Acceptance.UNDETERMINED
+
+    def limited_to(self, max_header_age_seconds: int) -> Policy:
+        """The same policy with another limit on the age of the header."""
+        return replace(self, max_header_age_seconds=max_header_age_seconds)
+
+
+_SIGNATURE: Final = {
+    CheckName.CONFORMANCE: _PASSED,
+    CheckName.PROOF: _PASSED,
+    CheckName.PROOF_PURPOSE: _PASSED,
+    CheckName.VALIDITY_PERIOD: _PASSED,
+}
+_BOUND: Final = dict.fromkeys(_OF_PRESENTATION, _PASSED)
+_CHAIN: Final = (
+    CheckName.NETWORK,
+    CheckName.HEADER,
+    CheckName.ANCHOR,
+    CheckName.KEY,
+    CheckName.STATUS,
+    CheckName.FRESHNESS,
+    CheckName.EVIDENCE,
+)
+_ANY_ISSUER: Final = {
+    **_SIGNATURE,
+    **dict.fromkeys(_CHAIN, _PASSED_OR_NONE),
+    CheckName.SCHEMA: _NOT_FAILED,
+    **dict.fromkeys(_OF_PRESENTATION, _NOT_FAILED),
+}
+
+STRICT: Final = Policy("strict", {**_ANY_ISSUER, CheckName.ISSUER_TRUST: _PASSED}, _BOUND)
+ANY_ISSUER_UNSAFE: Final = Policy("any-issuer-unsafe", _ANY_ISSUER, _BOUND)
+SIGNATURE_ONLY_UNSAFE: Final = Policy("signature-only-unsafe", _SIGNATURE, _BOUND)
+
+POLICIES: Final = {policy.name: policy for policy in (STRICT, ANY_ISSUER_UNSAFE, SIGNATURE_ONLY_UNSAFE)}
+
+
+def named_policy(name: str) -> Policy:
+    """The policy of that name; Malformed with the names there are."""
+    try:
+        return POLICIES[name]
+    except KeyError as error:
+        raise Malformed(f"no policy is named {name}: there are {', '.join(POLICIES)}") from error
