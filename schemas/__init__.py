@@ -6,3 +6,23 @@ What is returned is bytes as vendored; `node.core` compares them with their dige
 """
 
 from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+
+def load_contexts() -> dict[str, bytes]:
+    """The pinned JSON-LD contexts: URL to the bytes of its file."""
+    folder = files("schemas") / "contexts"
+    return {entry["url"]: (folder / entry["file"]).read_bytes() for entry in _context_index()}
+
+
+def context_digests() -> dict[str, str]:
+    """URL of each pinned context to the SHA-256 of its RFC 8785 form, lower-case hex."""
+    return {entry["url"]: entry["jcsSha256"] for entry in _context_index()}
+
+
+def _context_index() -> list[dict[str, str]]:
+    index = json.loads((files("schemas") / "contexts" / "index.json").read_bytes())
+    entries: list[dict[str, str]] = index["contexts"]
+    return entries
