@@ -1,0 +1,168 @@
+"""`bonafides chain`: run the embedded chain, and tell a development chain to make blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import click
+import orjson
+
+from node.core.encoding import decode_hex
+from node.core.errors import BonafidesError, Misconfigured
+
+
+@click.group()
+def chain() -> None:
+    """The embedded development chain."""
+
+
+@chain.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("chain"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder that keeps the chain and its faucet key; begun when empty.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, show_envvar=True, help="Address to listen on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8545,
+    show_default=True,
+    show_envvar=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--finality-lag",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    show_envvar=True,
+    help="Blocks by which `finalized` stays behind `latest`.",
+)
+@click.option(
+    "--chain-id",
+    type=click.IntRange(1, 2**53 - 1),
+    show_envvar=True,
+    help="Id of a new chain; drawn at random when left out.",
+)
+@click.option(
+    "--block-time",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    show_envvar=True,
+    help="Least seconds between blocks while transactions wait.",
+)
+@click.option(
+    "--fund",
+    "funded",
+    multiple=True,
+    metavar="ADDRESS",
+    show_envvar=True,
+    help="Address (0x and 40 hex digits) that a new chain gives ether, beside the faucet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    finality_lag: int,
+    chain_id: int | None,
+    block_time: int,
+    funded: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run the embedded chain until SIGTERM or SIGINT; prints its URL when it is ready."""
+    try:
+        addresses = [decode_hex(address.lower(), 20) for address in funded]
+        asyncio.run(_serve(folder, host, port, finality_lag, chain_id, block_time, addresses, as_json))
+    except BonafidesError as error:
+        raise click.ClickException(error.detail) from error
+
+
+@chain.command()
+@click.argument("count", type=click.IntRange(1, 10_000), default=1)
+@click.option(
+    "--rpc",
+    default="http://127.0.0.1:8545",
+    show_default=True,
+    show_envvar=True,
+    help="URL of the development chain.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def mine(count: int, rpc: str, as_json: bool) -> None:
+    """Make COUNT blocks on a development chain, a second apart, and print the number of the last."""
+    try:
+        number = asyncio.run(_mine(rpc, count))
+    except BonafidesError as error:
+        raise click.ClickException(error.detail) from error
+    click.echo(orjson.dumps({"block": number}).decode() if as_json else f"block {number}")
+
+
+async def _serve(
+    folder: Path,
+    host: str,
+    port: int,
+    finality_lag: int,
+    chain_id: int | None,
+    block_time: int,
+    funded: list[bytes],
+    as_json: bool,
+) -> None:
+    # Here and not above: importing py-evm takes a second that no other command should pay.
+    from aiohttp import web  # noqa: PLC0415
+
+    from node.chain.devchain import FAUCET_FILE, DevChain  # noqa: PLC0415
+    from node.chain.devchain_rpc import ChainServer, make_app  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    development_chain = DevChain.open(folder, chain_id=chain_id, funded=funded)
+    try:
+        server = ChainServer(
+            development_chain, finality_lag_blocks=finality_lag, block_time_seconds=block_time
+        )
+        runner = web.AppRunner(make_app(server), access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from error
+            shown = f"[{host}]" if ":" in host else host
+            ready = {
+                "url": f"http://{shown}:{runner.addresses[0][1]}",
+                "chain": f"eip155:{development_chain.chain_id}",
+                "genesis": "0x" + development_chain.header(0).hash.hex(),
+                "faucet": str(folder / FAUCET_FILE),
+            }
+            click.echo(
+                orjson.dumps(ready).decode() if as_json else f"chain {ready['chain']} ready at {ready['url']}"
+            )
+            await stopped.wait()
+        finally:
+            await runner.cleanup()
+    finally:
+        development_chain.close()
+
+
+async def _mine(rpc: str, count: int) -> int:
+    from node.outbound.chain import ChainClient  # noqa: PLC0415 - aiohttp is slow to import
+
+    # Blocks are a second apart, so that many take their time.
+    async with ChainClient(rpc, timeout_seconds=count + 20) as client:
+        await client.request("evm_mine", [{"blocks": count}])
+        return await client.block_number()
