@@ -1,7 +1,7 @@
-"""Compiles the contracts and writes their artefacts: `python -m contracts.build`, with `--check` only compares.
+"""Compiles the contracts and writes their artefacts: `python -m contracts.build`.
 
-Needs the pinned `vyper` of the development dependencies; nothing that runs in a node does. The output has no date
-and no path in it, so that the same sources give the same bytes everywhere.
+With `--check` it only compares. Needs the pinned `vyper` of the development dependencies; nothing that runs in a
+node does. The output has no date and no path in it, so that the same sources give the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EVM_VERSION = "cancun"
 
 
 def compile_contract(name: str) -> dict[str, Any]:
-    """Return the artefact of the contract in `<name>.vy`, in the shape that `contracts.load_artifact` tells."""
+    """Return the artefact of `<name>.vy`, in the shape that `contracts.load_artifact` tells."""
     import vyper  # noqa: PLC0415  (half a second, and absent outside development)
     from vyper.compiler.input_bundle import FilesystemInputBundle  # noqa: PLC0415
     from vyper.compiler.settings import Settings  # noqa: PLC0415
