@@ -14,25 +14,15 @@ from typing import Final
 from node.core import problem
 from node.core.anchor import Anchor
 from node.core.evm import registry
-from node.core.evm.registry import AnchorRecord, KeyWindow, ListRecord
+from node.core.evm.registry import AnchorRecord, KeyPurpose, KeyWindow, ListRecord
 from node.core.problem import Problem
-from node.core.status.entry import StatusEntry
+from node.core.status.entry import StatusEntry, UnknownStatusEntry
 from node.core.times import format_datetime_stamp, from_unix
-from node.core.verify.ledger import Ledger, Proven, entry_slots
+from node.core.verify.ledger import MAX_LIST_ENTRIES, Ledger, Proven, entry_slots, has_rule
 from node.core.verify.policy import Policy
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 
 CLOCK_TOLERANCE_SECONDS: Final = 60
-_ASSERTION_BIT: Final = 1
-_ONE_BIT: Final = 1
-_MODE_WORDS, _MODE_SETTABLE = 1, 2
-_MODES: Final = {
-    "revocation": _MODE_WORDS,
-    "refresh": _MODE_WORDS,
-    "suspension": _MODE_SETTABLE,
-    "message": _MODE_SETTABLE,
-}
-_SIZES: Final = {"message": (2, 4, 8)}
 _HARMLESS: Final = ("message", "refresh")
 
 
@@ -110,9 +100,8 @@ def check_anchor(ledger: Ledger, anchor: Anchor | None, freshness: Check, as_of:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _anchor(Outcome.UNKNOWN, "no trusted block shows the anchor", reason)
     word = ledger.value(registry.anchor_slot(ledger.wanted.identity.address, commitment))
-    if not word:
-        return _absent(anchor, state)
-    return _present(ledger, AnchorRecord.from_word(word), state, as_of)
+    record = AnchorRecord.from_word(word or 0)
+    return _absent(anchor, state) if record is None else _present(ledger, record, state, as_of)
 
 
 def _misplaced(ledger: Ledger, anchor: Anchor) -> str | None:
@@ -157,21 +146,18 @@ def _present(ledger: Ledger, record: AnchorRecord, state: Proven, as_of: datetim
 
 def check_key(ledger: Ledger, anchor: AnchorFound, policy: Policy) -> Check:
     """Whether the signing key was the issuer's, open and fit for its purpose at the anchor's block."""
-    window = ledger.key_window()
-    if window is not None and window.valid_from == 0 and not _exempt(anchor):
+    word = ledger.key_word
+    if anchor.check.outcome is Outcome.NOT_APPLICABLE:
+        return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, anchor.check.basis, Reason.NOTHING_ANCHORED)
+    if word == 0:
         basis = "the issuer never registered this key"
         return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_NOT_REGISTERED)
-    if _exempt(anchor):
-        return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, anchor.check.basis, Reason.NOTHING_ANCHORED)
+    window = None if word is None else KeyWindow.from_word(word)
     if anchor.record is None or window is None:
         basis = "without a proven anchor the key's validity cannot be told"
         reason = anchor.check.reason or ledger.header.reason or Reason.STATE_NOT_PROVEN
         return Check(CheckName.KEY, Outcome.UNKNOWN, basis, reason)
     return _judge_window(window, anchor.record.block, policy)
-
-
-def _exempt(anchor: AnchorFound) -> bool:
-    return anchor.check.outcome is Outcome.NOT_APPLICABLE
 
 
 def _judge_window(window: KeyWindow, block: int, policy: Policy) -> Check:
@@ -195,7 +181,7 @@ def _judge_window(window: KeyWindow, block: int, policy: Policy) -> Check:
         return failed(
             f"retired in block {window.until}, before or in the anchor's block {block}", Reason.KEY_RETIRED
         )
-    if not window.purposes & _ASSERTION_BIT:
+    if not window.purposes & KeyPurpose.ASSERTION:
         return failed("registered for another purpose than signing credentials", Reason.KEY_PURPOSE)
     return Check(
         CheckName.KEY,
@@ -207,7 +193,9 @@ def _judge_window(window: KeyWindow, block: int, policy: Policy) -> Check:
 # 9. status -------------------------------------------------------------------------------------------------
 
 
-def check_status(ledger: Ledger, entries: Iterable[StatusEntry], as_of: datetime) -> Check:
+def check_status(
+    ledger: Ledger, entries: Iterable[StatusEntry | UnknownStatusEntry], as_of: datetime
+) -> Check:
     """The worst of all status entries, each by its list slot and its word slot."""
     checks = [_check_entry(ledger, entry, as_of) for entry in entries]
     if not checks:
@@ -224,11 +212,12 @@ def _status(
     return Check(CheckName.STATUS, outcome, basis, reason, problems)
 
 
-def _check_entry(ledger: Ledger, entry: StatusEntry, as_of: datetime) -> Check:
-    mode = _MODES.get(entry.purpose)
-    if mode is None or entry.size not in _SIZES.get(entry.purpose, (_ONE_BIT,)):
-        basis = f"no rule for a status of purpose {entry.purpose} and size {entry.size}"
+def _check_entry(ledger: Ledger, entry: StatusEntry | UnknownStatusEntry, as_of: datetime) -> Check:
+    if not has_rule(entry):
+        basis = "there is no rule for reading a status of this kind from the chain"
         return _status(Outcome.UNKNOWN, basis, Reason.STATUS_LIST_UNKNOWN)
+    if entry.index >= MAX_LIST_ENTRIES:
+        return _out_of_range(entry, MAX_LIST_ENTRIES)
     if ledger.state is None:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _status(Outcome.UNKNOWN, f"{entry.purpose}: the state of the chain is not proven", reason)
@@ -239,10 +228,7 @@ def _check_entry(ledger: Ledger, entry: StatusEntry, as_of: datetime) -> Check:
     for found in values:
         if found.value and entry.purpose not in _HARMLESS:
             return _set(entry, found, as_of)
-    if not values or values[0].record is None:
-        basis = f"{entry.purpose}: its list is not proven"
-        return _status(Outcome.UNKNOWN, basis, Reason.STATE_NOT_PROVEN)
-    return _unset(entry, values[0], mode, as_of)
+    return _unset(entry, values[0], as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,22 +258,26 @@ def _set(entry: StatusEntry, found: _Reading, as_of: datetime) -> Check:
     return _status(Outcome.FAILED, basis, reason)
 
 
-def _unset(entry: StatusEntry, found: _Reading, mode: int, as_of: datetime) -> Check:
-    record = found.record
+def _unset(entry: StatusEntry, found: _Reading, as_of: datetime) -> Check:
+    record, mode = found.record, registry.MODES[entry.purpose]
     if record is None or record.mode != mode or record.status_size != entry.size:
         basis = f"the registry has no list for {entry.purpose} at this address as of {found.state.at}"
         return _status(Outcome.UNKNOWN, basis, Reason.STATUS_LIST_UNKNOWN)
     if entry.index >= 1 << record.log2_entries:
-        detail = f"index {entry.index} is outside a list of {1 << record.log2_entries} entries"
-        range_error = Problem(problem.RANGE_ERROR, detail, ("credentialStatus", "statusListIndex"))
-        return _status(Outcome.FAILED, detail, Reason.STATUS_OUT_OF_RANGE, (range_error,))
+        return _out_of_range(entry, 1 << record.log2_entries)
     if found.value is None:
         basis = f"{entry.purpose}: its value is not proven"
         return _status(Outcome.UNKNOWN, basis, Reason.STATE_NOT_PROVEN)
-    if mode == _MODE_SETTABLE and as_of < found.state.time:
+    if mode == registry.MODE_SETTABLE and as_of < found.state.time:
         basis = f"{entry.purpose}: known as of {found.state.at} only, after the time asked for"
         return _status(Outcome.UNKNOWN, basis, Reason.STATUS_LATER)
     return _status(Outcome.PASSED, f"{_told(entry, found.value)} as of {found.state.at}")
+
+
+def _out_of_range(entry: StatusEntry, entries: int) -> Check:
+    detail = f"index {entry.index} is outside a list of {entries} entries"
+    range_error = Problem(problem.RANGE_ERROR, detail, ("credentialStatus", "statusListIndex"))
+    return _status(Outcome.FAILED, detail, Reason.STATUS_OUT_OF_RANGE, (range_error,))
 
 
 def _told(entry: StatusEntry, value: int) -> str:

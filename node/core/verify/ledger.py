@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, TypeGuard
 
 from node.core.bundle import Bundle, BundleHop, BundleState
 from node.core.errors import Malformed, NotVerified
@@ -17,10 +18,9 @@ from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header, parse_header
 from node.core.evm.network import Network
-from node.core.evm.registry import KeyWindow
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import PublicKey
-from node.core.status.entry import StatusEntry
+from node.core.status.entry import BITSTRING_ENTRY, StatusEntry, UnknownStatusEntry
 from node.core.times import format_datetime_stamp, from_unix
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Inquiry, Missing, StateNeed
 from node.core.verify.report import Check, CheckName, Outcome, Reason
@@ -77,7 +77,7 @@ class Wanted:
     identity: Identity
     commitment: bytes | None
     key: PublicKey | None
-    entries: tuple[StatusEntry, ...]
+    entries: tuple[StatusEntry | UnknownStatusEntry, ...]
 
     def slots(self) -> tuple[bytes, ...]:
         """Closed, key, anchor, and list and word of each entry; each once, in this order."""
@@ -88,8 +88,21 @@ class Wanted:
         if self.commitment is not None:
             found.append(registry.anchor_slot(identity, self.commitment))
         for entry in self.entries:
-            found.extend(entry_slots(identity, entry))
+            if has_rule(entry) and entry.index < MAX_LIST_ENTRIES:
+                found.extend(entry_slots(identity, entry))
         return tuple(dict.fromkeys(found))
+
+
+MAX_LIST_ENTRIES: Final = 1 << registry.MAX_LOG2_ENTRIES
+_MESSAGE_SIZES: Final = (2, 4, 8)
+
+
+def has_rule(entry: StatusEntry | UnknownStatusEntry) -> TypeGuard[StatusEntry]:
+    """Whether FORMATS.md section 6 says how an entry of this type, purpose and size is read from slots."""
+    if isinstance(entry, UnknownStatusEntry) or entry.type != BITSTRING_ENTRY:
+        return False
+    sizes = _MESSAGE_SIZES if entry.purpose == "message" else (1,)
+    return entry.purpose in registry.MODES and entry.size in sizes
 
 
 def entry_slots(identity: bytes, entry: StatusEntry) -> tuple[bytes, bytes]:
@@ -97,7 +110,7 @@ def entry_slots(identity: bytes, entry: StatusEntry) -> tuple[bytes, bytes]:
     list_id = registry.list_id(entry.purpose, entry.list_url)
     return (
         registry.list_slot(identity, list_id),
-        registry.status_slot(identity, list_id, entry.index * entry.size >> 8),
+        registry.status_slot(identity, list_id, registry.status_word(entry.index, entry.size)),
     )
 
 
@@ -149,13 +162,13 @@ class Ledger:
         """The slot's value at the header that decides, or None where it is not proven."""
         return self.state.slots.get(slot) if self.state else None
 
-    def key_window(self) -> KeyWindow | None:
-        """The window of the key, None where its slot is not proven."""
+    @property
+    def key_word(self) -> int | None:
+        """The content of the key's slot, None where it is not proven."""
         key = self.wanted.key
         if key is None:
             return None
-        word = self.value(registry.key_slot(self.wanted.identity.address, key.multicodec_bytes))
-        return None if word is None else KeyWindow.from_word(word)
+        return self.value(registry.key_slot(self.wanted.identity.address, key.multicodec_bytes))
 
     def nothing_written(self) -> bool:
         """Whether the identity is proven never to have written to the registry."""
@@ -254,7 +267,7 @@ def _slots(
 ) -> Mapping[bytes, int]:
     """The slots of the table's registry; the code is compared too, for it alone proves nothing."""
     proven = prove_slots(header, nodes, network.credential_registry, slots)
-    if proven.code_hash != network.code_hash:
+    if proven.code_hash != network.credential_registry_code_hash:
         raise NotVerified("the account at the registry's address has other code")
     return proven.values
 

@@ -1,0 +1,349 @@
+"""One credential in front of the verifier: its sixteen checks, in the order of FORMATS.md section 9."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+from node.core.anchor import CREDENTIAL, credential_digest
+from node.core.dataintegrity.proof import Proof
+from node.core.did.resolution import did_of
+from node.core.errors import BonafidesError, Malformed, NotVerified
+from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
+from node.core.keys import PublicKey
+from node.core.times import format_datetime_stamp
+from node.core.verify import anchored
+from node.core.verify import holder as holding
+from node.core.verify.anchored import AnchorFound
+from node.core.verify.foreign import check_foreign_status
+from node.core.verify.holder import Asked, Holder
+from node.core.verify.intake import Shown
+from node.core.verify.ledger import Identity, Ledger, Wanted, open_ledger
+from node.core.verify.materials import DocumentNeed, Inquiry, Missing
+from node.core.verify.methods import find_in, find_key
+from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
+from node.core.verify.securing import (
+    KeyFound,
+    KeyMissing,
+    ProofChecks,
+    check_proofs,
+    not_reached,
+    read_document,
+)
+from node.core.verify.trust import TrustEntry
+from node.core.verify.verifier import Verifier, make_report
+
+_NO_IDENTITY: Final = "its issuer has no identity on a chain"
+
+
+class Case:
+    """One credential. Each property is found out once, in whatever order it is needed."""
+
+    def __init__(
+        self, shown: Shown, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime
+    ) -> None:
+        self.bundle = shown.bundle
+        self.inquiry = inquiry
+        self.verifier = verifier
+        self.now = now
+        self.as_of = as_of
+        self.document = read_document(shown.document, verifier.canonicalizer, verifier.schemas)
+
+    def report(self, holder: Holder | None, asked: Asked) -> Report:
+        """All sixteen checks, in their order."""
+        facts = self.document.facts
+        if facts is None:
+            rest = [
+                not_reached(name)
+                for name in CheckName
+                if name not in (CheckName.CONFORMANCE, CheckName.SCHEMA)
+            ]
+            checks: Sequence[Check] = (self.document.conformance, self.document.schema, *rest)
+            return make_report(checks, self.verifier, self.as_of, presented=holder is not None)
+        found = self.anchor
+        checks = (
+            self.document.conformance,  # 1
+            self.document.schema,  # 2
+            self.proofs.proof,  # 3
+            self.proofs.purpose,  # 4
+            self._of_ledger(CheckName.NETWORK),  # 5
+            self._of_ledger(CheckName.HEADER),  # 6
+            found.check,  # 7
+            self._key(),  # 8
+            self._status(),  # 9
+            self.freshness,  # 10
+            self._validity_period(),  # 11
+            self._evidence(),  # 12
+            self._issuer_trust(),  # 13
+            *self._presented(holder, asked),  # 14, 15, 16
+        )
+        entry = self._trust_entry()
+        return make_report(
+            checks,
+            self.verifier,
+            self.as_of,
+            presented=holder is not None,
+            issuer=IssuerNamed(facts.issuer_id, entry.name if entry else None, facts.issuer_name),
+            header=self._header_used(),
+            anchored=found.time,
+            document=self.document.read,
+        )
+
+    # Who issued it, and where its identity lives
+
+    @cached_property
+    def issuer(self) -> str:
+        """The issuer, letter by letter as signed."""
+        assert self.document.facts is not None  # noqa: S101 - nothing asks before the document was read
+        return self.document.facts.issuer_id
+
+    @cached_property
+    def identity(self) -> Identity | None:
+        """The issuer's identity on a chain, if its DID names one."""
+        did = self.document.ethr
+        return Identity(did.chain_id, did.identity) if did is not None else None
+
+    # 3, 4 proof
+
+    @cached_property
+    def proofs(self) -> ProofChecks:
+        """The proof checks."""
+        return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
+
+    def _find_key(self, proof: Proof) -> KeyFound | KeyMissing:
+        if self._is_of_bundle(proof):
+            assert self.bundle is not None  # noqa: S101
+            key = self.bundle.key.public_key
+            return KeyFound(key, "the bundle", confirmed=self._confirm(key))
+        return self._key_of(proof.verification_method, proof.proof_purpose)
+
+    def _is_of_bundle(self, proof: Proof) -> bool:
+        """Whether the bundle's key is for this proof: by the method's id, and by the value that the anchor names."""
+        if self.bundle is None or self.identity is None or self.bundle.key is None:
+            return False
+        named = self.bundle.anchor.proof_value if self.bundle.anchor else None
+        return proof.verification_method == self.bundle.key.id and named in (None, proof.proof_value)
+
+    def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
+        return find_key(method, purpose, self.inquiry, may_fetch=self._may_fetch, confirm=self._confirm)
+
+    def _may_fetch(self, did: str) -> bool:
+        """Before the signature, a did:web is fetched for listed issuers only, or where any issuer will do."""
+        listed = self.verifier.trust is not None and bool(self.verifier.trust.of(did))
+        return listed or CheckName.ISSUER_TRUST not in self.verifier.policy.accepts
+
+    def _confirm(self, key: PublicKey) -> bool:
+        """Whether the registry's slot confirms a key that events told of."""
+        return self.ledger is not None and self.ledger.wanted.key == key and bool(self.ledger.key_word)
+
+    # 5 to 10, the chain
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """What could be read of the chain, where the issuer has an identity on one."""
+        if self.identity is None:
+            return None
+        wanted = Wanted(self.identity, self._commitment, self._key_hint(), self.document.entries)
+        return open_ledger(
+            wanted,
+            self.bundle,
+            self.inquiry,
+            self.verifier.networks,
+            self.verifier.checkpoints,
+            self.now,
+        )
+
+    def _key_hint(self) -> PublicKey | None:
+        """The key whose slot decides: the bundle's, else the one that the identity's events name."""
+        if self.bundle is not None:
+            return self.bundle.key.public_key if self.bundle.key else None
+        proofs = self.document.issuer_proofs
+        if not proofs:
+            return None
+        answer = self.inquiry.document(DocumentNeed(did_of(proofs[0].verification_method)), on_chain=True)
+        if isinstance(answer, Missing):
+            return None
+        method = find_in(answer.document, proofs[0].verification_method)
+        return method.public_key if method else None
+
+    @cached_property
+    def _digest(self) -> bytes | BonafidesError:
+        """The digest that an anchor is over; an error where JCS refuses the document."""
+        named = self.bundle.anchor.proof_value if self.bundle and self.bundle.anchor else None
+        try:
+            return credential_digest(self.document.raw, named)
+        except BonafidesError as error:
+            return error
+
+    @cached_property
+    def _commitment(self) -> bytes | None:
+        if self.bundle is None or self.bundle.anchor is None or not isinstance(self._digest, bytes):
+            return None
+        try:
+            return self.bundle.anchor.commitment_of(CREDENTIAL, self._digest)
+        except (Malformed, NotVerified):
+            return None
+
+    def _of_ledger(self, name: CheckName) -> Check:
+        if self.ledger is None:
+            return Check(name, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+        return self.ledger.network if name is CheckName.NETWORK else self.ledger.header
+
+    @cached_property
+    def freshness(self) -> Check:
+        """How fresh the state is."""
+        if self.ledger is None:
+            return Check(CheckName.FRESHNESS, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+        return anchored.check_freshness(self.ledger, self.verifier.policy, self.as_of, self.now)
+
+    @cached_property
+    def anchor(self) -> AnchorFound:
+        """The anchor check and what it established."""
+        anchor = self.bundle.anchor if self.bundle else None
+
+        def found(outcome: Outcome, basis: str, reason: Reason) -> AnchorFound:
+            return AnchorFound(Check(CheckName.ANCHOR, outcome, basis, reason))
+
+        if self.ledger is None:
+            if anchor is None:
+                return found(Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+            basis = f"an anchor was supplied, but {_NO_IDENTITY}"
+            return found(Outcome.FAILED, basis, Reason.ANCHOR_OUT_OF_PLACE)
+        if anchor is not None and isinstance(self._digest, BonafidesError):
+            return found(Outcome.UNKNOWN, self._digest.detail, Reason.STATE_NOT_PROVEN)
+        if anchor is not None and self._commitment is None:
+            basis = "the bundle is false: its path has another length than its size and index ask for"
+            return found(Outcome.FAILED, basis, Reason.BUNDLE_FALSE)
+        return anchored.check_anchor(self.ledger, anchor, self.freshness, self.as_of)
+
+    def _key(self) -> Check:
+        if self.ledger is None:
+            return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+        return anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
+
+    def _status(self) -> Check:
+        exempt = self.anchor.check.outcome is Outcome.NOT_APPLICABLE
+        if self.ledger is not None and not exempt:
+            return anchored.check_status(self.ledger, self.document.entries, self.as_of)
+        if not self.document.entries:
+            basis = "it has no status entry"
+            return Check(CheckName.STATUS, Outcome.NOT_APPLICABLE, basis, Reason.NO_STATUS)
+        return check_foreign_status(
+            self.document.entries,
+            self.issuer,
+            self.inquiry,
+            self.verifier.canonicalizer,
+            self._key_of,
+            self.as_of,
+            genuine=self.proofs.proof.outcome is Outcome.PASSED,
+        )
+
+    def _header_used(self) -> HeaderUsed | None:
+        state = self.ledger.state if self.ledger else None
+        if self.ledger is None or state is None:
+            return None
+        hash_text = "0x" + state.header.hash.hex()
+        chain = self.ledger.wanted.identity.chain
+        return HeaderUsed(chain, state.header.number, hash_text, state.time, state.source)
+
+    # 11 to 13
+
+    def _validity_period(self) -> Check:
+        facts = self.document.facts
+        assert facts is not None  # noqa: S101
+
+        def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+            return Check(CheckName.VALIDITY_PERIOD, outcome, basis, reason)
+
+        if facts.valid_from is not None and self.as_of < facts.valid_from:
+            basis = f"valid only from {format_datetime_stamp(facts.valid_from)}"
+            return found(Outcome.FAILED, basis, Reason.NOT_YET_VALID)
+        if facts.valid_until is not None and self.as_of >= facts.valid_until:
+            basis = f"expired on {format_datetime_stamp(facts.valid_until)}"
+            return found(Outcome.FAILED, basis, Reason.EXPIRED)
+        if facts.valid_until is None:
+            return found(Outcome.PASSED, "it names no end")
+        return found(Outcome.PASSED, f"valid until {format_datetime_stamp(facts.valid_until)}")
+
+    def _evidence(self) -> Check:
+        def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+            return Check(CheckName.EVIDENCE, outcome, basis, reason)
+
+        listed = self.document.read.get("evidence", [])
+        objects = listed if isinstance(listed, list) else [listed]
+        shown = self.bundle.evidence if self.bundle else ()
+        visible = [item for item in shown if isinstance(item, ShownEvidence)]
+        try:
+            commitments = [made for item in objects if (made := committed_in(item)) is not None]
+            if visible and not commitments:
+                raise NotVerified("files were shown, but the credential commits to none")
+            for item in visible:
+                verify_shown(_committing(commitments, item), item)
+        except (NotVerified, Malformed) as error:
+            basis = f"what was shown is not what was assessed: {error.detail}"
+            return found(Outcome.FAILED, basis, Reason.EVIDENCE_SWAPPED)
+        total = sum(made.size for made in commitments)
+        if visible:
+            return found(Outcome.PASSED, f"{len(visible)} of {total} items shown, as committed to")
+        if total:
+            basis = f"{total} items committed, none shown"
+            return found(Outcome.NOT_APPLICABLE, basis, Reason.EVIDENCE_WITHHELD)
+        return found(Outcome.NOT_APPLICABLE, "no evidence of ours is in it", Reason.NO_EVIDENCE)
+
+    def _issuer_trust(self) -> Check:
+        def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+            return Check(CheckName.ISSUER_TRUST, outcome, basis, reason)
+
+        if self.verifier.trust is None:
+            basis = "there is no list of recognised issuers: nobody says who this issuer is"
+            return found(Outcome.UNKNOWN, basis, Reason.NO_TRUST_LIST)
+        entries = self.verifier.trust.of(self.issuer)
+        if not entries:
+            basis = "the issuer is not on your list of recognised issuers"
+            return found(Outcome.UNKNOWN, basis, Reason.ISSUER_NOT_LISTED)
+        entry = self._trust_entry()
+        if entry is not None:
+            return found(Outcome.PASSED, f"{entry.name}, on your list of recognised issuers")
+        if self._time_of_issue() is None:
+            basis = f"{entries[0].name} is listed for a time, and when this was anchored is not proven"
+            return found(Outcome.UNKNOWN, basis, Reason.ISSUER_TIME_UNKNOWN)
+        basis = f"{entries[0].name} is on your list, but not for the time of this credential"
+        return found(Outcome.FAILED, basis, Reason.ISSUER_OUTSIDE_TIME)
+
+    def _trust_entry(self) -> TrustEntry | None:
+        """The entry that recognises the issuer at the credential's time."""
+        entries = self.verifier.trust.of(self.issuer) if self.verifier.trust else ()
+        moment = self._time_of_issue()
+        for entry in entries:
+            if not entry.limited or (moment is not None and entry.covers(moment)):
+                return entry
+        return None
+
+    def _time_of_issue(self) -> datetime | None:
+        """The anchor's time; where there is nothing to anchor, the time asked for."""
+        exempt = self.anchor.check.outcome is Outcome.NOT_APPLICABLE
+        return self.as_of if exempt else self.anchor.time
+
+    # 14 to 16
+
+    def _presented(self, holder: Holder | None, asked: Asked) -> Sequence[Check]:
+        if holder is None:
+            return holding.document_alone()
+        return (
+            holding.check_binding(holder, self.document.facts),
+            holding.check_challenge(holder, asked),
+            holding.check_domain(holder, asked),
+        )
+
+
+def _committing(commitments: Sequence[EvidenceCommitment], item: ShownEvidence) -> EvidenceCommitment:
+    """The commitment that a shown item is of; with several, the one it verifies against, else the first."""
+    for made in commitments[1:]:
+        try:
+            verify_shown(made, item)
+        except (NotVerified, Malformed):
+            continue
+        return made
+    return commitments[0]

@@ -1,0 +1,69 @@
+"""The verification engine: `needs()` tells what is to be fetched, `verify()` judges.
+
+Pure: the same intake, materials and times give the same report. The order of the checks is the order of FORMATS.md
+section 9; each step below carries its number.
+
+    materials = Materials.none()
+    while missing := needs(intake, materials, verifier, now=now):
+        materials = await gather(missing, …)          # failures are materials too
+    report = verify(intake, materials, verifier, now=now)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from node.core.errors import Malformed
+from node.core.verify.case import Case
+from node.core.verify.holder import Asked
+from node.core.verify.intake import Intake
+from node.core.verify.materials import Inquiry, Materials, Need
+from node.core.verify.presentation import judge_presentation
+from node.core.verify.report import Check, CheckName, Outcome, Reason, Report
+from node.core.verify.securing import not_reached
+from node.core.verify.verifier import Verifier, make_report
+
+
+def needs(
+    intake: Intake,
+    materials: Materials,
+    verifier: Verifier,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+) -> tuple[Need, ...]:
+    """What the verification would ask for that is not among the materials; empty when it can be judged."""
+    inquiry = Inquiry(materials, verifier.mode)
+    _judge(intake, inquiry, verifier, now, as_of or now, Asked())
+    return tuple(inquiry.outstanding)
+
+
+def verify(
+    intake: Intake,
+    materials: Materials,
+    verifier: Verifier,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - frozen
+) -> Report:
+    """The report on what was shown. `asked` is what this verifier demanded of a presentation."""
+    inquiry = Inquiry(materials, verifier.mode)
+    report = _judge(intake, inquiry, verifier, now, as_of or now, asked)
+    return replace(report, notes=intake.notes, contacted=materials.contacted)
+
+
+def unreadable(error: Malformed, verifier: Verifier, *, now: datetime) -> Report:
+    """The report on input that is no credential at all: conformance failed, the rest unknown."""
+    failed = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.UNREADABLE, (error.problem,))
+    rest = [not_reached(name) for name in CheckName if name is not CheckName.CONFORMANCE]
+    return make_report((failed, *rest), verifier, now, presented=False)
+
+
+def _judge(
+    intake: Intake, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime, asked: Asked
+) -> Report:
+    if intake.presentation is None:
+        return Case(intake.credentials[0], inquiry, verifier, now, as_of).report(None, asked)
+    return judge_presentation(intake, inquiry, verifier, now, as_of, asked)

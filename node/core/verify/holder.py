@@ -1,0 +1,117 @@
+"""Who presented it, to whom and when: holder binding, challenge and domain (CHECKS.md 14 to 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from node.core import problem
+from node.core.credential import CredentialFacts
+from node.core.dataintegrity.proof import Proof
+from node.core.did.resolution import same_issuer
+from node.core.problem import Problem
+from node.core.verify.report import Check, CheckName, Outcome, Reason
+
+AUTHENTICATION = "authentication"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What this verifier asked for. `first` and `in_time` are for whoever keeps the challenges.
+
+    A challenge of ours has at least 128 bits, is answered once and within five minutes; where the values come from a
+    command line or an API call, that is the caller's care.
+    """
+
+    challenge: str | None = None
+    domain: tuple[str, ...] | None = None
+    first: bool = True
+    in_time: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What the proof of a presentation established."""
+
+    outcome: Outcome
+    """Passed: the proof verifies with a key of `controller`."""
+    basis: str
+    reason: Reason | None
+    controller: str | None
+    declared: str | None
+    """The `holder` of the presentation."""
+    proof: Proof | None
+
+
+def document_alone() -> tuple[Check, Check, Check]:
+    """The three checks where a document was given, not presented."""
+    return (
+        Check(
+            CheckName.HOLDER_BINDING,
+            Outcome.UNKNOWN,
+            "a document alone does not show that the person who gave it is its holder",
+            Reason.DOCUMENT_ALONE,
+        ),
+        Check(CheckName.CHALLENGE, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
+        Check(CheckName.DOMAIN, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
+    )
+
+
+def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
+    """Passed if the presentation's proof is the holder's, and the holder is every subject."""
+
+    def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+        return Check(CheckName.HOLDER_BINDING, outcome, basis, reason)
+
+    if facts is not None and "EndorsementCredential" in facts.types:
+        basis = "an endorsement speaks about something else than its holder"
+        return found(Outcome.NOT_APPLICABLE, basis, Reason.NOT_HELD)
+    if holder.outcome is not Outcome.PASSED:
+        return found(holder.outcome, holder.basis, holder.reason)
+    controller = holder.controller
+    if controller is None or holder.declared is None or not same_issuer(controller, holder.declared):
+        basis = "the presentation was signed by another than the holder it names"
+        return found(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+    if facts is None:
+        return found(Outcome.UNKNOWN, "the credential could not be read", Reason.NOT_REACHED)
+    if any(not same_issuer(subject, controller) for subject in facts.subject_ids):
+        basis = "it was issued to somebody else than the person who presented it"
+        return found(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+    if len(facts.subject_ids) < facts.subject_count:
+        return found(Outcome.UNKNOWN, "it does not name its subject by an identifier", Reason.NO_SUBJECT)
+    return found(Outcome.PASSED, "presented by the subject, who signed the presentation")
+
+
+def check_challenge(holder: Holder, asked: Asked) -> Check:
+    """Asked, equal, first and in time; a difference means it was made for somebody else or for another day."""
+    given = holder.proof.challenge if holder.proof else None
+    return _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, asked)
+
+
+def check_domain(holder: Holder, asked: Asked) -> Check:
+    """As the challenge; the sets of domains must be equal (Data Integrity 1.0 section 4.4)."""
+    given = frozenset(holder.proof.domain if holder.proof else ())
+    expected = None if asked.domain is None else frozenset(asked.domain)
+    return _answer(CheckName.DOMAIN, expected, given, given == expected, asked)
+
+
+def _answer(name: CheckName, expected: object, given: object, equal: bool, asked: Asked) -> Check:
+    if expected is None:
+        return Check(name, Outcome.UNKNOWN, "nothing was asked for", Reason.NOT_ASKED)
+    kind = problem.INVALID_CHALLENGE_ERROR if name is CheckName.CHALLENGE else problem.INVALID_DOMAIN_ERROR
+    basis = "made for somebody else, or for an earlier occasion"
+    if not equal:
+        missing = "" if given else ": it answers nothing"
+        return Check(name, Outcome.FAILED, basis + missing, Reason.FOR_SOMEBODY_ELSE, (Problem(kind, basis),))
+    if not asked.first or not asked.in_time:
+        basis = "this was answered before" if not asked.first else "the answer came too late"
+        return Check(name, Outcome.FAILED, basis, Reason.ANSWERED_BEFORE, (Problem(kind, basis),))
+    return Check(name, Outcome.PASSED, f"the {name} is the one that was asked for")
+
+
+def worst_of(checks: Iterable[Check]) -> dict[CheckName, list[Check]]:
+    """Checks by name, in the order of the names."""
+    found: dict[CheckName, list[Check]] = {name: [] for name in CheckName}
+    for check in checks:
+        found[check.name].append(check)
+    return found

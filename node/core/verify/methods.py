@@ -1,0 +1,66 @@
+"""Where the key of a verification method comes from, and how far that is to be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from node.core import problem
+from node.core.did.document import DidDocument, VerificationMethod
+from node.core.did.resolution import did_of, resolve_self_certifying
+from node.core.errors import Malformed, NotVerified
+from node.core.keys import PublicKey
+from node.core.verify.materials import DocumentNeed, Inquiry, Missing
+from node.core.verify.report import Reason
+from node.core.verify.securing import KeyFound, KeyMissing
+
+_INVALID_RELATIONSHIP: Final = problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD
+
+
+def find_key(
+    method: str,
+    purpose: str,
+    inquiry: Inquiry,
+    *,
+    may_fetch: Callable[[str], bool],
+    confirm: Callable[[PublicKey], bool],
+) -> KeyFound | KeyMissing:
+    """The key of a verification method: by itself, from a chain's events, or (mode full) from the web."""
+    did = did_of(method)
+    try:
+        own = resolve_self_certifying(did)
+    except Malformed as error:
+        return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
+    if own is not None:
+        return _in_document(own, method, purpose, "its own identifier")
+    on_chain = did.startswith("did:ethr:")
+    if not on_chain and not may_fetch(did):
+        return KeyMissing(Reason.KEY_UNKNOWN, "the key of an unlisted issuer is not fetched")
+    answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
+    if isinstance(answer, Missing):
+        return KeyMissing(Reason.KEY_UNKNOWN, f"the key is not at hand: {answer.reason}")
+    found = _in_document(answer.document, method, purpose, answer.source)
+    if isinstance(found, KeyMissing) or answer.agreed or confirm(found.key):
+        return found
+    return replace(found, confirmed=False, enough=False)
+
+
+def _in_document(document: DidDocument, method: str, purpose: str, source: str) -> KeyFound | KeyMissing:
+    try:
+        found, fit = document.method(method, purpose), True
+    except NotVerified as error:
+        if error.problem.type != _INVALID_RELATIONSHIP:
+            return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
+        listed, fit = find_in(document, method), False
+        if listed is None:
+            return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
+        found = listed
+    if found.public_key is None:
+        return KeyMissing(Reason.UNKNOWN_SUITE, f"a key of type {found.type} does not sign documents here")
+    return KeyFound(found.public_key, source, fit=fit)
+
+
+def find_in(document: DidDocument, method: str) -> VerificationMethod | None:
+    """The method of that id, whatever it may be used for."""
+    return next((one for one in document.methods if one.id == method), None)

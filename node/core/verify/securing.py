@@ -1,0 +1,303 @@
+"""What the document itself says: conformance, schema, proof and proof purpose (CHECKS.md 1 to 4).
+
+What is read is what is signed: for RDF suites the document is read as its canonical quads say, not as its members are
+spelled (FORMATS.md section 2). For JCS suites the members are what is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from node.core import problem
+from node.core.canonical.contexts import ContextNotPinned
+from node.core.canonical.plain import check_reading, read_as_signed
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.credential import CredentialFacts, NonConforming, check_credential
+from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.suites import SUITES, UnknownSuite, verify_proof
+from node.core.did.ethr_identity import EthrDid, parse_did_ethr
+from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
+from node.core.keys import PublicKey
+from node.core.problem import Problem
+from node.core.schema import SchemaSet
+from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
+from node.core.strict_json import JsonObject
+from node.core.verify.report import Check, CheckName, Outcome, Reason
+
+ASSERTION_METHOD: Final = "assertionMethod"
+MAX_PROOFS: Final = 16
+_JCS_SUITES: Final = frozenset({"eddsa-jcs-2022", "ecdsa-jcs-2019"})
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFound:
+    """A key for a verification method.
+
+    `confirmed`: it certifies itself, or a slot or several voices confirm it; a wrong signature then counts against the
+    document. `enough`: a right signature counts for it. `fit`: the method may be used for the proof's purpose.
+    """
+
+    key: PublicKey
+    source: str
+    confirmed: bool = True
+    enough: bool = True
+    fit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMissing:
+    """No key for a verification method, and why. `refused` where the DID document says that there is none."""
+
+    reason: Reason
+    detail: str
+    refused: bool = False
+
+
+KeyFinder = Callable[[Proof], KeyFound | KeyMissing]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A credential as it is read by every later check, and what reading it found."""
+
+    raw: JsonObject
+    """As received: what the digest of an anchor is over."""
+    read: JsonObject
+    """What the proof covers, in the terms of the pinned contexts."""
+    conformance: Check
+    schema: Check
+    facts: CredentialFacts | None = None
+    entries: tuple[StatusEntry | UnknownStatusEntry, ...] = ()
+    ethr: EthrDid | None = None
+    """The issuer's DID, where it is a did:ethr."""
+    proofs: tuple[Proof, ...] = ()
+    context_missing: str | None = None
+
+    @property
+    def issuer_proofs(self) -> tuple[Proof, ...]:
+        """The proofs whose verification method names the issuer, letter by letter."""
+        if self.facts is None:
+            return ()
+        prefix = self.facts.issuer_id + "#"
+        return tuple(proof for proof in self.proofs if proof.verification_method.startswith(prefix))
+
+
+# 1. conformance, 2. schema ---------------------------------------------------------------------------------
+
+
+def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: SchemaSet) -> Document:
+    """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
+    try:
+        proofs = proofs_of(raw)
+        if len(proofs) > MAX_PROOFS:
+            raise Malformed(f"more than {MAX_PROOFS} proofs", path=("proof",))
+        read, rewritten, missing = _read(raw, proofs, canonicalizer)
+        facts = check_credential(read)
+        entries = parse_status_entries(read)
+        ethr = parse_did_ethr(facts.issuer_id) if facts.issuer_id.startswith("did:ethr:") else None
+    except Malformed as error:
+        return _not_conforming(raw, error)
+    basis = f"conforms to the VC Data Model {facts.version}"
+    if rewritten:
+        basis += "; it was written outside the plain form and read again with the pinned contexts"
+    warnings = tuple(facts.warnings)
+    return Document(
+        raw,
+        read,
+        Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, warnings),
+        _check_schema(read, schemas),
+        facts,
+        entries,
+        ethr,
+        proofs,
+        missing,
+    )
+
+
+def _read(
+    raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer
+) -> tuple[JsonObject, bool, str | None]:
+    """(the document to read, whether it was rewritten, which context stood in the way)."""
+    if proofs and all(proof.cryptosuite in _JCS_SUITES for proof in proofs):
+        return raw, False, None
+    try:
+        reading = read_as_signed(raw, canonicalizer)
+        check_reading(raw, reading, canonicalizer)
+    except ContextNotPinned as error:
+        return raw, False, error.detail
+    return reading.document, reading.rewritten, None
+
+
+def _not_conforming(raw: JsonObject, error: Malformed) -> Document:
+    problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
+    check = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
+    return Document(raw, raw, check, not_reached(CheckName.SCHEMA))
+
+
+def not_reached(name: CheckName) -> Check:
+    """A check behind input that could not be read."""
+    return Check(name, Outcome.UNKNOWN, "not reached: the input could not be read", Reason.NOT_REACHED)
+
+
+def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
+    verdict = schemas.check(document)
+    if verdict.problems:
+        basis = f"does not fit {', '.join(verdict.applied)}"
+        return Check(CheckName.SCHEMA, Outcome.FAILED, basis, Reason.SCHEMA_BROKEN, verdict.problems)
+    if verdict.unpinned:
+        basis = f"schemas that are not pinned here: {', '.join(verdict.unpinned)}"
+        return Check(CheckName.SCHEMA, Outcome.UNKNOWN, basis, Reason.SCHEMA_NOT_PINNED)
+    if not verdict.applied:
+        basis = "there is no schema for its type"
+        return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
+    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(verdict.applied)}")
+
+
+# 3. proof, 4. proof purpose --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProofChecks:
+    """The two checks of the proofs, and the key that verified, if one did."""
+
+    proof: Check
+    purpose: Check
+    key: KeyFound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one proof came to."""
+
+    proof: Proof
+    outcome: Outcome
+    basis: str
+    reason: Reason | None = None
+    problems: tuple[Problem, ...] = ()
+    key: KeyFound | None = None
+
+
+@dataclass(slots=True)
+class ProofJudge:
+    """Judges the proofs of one document; a proof that others refer to is verified once."""
+
+    document: JsonObject
+    proofs: tuple[Proof, ...]
+    canonicalizer: Canonicalizer
+    find_key: KeyFinder
+    as_of: datetime
+    _verdicts: dict[int, _Verdict] = field(default_factory=dict)
+
+    def judge(self, proof: Proof, *, seen: tuple[int, ...] = ()) -> _Verdict:
+        """The verdict on one proof and on every proof that it refers to."""
+        known = self._verdicts.get(id(proof))
+        if known is None:
+            known = self._verdicts[id(proof)] = self._judge(proof, (*seen, id(proof)))
+        return known
+
+    def _judge(self, proof: Proof, seen: tuple[int, ...]) -> _Verdict:
+        if proof.type != "DataIntegrityProof" or proof.cryptosuite not in SUITES:
+            named = proof.cryptosuite or proof.type
+            return _Verdict(proof, Outcome.UNKNOWN, f"{named} is not known here", Reason.UNKNOWN_SUITE)
+        if proof.expires is not None and self.as_of >= proof.expires:
+            return _Verdict(proof, Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
+        for previous in self._referenced(proof):
+            if id(previous) in seen or self.judge(previous, seen=seen).outcome is not Outcome.PASSED:
+                basis = "a proof that it builds on does not verify"
+                return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED)
+        found = self.find_key(proof)
+        if isinstance(found, KeyMissing):
+            outcome = Outcome.FAILED if found.refused else Outcome.UNKNOWN
+            return _Verdict(proof, outcome, found.detail, found.reason)
+        return self._verify(proof, found)
+
+    def _referenced(self, proof: Proof) -> list[Proof]:
+        return [other for other in self.proofs if other.id is not None and other.id in proof.previous_proof]
+
+    def _verify(self, proof: Proof, found: KeyFound) -> _Verdict:
+        try:
+            verify_proof(self.document, proof, found.key, self.canonicalizer)
+        except (ContextNotPinned, UnknownSuite) as error:
+            reason = (
+                Reason.CONTEXT_NOT_PINNED if isinstance(error, ContextNotPinned) else Reason.UNKNOWN_SUITE
+            )
+            return _Verdict(proof, Outcome.UNKNOWN, error.detail, reason, (error.problem,))
+        except (NotVerified, Malformed) as error:
+            return _wrong(proof, found, error)
+        except Unavailable as error:
+            return _Verdict(proof, Outcome.UNKNOWN, error.detail, Reason.KEY_UNKNOWN, (error.problem,))
+        if not found.enough:
+            basis = f"the signature is right, but for its key there is only {found.source}"
+            return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_SOURCE_WEAK, key=found)
+        basis = f"{proof.cryptosuite}: signed with the key from {found.source}"
+        return _Verdict(proof, Outcome.PASSED, basis, key=found)
+
+
+def _wrong(proof: Proof, found: KeyFound, error: BonafidesError) -> _Verdict:
+    """A wrong signature is the document's fault only where the key is known to be the issuer's."""
+    if found.confirmed:
+        basis = f"the signature does not fit the document: {error.detail}"
+        return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED, (error.problem,))
+    basis = f"the signature does not fit, and nothing confirms the key from {found.source}"
+    return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_NOT_CONFIRMED, (error.problem,))
+
+
+def check_proofs(
+    document: Document, canonicalizer: Canonicalizer, find_key: KeyFinder, as_of: datetime
+) -> ProofChecks:
+    """The issuer's proofs decide; others are told and decide nothing (FORMATS.md section 9, proof)."""
+    if not document.proofs:
+        return _without("there is no proof", Reason.NO_PROOF)
+    if document.context_missing is not None:
+        check = Check(CheckName.PROOF, Outcome.UNKNOWN, document.context_missing, Reason.CONTEXT_NOT_PINNED)
+        return ProofChecks(check, _purpose_unknown(check))
+    issued = document.issuer_proofs
+    if not issued:
+        return _without("no proof is the issuer's", Reason.ONLY_THIRD_PARTY_PROOFS)
+    judge = ProofJudge(document.raw, document.proofs, canonicalizer, find_key, as_of)
+    verdicts = [judge.judge(proof) for proof in issued]
+    others = len(document.proofs) - len(issued)
+    proof = _proof_check(verdicts, others)
+    key = next((verdict.key for verdict in verdicts if verdict.outcome is Outcome.PASSED), None)
+    return ProofChecks(proof, _check_purpose(verdicts, proof), key)
+
+
+def _without(basis: str, reason: Reason) -> ProofChecks:
+    missing = (Problem(problem.CRYPTOGRAPHIC_SECURITY_ERROR, basis, ("proof",)),)
+    check = Check(CheckName.PROOF, Outcome.FAILED, basis, reason, missing)
+    return ProofChecks(check, Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, reason))
+
+
+def _proof_check(verdicts: list[_Verdict], others: int) -> Check:
+    told = f"; {others} more by others, which decide nothing" if others else ""
+    failed = next((verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED), None)
+    asserted = [verdict for verdict in verdicts if verdict.proof.proof_purpose == ASSERTION_METHOD]
+    passed = next((verdict for verdict in asserted if verdict.outcome is Outcome.PASSED), None)
+    decisive = failed or passed
+    if decisive is None and asserted:
+        decisive = asserted[0]
+    if decisive is None:
+        basis = "the issuer's proof was made for another purpose than to assert"
+        return Check(CheckName.PROOF, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
+    return Check(CheckName.PROOF, decisive.outcome, decisive.basis + told, decisive.reason, decisive.problems)
+
+
+def _check_purpose(verdicts: list[_Verdict], proof: Check) -> Check:
+    for verdict in verdicts:
+        purpose = verdict.proof.proof_purpose
+        if purpose != ASSERTION_METHOD:
+            basis = f"a proof of the issuer's has purpose {purpose}, not {ASSERTION_METHOD}"
+            return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
+        if verdict.key is not None and not verdict.key.fit:
+            basis = "the key may not be used to assert"
+            return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
+    if proof.outcome is Outcome.UNKNOWN and not any(verdict.key for verdict in verdicts):
+        return _purpose_unknown(proof)
+    return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)
+
+
+def _purpose_unknown(proof: Check) -> Check:
+    return Check(CheckName.PROOF_PURPOSE, Outcome.UNKNOWN, proof.basis, proof.reason)

@@ -1,0 +1,58 @@
+"""What a verifier believes and demands, and the report it makes of sixteen checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.evm.checkpoint import Checkpoint
+from node.core.schema import SchemaSet
+from node.core.verify.ledger import Networks
+from node.core.verify.materials import Mode
+from node.core.verify.policy import STRICT, Policy
+from node.core.verify.report import Check, CheckName, Outcome, Report
+from node.core.verify.trust import TrustList
+
+_MUST_PASS: Final = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
+_OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+_ORDER: Final = {name: position for position, name in enumerate(CheckName)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Everything a verifier believes and demands, whatever it is shown."""
+
+    canonicalizer: Canonicalizer
+    schemas: SchemaSet
+    networks: Networks
+    trust: TrustList | None = None
+    checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
+    policy: Policy = STRICT
+    mode: Mode = Mode.OFFLINE
+
+
+def make_report(
+    checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
+) -> Report:
+    """The report of `checks`, one of each name, with the two answers that follow; `more` are its other fields."""
+    ordered = tuple(sorted(checks, key=lambda check: _ORDER[check.name]))
+    return Report(
+        checks=ordered,
+        verified=_verified(ordered, presented=presented),
+        acceptance=verifier.policy.judge(ordered, presented=presented),
+        policy=verifier.policy.name,
+        mode=verifier.mode,
+        as_of=as_of,
+        **more,
+    )
+
+
+def _verified(checks: Sequence[Check], *, presented: bool) -> bool:
+    """VC Data Model 2.0 section 7.1: the securing mechanism and conformance, and binding where it was presented."""
+    outcome = {check.name: check.outcome for check in checks}
+    must_pass = (*_MUST_PASS, *_OF_PRESENTATION) if presented else _MUST_PASS
+    key = outcome[CheckName.KEY] in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+    return key and all(outcome[name] is Outcome.PASSED for name in must_pass)
