@@ -22,6 +22,18 @@ def context_digests() -> dict[str, str]:
     return {entry["url"]: entry["jcsSha256"] for entry in _context_index()}
 
 
+def load_schemas() -> dict[str, bytes]:
+    """The JSON Schemas: path below this package to the bytes of the file."""
+    found = {}
+    for folder in ("openbadges", "bonafides"):
+        directory = files("schemas") / folder
+        if directory.is_dir():
+            for file in directory.iterdir():
+                if file.name.endswith(".schema.json"):
+                    found[f"{folder}/{file.name}"] = file.read_bytes()
+    return found
+
+
 def _context_index() -> list[dict[str, str]]:
     index = json.loads((files("schemas") / "contexts" / "index.json").read_bytes())
     entries: list[dict[str, str]] = index["contexts"]

@@ -1,0 +1,127 @@
+"""JSON Schema checks of a document against schemas that we hold; no schema is ever fetched.
+
+VC Data Model 2.0 section 4.11 (`credentialSchema`) and Open Badges 3.0. The schemas are our own wording of the
+Open Badges data model (`schemas/openbadges`). They apply by type, and where `credentialSchema` names one of
+1EdTech's: both their strict file (arrays wherever there may be many) and their JSON-LD file (single values too)
+stand for ours, which reads like the latter, so that a badge is not refused for a form that means the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NoReturn
+
+from node.core import problem
+from node.core.credential import types_of
+from node.core.errors import Misconfigured
+from node.core.problem import Problem
+from node.core.strict_json import Json, JsonObject, parse_json_object
+
+ACHIEVEMENT_CREDENTIAL: Final = "achievementcredential"
+ENDORSEMENT_CREDENTIAL: Final = "endorsementcredential"
+PROFILE: Final = "profile"
+
+MAX_PROBLEMS: Final = 20
+
+_URN: Final = "urn:bonafides:schema:openbadges:"
+_BY_TYPE: Final = {
+    "AchievementCredential": ACHIEVEMENT_CREDENTIAL,
+    "OpenBadgeCredential": ACHIEVEMENT_CREDENTIAL,
+    "EndorsementCredential": ENDORSEMENT_CREDENTIAL,
+    "Profile": PROFILE,
+}
+_1EDTECH: Final = re.compile(
+    r"https://purl\.imsglobal\.org/spec/ob/v3p0/schema/json(?:-ld)?/ob_v3p0_(?:any)?"
+    r"(achievementcredential|endorsementcredential|profile)_schema\.json\Z"
+)
+# Kinds of `credentialSchema` whose id is the URL of a JSON Schema.
+_SCHEMA_TYPES: Final = ("1EdTechJsonSchemaValidator2019", "JsonSchemaValidator2019", "JsonSchema")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVerdict:
+    """What the schemas say of a document. `unpinned` are schemas that it names and we do not hold."""
+
+    applied: tuple[str, ...]  # names of our schemas, sorted
+    problems: tuple[Problem, ...]
+    unpinned: tuple[str, ...]
+
+
+class SchemaSet:
+    """The schemas that we hold, compiled at first use, which is once: share one set."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+        self._validators: dict[str, Any] = {}
+
+    def check(self, document: JsonObject) -> SchemaVerdict:
+        """Apply every schema of the document's types and of its `credentialSchema`; at most 20 problems."""
+        names = {_BY_TYPE[name] for name in types_of(document) if name in _BY_TYPE}
+        unpinned = []
+        for entry in _entries(document.get("credentialSchema", [])):
+            name = _pinned_name(entry)
+            if name is None:
+                unpinned.append(str(entry.get("id", "")) if isinstance(entry, dict) else "")
+            else:
+                names.add(name)
+        applied = tuple(sorted(names))
+        problems = itertools.chain.from_iterable(self._problems(name, document) for name in applied)
+        return SchemaVerdict(applied, tuple(itertools.islice(problems, MAX_PROBLEMS)), tuple(unpinned))
+
+    def check_against(self, name: str, document: JsonObject) -> tuple[Problem, ...]:
+        """The problems that the schema `name` has with `document`, whatever its type; at most 20."""
+        return tuple(itertools.islice(self._problems(name, document), MAX_PROBLEMS))
+
+    def _problems(self, name: str, document: JsonObject) -> Any:
+        for error in self._validator(name).iter_errors(document):
+            # Masked: the message says what was expected, and no value of the learner's.
+            yield Problem(problem.ours("schema"), f"{name}: {error.message}", tuple(error.instance_path))
+
+    def _validator(self, name: str) -> Any:
+        if name not in self._validators:
+            import jsonschema_rs  # noqa: PLC0415  # a document without a schema should not pay for it
+
+            schema = self._schemas.get(_URN + name)
+            if schema is None:
+                raise Misconfigured(f"the schema {name} is missing")
+            try:
+                self._validators[name] = jsonschema_rs.Draft202012Validator(
+                    schema,
+                    registry=jsonschema_rs.Registry(list(self._schemas.items()), retriever=_refuse),
+                    retriever=_refuse,
+                    mask="the value",
+                    pattern_options=jsonschema_rs.RegexOptions(),  # linear time, no backtracking
+                )
+            except (ValueError, jsonschema_rs.ReferencingError) as error:
+                raise Misconfigured(f"the schema {name} cannot be used: {error}") from error
+        return self._validators[name]
+
+    @cached_property
+    def _schemas(self) -> dict[str, JsonObject]:
+        schemas = [parse_json_object(data) for name, data in self._files.items() if _is_schema(name)]
+        return {schema["$id"]: schema for schema in schemas if "$id" in schema}
+
+
+def _is_schema(name: str) -> bool:
+    return name.endswith(".schema.json")
+
+
+def _refuse(uri: str) -> NoReturn:
+    raise Misconfigured(f"a schema refers to {uri}, which is not among those we hold")
+
+
+def _entries(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]
+
+
+def _pinned_name(entry: Json) -> str | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+        return None
+    if not set(_SCHEMA_TYPES) & set(types_of(entry)):
+        return None
+    match = _1EDTECH.match(entry["id"])
+    return match[1] if match else None
