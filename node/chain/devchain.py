@@ -44,6 +44,7 @@ from node.chain.pyevm import (
 )
 from node.core.errors import BonafidesError, Conflict, Misconfigured, NotFound, Refused
 from node.core.evm.keccak import keccak256
+from node.core.evm.registry import CREATE2_DEPLOYER
 
 GAS_LIMIT: Final = 30_000_000
 FAUCET_WEI: Final = 10**27
@@ -57,9 +58,8 @@ MAX_NONCE_GAP: Final = 64
 # A replacement must raise both fees by a tenth, as in other nodes' pools: else the pool could be churned for nothing.
 _REPLACEMENT_PERCENT: Final = 110
 
-# The deterministic deployment proxy, with the runtime code that it has on every public chain. It is needed at genesis
-# because its deploying transaction is not bound to a chain id and ours refuses such.
-CREATE2_DEPLOYER: Final = bytes.fromhex("4e59b44847b379578588920ca78fbf26c0b4956c")
+# The runtime code that the deterministic deployer has on every public chain. It stands in the genesis because the
+# transaction that deploys it is bound to no chain id, and such are refused here.
 _CREATE2_DEPLOYER_CODE: Final = bytes.fromhex(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f5801515"
     "6039578182fd5b8082525050506014600cf3"

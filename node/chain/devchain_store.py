@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from node.chain.pyevm import BaseDB
 from node.core.errors import Conflict, Misconfigured
@@ -260,12 +260,13 @@ class ChainStore:
         limit: int,
     ) -> list[MinedLog]:
         """At most `limit` logs in their order; an empty sequence of addresses or of topics matches any."""
-        where, values = ["block BETWEEN ? AND ?"], [from_block, to_block]
+        where: list[str] = ["block BETWEEN ? AND ?"]
+        values: list[int | bytes] = [from_block, to_block]
         columns = ("address", "topic0", "topic1", "topic2", "topic3")
         for column, wanted in zip(columns, [addresses, *topics], strict=False):
             if wanted:
                 where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
-                values += wanted  # type: ignore[arg-type]
+                values += wanted
         rows = self._connection.execute(
             f"SELECT {_LOG_COLUMNS} FROM logs WHERE {' AND '.join(where)} "  # noqa: S608
             "ORDER BY block, position LIMIT ?",
@@ -301,24 +302,15 @@ class ChainStore:
         return [PendingTransaction(*row) for row in rows]
 
 
-def _transaction(row: Sequence[bytes]) -> MinedTransaction:
-    *start, price, succeeded, created = row
+def _transaction(row: Sequence[Any]) -> MinedTransaction:
+    transaction_hash, block, position, raw, sender, gas_used, cumulative, price, succeeded, created = row
     return MinedTransaction(
-        *start,  # type: ignore[arg-type]
-        gas_price=int.from_bytes(price, "big"),
-        succeeded=bool(succeeded),
-        created=created,
+        *(transaction_hash, block, position, raw, sender, gas_used, cumulative),
+        *(int.from_bytes(price, "big"), bool(succeeded), created),
     )
 
 
-def _log(row: Sequence[bytes]) -> MinedLog:
+def _log(row: Sequence[Any]) -> MinedLog:
     block, position, transaction_hash, transaction_position, address, *topics, data = row
-    return MinedLog(
-        int(block),
-        int(position),
-        transaction_hash,
-        int(transaction_position),
-        address,
-        tuple(topic for topic in topics if topic is not None),
-        data,
-    )
+    kept = tuple(topic for topic in topics if topic is not None)
+    return MinedLog(block, position, transaction_hash, transaction_position, address, kept, data)
