@@ -23,9 +23,9 @@ EVM_VERSION = "cancun"
 
 def compile_contract(name: str) -> dict[str, Any]:
     """Return the artefact of `<name>.vy`, in the shape that `contracts.load_artifact` tells."""
-    import vyper  # noqa: PLC0415  (half a second, and absent outside development)
-    from vyper.compiler.input_bundle import FilesystemInputBundle  # noqa: PLC0415
-    from vyper.compiler.settings import Settings  # noqa: PLC0415
+    import vyper  # type: ignore[import-untyped]  # noqa: PLC0415  (absent outside development)
+    from vyper.compiler.input_bundle import FilesystemInputBundle  # type: ignore[import-untyped]  # noqa: PLC0415
+    from vyper.compiler.settings import Settings  # type: ignore[import-untyped]  # noqa: PLC0415
 
     if vyper.__version__.partition("+")[0] != COMPILER:
         raise SystemExit(f"contracts.build: needs vyper {COMPILER}, found {vyper.__version__}")

@@ -77,7 +77,7 @@ def begin(chain: Chain, school: bytes) -> None:
 
 def make(chain: Chain, sender: bytes, call: str, identity: bytes) -> list[tuple[str, dict[str, Any]]]:
     arguments = [chain.block if value == "now" else value for value in CALLS[call][0]]
-    return chain.call(sender, call.split(" ")[0], identity, *arguments)
+    return chain.call(sender, call.split(" ", maxsplit=1)[0], identity, *arguments)
 
 
 @pytest.mark.parametrize("call", CALLS)
