@@ -1,0 +1,43 @@
+"""Embedded proofs: VC Data Integrity 1.0 with its cryptosuites."""
+
+from __future__ import annotations
+
+from node.core.dataintegrity.cryptosuite import HashData, UnknownSuite
+from node.core.dataintegrity.proof import (
+    Proof,
+    parse_proof,
+    proofs_of,
+    verify_challenge,
+    verify_domain,
+    verify_expiry,
+    verify_purpose,
+)
+from node.core.dataintegrity.securing import (
+    PreparedProof,
+    prepare_proof,
+    previous_proofs,
+    unsecured,
+    verify_proof,
+    verify_proof_chain,
+)
+from node.core.dataintegrity.suites import SUITES, signs_rdf
+
+__all__ = [
+    "SUITES",
+    "HashData",
+    "PreparedProof",
+    "Proof",
+    "UnknownSuite",
+    "parse_proof",
+    "prepare_proof",
+    "previous_proofs",
+    "proofs_of",
+    "signs_rdf",
+    "unsecured",
+    "verify_challenge",
+    "verify_domain",
+    "verify_expiry",
+    "verify_proof",
+    "verify_proof_chain",
+    "verify_purpose",
+]
