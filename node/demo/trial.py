@@ -41,7 +41,7 @@ class Limits:
     memory_bytes: int = 256 * _MIB
     file_bytes: int = _MIB
     open_files: int = 32
-    starts: int = 4
+    starts: int = 3
     shown_characters: int = 400
     reply_bytes: int = 4 * _MIB
 
