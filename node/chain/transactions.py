@@ -494,7 +494,7 @@ async def network_entry(
         network_class=NetworkClass.DEVELOPMENT,
         did_registry=deployments.did_registry,
         credential_registry=deployments.credential_registry,
-        credential_registry_code_hash=keccak256(await client.code(deployments.credential_registry)),
+        code_hash=keccak256(await client.code(deployments.credential_registry)),
         did_registry_code_hash=keccak256(await client.code(deployments.did_registry)),
         finality=finality,
         eip2935=bool(await client.code(HISTORY_ADDRESS)),

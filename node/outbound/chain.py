@@ -1,9 +1,9 @@
 """Reading a chain, and handing it signed transactions: plain JSON-RPC over HTTP (Ethereum Execution APIs).
 
-Every byte to or from a chain passes `ChainClient`. An endpoint belongs to the operator's configuration and is
-never taken from a credential, so the address rule of FORMATS.md section 10 does not apply to it; limits on bytes
-and time do. Nothing an endpoint says is believed here beyond its form: `node/core/evm` proves it. Bodies and URL
-paths (hosted endpoints keep their key there) are never logged; errors name the host alone.
+Every byte to or from a chain passes `ChainClient`. An endpoint belongs to the operator's configuration and
+is never taken from a credential, so the address rule of FORMATS.md section 10 does not apply to it; limits on
+bytes and time do. Nothing an endpoint says is believed beyond its form; `node/core/evm` proves it. Bodies
+and URL paths (hosted endpoints keep their key there) are never logged; errors name the host alone.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class ChainClient:
     """One endpoint of one chain.
 
     `contacted` holds each host with its port to which a request was sent, for the report. With a `session` of
-    the caller, the caller closes it; without, the client opens its own at the first request and `close` ends it.
+    the caller, the caller closes it; without, the client opens its own at the first request, and `close` ends
+    it.
     """
 
     def __init__(
@@ -332,8 +333,8 @@ class ChainClient:
     ) -> list[JsonObject]:
         """Logs of `address` by `eth_getLogs`.
 
-        A topic is 32 bytes, or several of which one must match, or None for any. With `block_hash`, the logs of
-        that block alone.
+        A topic is 32 bytes, or several of which one must match, or None for any. With `block_hash`, the
+        logs of that block alone.
         """
         query: JsonObject = {
             "address": encode_hex(address),
@@ -386,7 +387,8 @@ class ChainClient:
     async def send_raw(self, raw: bytes) -> bytes:
         """Hand over a signed transaction and return its 32-byte hash.
 
-        One that the endpoint knows already is no fault. TransactionRefused where the endpoint does not take it.
+        One that the endpoint knows already is no fault. TransactionRefused where the endpoint does not take
+        it.
         """
         try:
             answer = await self.request("eth_sendRawTransaction", [encode_hex(raw)])
