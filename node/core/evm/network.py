@@ -27,16 +27,26 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from node.core.encoding import decode_hex, encode_hex
+from node.core.encoding import encode_hex
 from node.core.errors import Malformed
+from node.core.members import (
+    boolean_member,
+    closed_object,
+    hex_member,
+    integer_member,
+    list_member,
+    text_member,
+    within,
+)
 from node.core.strict_json import MAX_INTEGER, Json, JsonObject
 
 MAX_NETWORKS: Final = 1024
-_MAX_NAME_CHARS: Final = 100
+_MAX_NAME_BYTES: Final = 100
 _CHAIN: Final = re.compile(r"eip155:([1-9][0-9]{0,15})\Z")
-_REQUIRED: Final = frozenset(
+_ADDRESS: Final = frozenset({"address"})
+_MEMBERS: Final = frozenset(
     {
         "chain",
         "name",
@@ -78,7 +88,7 @@ class Network:
     network_class: NetworkClass
     did_registry: bytes
     credential_registry: bytes
-    credential_registry_code_hash: bytes
+    code_hash: bytes  # of the CredentialRegistry's account
     did_registry_code_hash: bytes | None = None
     finality: Finality = Finality.FINALIZED
     eip2935: bool = True
@@ -104,7 +114,7 @@ class Network:
             "didRegistry": did_registry,
             "credentialRegistry": {
                 "address": encode_hex(self.credential_registry),
-                "codeHash": encode_hex(self.credential_registry_code_hash),
+                "codeHash": encode_hex(self.code_hash),
             },
             "finality": str(self.finality),
             "eip2935": self.eip2935,
@@ -114,7 +124,7 @@ class Network:
         }
 
 
-def parse_chain(text: Any) -> int:
+def parse_chain(text: Json) -> int:
     """The chain id of a CAIP-2 text `eip155:<decimal>`; at most 2^53 - 1, no leading zero."""
     match = _CHAIN.match(text) if isinstance(text, str) else None
     if match is None or int(match[1]) > MAX_INTEGER:
@@ -129,19 +139,13 @@ def format_chain(chain_id: int) -> str:
 
 def parse_networks(table: Json) -> dict[int, Network]:
     """The networks of a table by chain id. Unknown members, and a chain named twice, are Malformed."""
-    rows = table.get("networks") if isinstance(table, dict) else None
-    if not isinstance(rows, list) or len(table) != 1 or len(rows) > MAX_NETWORKS:
-        raise Malformed(f"a table of networks is an object with a list of at most {MAX_NETWORKS} `networks`")
+    members = closed_object(table, "a table of networks", frozenset({"networks"}))
     networks: dict[int, Network] = {}
-    for position, row in enumerate(rows):
-        try:
+    for position, row in enumerate(list_member(members, "networks", max_items=MAX_NETWORKS)):
+        with within("networks", position):
             network = _parse_network(row)
-        except Malformed as error:
-            raise Malformed(error.detail, path=("networks", position, *error.problem.path)) from error
-        if network.chain_id in networks:
-            raise Malformed(
-                f"{network.chain} stands in the table twice", path=("networks", position, "chain")
-            )
+            if network.chain_id in networks:
+                raise Malformed(f"{network.chain} stands in the table twice", path=("chain",))
         networks[network.chain_id] = network
     return networks
 
@@ -151,65 +155,42 @@ def encode_networks(networks: Iterable[Network]) -> JsonObject:
     return {"networks": [network.to_json() for network in networks]}
 
 
-def _parse_network(row: Any) -> Network:
-    if not isinstance(row, dict) or row.keys() != _REQUIRED:
-        raise Malformed(f"a network has exactly the members {', '.join(sorted(_REQUIRED))}")
-    did_registry, did_code = _parse_registry(row, "didRegistry")
-    credential_registry, credential_code = _parse_registry(row, "credentialRegistry")
-    if credential_code is None:
-        raise Malformed("codeHash is missing", path=("credentialRegistry", "codeHash"))
-    name, eip2935, limit = row["name"], row["eip2935"], row["headerAgeLimitSeconds"]
-    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable():
-        raise Malformed(f"a name has 1 to {_MAX_NAME_CHARS} printable letters", path=("name",))
-    if not isinstance(eip2935, bool):
-        raise Malformed("expected true or false", path=("eip2935",))
+def _parse_network(value: Json) -> Network:
+    row = closed_object(value, "a network", _MEMBERS)
+    did_registry, did_code = _parse_registry(row, "didRegistry", code_hash_optional=True)
+    credential_registry, code = _parse_registry(row, "credentialRegistry", code_hash_optional=False)
+    limit = row["headerAgeLimitSeconds"]
     return Network(
         chain_id=parse_chain(row["chain"]),
-        name=name,
-        genesis=_hex(row, "genesis", 32),
+        name=text_member(row, "name", max_bytes=_MAX_NAME_BYTES),
+        genesis=hex_member(row, "genesis", 32),
         network_class=NetworkClass(_choice(row, "class", NetworkClass)),
         did_registry=did_registry,
         credential_registry=credential_registry,
-        credential_registry_code_hash=credential_code,
-        did_registry_code_hash=did_code,
+        code_hash=code,
+        did_registry_code_hash=did_code or None,
         finality=Finality(_choice(row, "finality", Finality)),
-        eip2935=eip2935,
-        header_age_limit_seconds=None if limit is None else _positive(row, "headerAgeLimitSeconds"),
-        step=_positive(row, "step"),
-        blocks_in_31_days=_positive(row, "blocksIn31Days"),
+        eip2935=boolean_member(row, "eip2935"),
+        header_age_limit_seconds=(
+            None if limit is None else integer_member(row, "headerAgeLimitSeconds", minimum=1)
+        ),
+        step=integer_member(row, "step", minimum=1),
+        blocks_in_31_days=integer_member(row, "blocksIn31Days", minimum=1),
     )
 
 
-def _parse_registry(row: JsonObject, member: str) -> tuple[bytes, bytes | None]:
-    value = row[member]
-    if not isinstance(value, dict) or "address" not in value or not value.keys() <= {"address", "codeHash"}:
-        raise Malformed("a registry has an address and a codeHash", path=(member,))
-    try:
-        code_hash = _hex(value, "codeHash", 32) if "codeHash" in value else None
-        return _hex(value, "address", 20), code_hash
-    except Malformed as error:
-        raise Malformed(error.detail, path=(member, *error.problem.path)) from error
+def _parse_registry(row: JsonObject, name: str, *, code_hash_optional: bool) -> tuple[bytes, bytes]:
+    """Address and code hash of a registry; the latter is empty where it may be left out and is."""
+    code = frozenset({"codeHash"})
+    with within(name):
+        required, optional = (_ADDRESS, code) if code_hash_optional else (_ADDRESS | code, frozenset[str]())
+        registry = closed_object(row[name], "a registry", required, optional)
+        code_hash = hex_member(registry, "codeHash", 32) if "codeHash" in registry else b""
+        return hex_member(registry, "address", 20), code_hash
 
 
-def _hex(row: JsonObject, member: str, length: int) -> bytes:
-    value = row[member]
-    if not isinstance(value, str):
-        raise Malformed("expected lower-case hex with 0x", path=(member,))
-    try:
-        return decode_hex(value, length)
-    except Malformed as error:
-        raise Malformed(error.detail, path=(member,)) from error
-
-
-def _choice(row: JsonObject, member: str, choices: type[StrEnum]) -> str:
-    value = row[member]
+def _choice(row: JsonObject, name: str, choices: type[StrEnum]) -> str:
+    value = row[name]
     if not isinstance(value, str) or value not in list(choices):
-        raise Malformed(f"expected one of: {', '.join(choices)}", path=(member,))
-    return value
-
-
-def _positive(row: JsonObject, member: str) -> int:
-    value = row[member]
-    if type(value) is not int or not 0 < value <= MAX_INTEGER:
-        raise Malformed("expected a positive integer", path=(member,))
+        raise Malformed(f"expected one of: {', '.join(choices)}", path=(name,))
     return value

@@ -11,7 +11,6 @@ verification engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntFlag
 from hashlib import sha256
@@ -74,10 +73,8 @@ class AnchorRecord:
     n: int  # counts from 1
 
     @classmethod
-    def from_word(cls, word: int) -> AnchorRecord | None:
-        """The record, or None for a slot of zero: this commitment was not anchored."""
-        if not word:
-            return None
+    def from_word(cls, word: int) -> AnchorRecord:
+        """The record; of a slot of zero `block` is 0: this commitment was not anchored."""
         _check_rest(word >> 144)
         return cls(_bits(word, 0, 48), _bits(word, 48, 48), _bits(word, 96, 48))
 
@@ -93,10 +90,8 @@ class KeyWindow:
     purposes: KeyPurpose
 
     @classmethod
-    def from_word(cls, word: int) -> KeyWindow | None:
-        """The window, or None for a slot of zero: this key was never registered."""
-        if not word:
-            return None
+    def from_word(cls, word: int) -> KeyWindow:
+        """The window; of a slot of zero `valid_from` is 0: this key was never registered."""
         _check_rest(word >> 208)
         return cls(
             _bits(word, 0, 48),
@@ -119,10 +114,8 @@ class ListRecord:
     pointer: bytes
 
     @classmethod
-    def from_word(cls, word: int) -> ListRecord | None:
-        """The record, or None for a slot of zero: no such list was opened."""
-        if not word:
-            return None
+    def from_word(cls, word: int) -> ListRecord:
+        """The record; of a slot of zero `mode` is 0: no such list was opened."""
         return cls(
             _bits(word, 0, 8),
             _bits(word, 8, 8),
@@ -131,6 +124,20 @@ class ListRecord:
             _bits(word, 72, 24),
             _bits(word, 96, 160).to_bytes(20, "big"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WriterRecord:
+    """`writers[identity][owner][writer]`: the roles of a writer, and the time at which they end."""
+
+    roles: WriterRole
+    until: int  # seconds since 1970; the roles hold before it
+
+    @classmethod
+    def from_word(cls, word: int) -> WriterRecord:
+        """The record; of a slot of zero both are 0: no writer."""
+        _check_rest(word >> 64)
+        return cls(WriterRole(_bits(word, 0, 16)), _bits(word, 16, 48))
 
 
 def _bits(word: int, lowest: int, count: int) -> int:
@@ -178,27 +185,6 @@ def writer_slot(identity: bytes, owner: bytes, writer: bytes) -> bytes:
 def closed_slot(identity: bytes) -> bytes:
     """Slot of the block in which the identity was closed; zero while it is open."""
     return _member(_CLOSED, _address(identity))
-
-
-def verdict_slots(
-    identity: bytes,
-    commitment: bytes,
-    multicodec_bytes: bytes,
-    status: Iterable[tuple[bytes, int]] = (),
-) -> tuple[bytes, ...]:
-    """The slots that one credential's bundle proves, each once: anchor, key, closed, each list and its word.
-
-    FORMATS.md section 7. `status` holds for each entry its list digest and word number. Provers and verifiers
-    both call this: a bundle with nodes for other slots is not well-formed.
-    """
-    slots = [
-        anchor_slot(identity, commitment),
-        key_slot(identity, multicodec_bytes),
-        closed_slot(identity),
-    ]
-    for list_digest, word in status:
-        slots += (list_slot(identity, list_digest), status_slot(identity, list_digest, word))
-    return tuple(dict.fromkeys(slots))
 
 
 def _member(slot: bytes, key: bytes) -> bytes:

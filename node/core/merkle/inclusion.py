@@ -15,6 +15,7 @@ from node.core.merkle.tree import leaf_hash, node_hash
 
 # Sizes and indexes travel as JSON integers.
 MAX_SIZE: Final = 2**53 - 1
+MAX_PATH: Final = 53
 _MISMATCH: Final = problem.ours("merkle-proof")
 
 
