@@ -34,6 +34,11 @@ def load_schemas() -> dict[str, bytes]:
     return found
 
 
+def load_networks() -> bytes:
+    """The table of networks that ships, `networks.json`."""
+    return (files("schemas") / "networks.json").read_bytes()
+
+
 def _context_index() -> list[dict[str, str]]:
     index = json.loads((files("schemas") / "contexts" / "index.json").read_bytes())
     entries: list[dict[str, str]] = index["contexts"]
