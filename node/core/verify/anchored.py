@@ -94,14 +94,14 @@ def check_anchor(ledger: Ledger, anchor: Anchor | None, freshness: Check, as_of:
         return _anchor(Outcome.FAILED, misplaced, Reason.BUNDLE_FALSE)
     if ledger.false is not None:
         return _anchor(Outcome.FAILED, f"the bundle is false: {ledger.false}", Reason.BUNDLE_FALSE)
-    commitment = ledger.wanted.commitment
     state = ledger.state
-    if commitment is None or state is None:
+    if state is None or ledger.wanted.commitment is None:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _anchor(Outcome.UNKNOWN, "no trusted block shows the anchor", reason)
-    word = ledger.value(registry.anchor_slot(ledger.wanted.identity.address, commitment))
-    record = AnchorRecord.from_word(word or 0)
-    return _absent(anchor, state) if record is None else _present(ledger, record, state, as_of)
+    word = ledger.value(registry.anchor_slot(ledger.wanted.identity.address, ledger.wanted.commitment))
+    if not word:
+        return _absent(anchor, state)
+    return _present(ledger, AnchorRecord.from_word(word), state, as_of)
 
 
 def _misplaced(ledger: Ledger, anchor: Anchor) -> str | None:
@@ -221,9 +221,7 @@ def _check_entry(ledger: Ledger, entry: StatusEntry | UnknownStatusEntry, as_of:
     if ledger.state is None:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _status(Outcome.UNKNOWN, f"{entry.purpose}: the state of the chain is not proven", reason)
-    values = [
-        found for state in (ledger.state, ledger.older) if state and (found := _read(ledger, state, entry))
-    ]
+    values = [_read(ledger, state, entry) for state in (ledger.state, ledger.older) if state is not None]
     # A bit that is set counts whatever the list slot says, and an older bundle may only add bits.
     for found in values:
         if found.value and entry.purpose not in _HARMLESS:

@@ -113,18 +113,18 @@ class Case:
         return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
 
     def _find_key(self, proof: Proof) -> KeyFound | KeyMissing:
-        if self._is_of_bundle(proof):
-            assert self.bundle is not None  # noqa: S101
-            key = self.bundle.key.public_key
+        key = self._key_of_bundle(proof)
+        if key is not None:
             return KeyFound(key, "the bundle", confirmed=self._confirm(key))
         return self._key_of(proof.verification_method, proof.proof_purpose)
 
-    def _is_of_bundle(self, proof: Proof) -> bool:
-        """Whether the bundle's key is for this proof: by the method's id, and by the value that the anchor names."""
-        if self.bundle is None or self.identity is None or self.bundle.key is None:
-            return False
+    def _key_of_bundle(self, proof: Proof) -> PublicKey | None:
+        """The bundle's key, if it is for this proof: by the method's id, and by the value that the anchor names."""
+        if self.bundle is None or self.bundle.key is None or self.identity is None:
+            return None
         named = self.bundle.anchor.proof_value if self.bundle.anchor else None
-        return proof.verification_method == self.bundle.key.id and named in (None, proof.proof_value)
+        fits = proof.verification_method == self.bundle.key.id and named in (None, proof.proof_value)
+        return self.bundle.key.public_key if fits else None
 
     def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
         return find_key(method, purpose, self.inquiry, may_fetch=self._may_fetch, confirm=self._confirm)

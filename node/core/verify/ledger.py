@@ -267,7 +267,7 @@ def _slots(
 ) -> Mapping[bytes, int]:
     """The slots of the table's registry; the code is compared too, for it alone proves nothing."""
     proven = prove_slots(header, nodes, network.credential_registry, slots)
-    if proven.code_hash != network.credential_registry_code_hash:
+    if proven.code_hash != network.code_hash:
         raise NotVerified("the account at the registry's address has other code")
     return proven.values
 
@@ -292,7 +292,9 @@ class _Trust:
                 return self.answer.source
             says = "names another block" if known is not None else "does not call final the block"
             reasons.append(f"{self.answer.source} {says} {header.number}")
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.checkpoint.genesis != self.network.genesis:
+            reasons.append("the checkpoint file is of another chain with the same number")
+        elif self.checkpoint is not None:
             known = self.checkpoint.hash_at(header.number)
             if known == header.hash:
                 return f"checkpoint file, sequence {self.checkpoint.sequence}"

@@ -12,6 +12,17 @@ from node.core.verify.report import Acceptance, Check, CheckName, Outcome
 _PASSED: Final = frozenset({Outcome.PASSED})
 _PASSED_OR_NONE: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE})
 _NOT_FAILED: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE, Outcome.UNKNOWN})
+# Which of several objections explains the others: a missing bundle explains key, status and freshness.
+_URGENCY: Final = {
+    CheckName.CONFORMANCE: -3,
+    CheckName.STATUS: -2,
+    CheckName.VALIDITY_PERIOD: -1,
+    CheckName.HOLDER_BINDING: 1,
+    CheckName.CHALLENGE: 1,
+    CheckName.DOMAIN: 1,
+    CheckName.ISSUER_TRUST: 3,
+    CheckName.SCHEMA: 4,
+}
 _OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 
 
@@ -32,13 +43,25 @@ class Policy:
 
     def judge(self, checks: Iterable[Check], *, presented: bool) -> Acceptance:
         """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined."""
-        accepts = {**self.accepts, **(self.of_presentation if presented else {})}
+        accepts = self._accepts(presented=presented)
         outcomes = {check.name: check.outcome for check in checks}
         if any(outcomes.get(name) is Outcome.FAILED for name in accepts):
             return Acceptance.REFUSED
         if accepts and all(outcomes.get(name) in wanted for name, wanted in accepts.items()):
             return Acceptance.ACCEPTED
         return Acceptance.UNDETERMINED
+
+    def decisive(self, checks: Iterable[Check], *, presented: bool) -> Check | None:
+        """The check that a person should hear about first: of those not accepted, what explains the others."""
+        accepts = self._accepts(presented=presented)
+        objections = [
+            check for check in checks if check.name in accepts and check.outcome not in accepts[check.name]
+        ]
+        failed = [check for check in objections if check.outcome is Outcome.FAILED]
+        return min(failed or objections, key=lambda check: _URGENCY.get(check.name, 0), default=None)
+
+    def _accepts(self, *, presented: bool) -> Mapping[CheckName, frozenset[Outcome]]:
+        return {**self.accepts, **self.of_presentation} if presented else self.accepts
 
     def limited_to(self, max_header_age_seconds: int) -> Policy:
         """The same policy with another limit on the age of the header."""

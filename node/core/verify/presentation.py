@@ -71,9 +71,9 @@ def _read_presentation(
     proof = next((one for one in proofs if one.proof_purpose == holding.AUTHENTICATION), None)
     if proof is None:
         basis = "the presentation is not signed by its holder"
-        reason = Reason.WRONG_PURPOSE if proofs else Reason.NO_PROOF
+        missing = Reason.WRONG_PURPOSE if proofs else Reason.NO_PROOF
         failed = [
-            Check(name, Outcome.FAILED, basis, reason) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
+            Check(name, Outcome.FAILED, basis, missing) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
         ]
         return failed, Holder(Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id, None)
 
@@ -92,7 +92,7 @@ def _read_presentation(
         Check(CheckName.PROOF, verdict.outcome, basis, verdict.reason, verdict.problems),
         _purpose_of_presentation(verdict.key, verdict.outcome, basis),
     ]
-    reason = {
+    reason: Reason | None = {
         Outcome.PASSED: None,
         Outcome.FAILED: Reason.HOLDER_PROOF_WRONG,
         Outcome.UNKNOWN: Reason.HOLDER_UNRESOLVED,

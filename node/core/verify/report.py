@@ -7,7 +7,7 @@ says why; it is never left out and never not applicable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -198,23 +198,12 @@ class Report:
     """The credential as it was read, for whoever shows it; not part of the JSON."""
     credentials: tuple[Report, ...] = ()
     notes: tuple[str, ...] = ()
-    contacted: tuple[str, ...] = field(default=())
+    contacted: tuple[str, ...] = ()
+    decisive: Check | None = None
+    """The check that a person should hear about first, unless it was accepted."""
 
     def __getitem__(self, name: CheckName) -> Check:
         return self.checks[_POSITION[name]]
-
-    @property
-    def decisive(self) -> Check | None:
-        """The check that a person should hear about first: the first that failed, else the first that is unknown.
-
-        What the policy does not care about is passed over where the report is of a document (holder binding).
-        """
-        wanted = {
-            Acceptance.REFUSED: Outcome.FAILED,
-            Acceptance.UNDETERMINED: Outcome.UNKNOWN,
-        }.get(self.acceptance)
-        found = [check for check in self.checks if check.outcome is wanted]
-        return min(found, key=lambda check: _URGENCY.get(check.name, 0)) if found else None
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON (FORMATS.md section 9)."""
@@ -238,18 +227,6 @@ class Report:
 
 
 _POSITION: Final = {name: position for position, name in enumerate(CheckName)}
-# Which of several equal outcomes explains the others: a bundle that is missing explains key, status and freshness.
-_URGENCY: Final = {
-    CheckName.CONFORMANCE: -3,
-    CheckName.STATUS: -2,
-    CheckName.VALIDITY_PERIOD: -1,
-    CheckName.PROOF: 0,
-    CheckName.SCHEMA: 4,
-    CheckName.HOLDER_BINDING: 1,
-    CheckName.CHALLENGE: 1,
-    CheckName.DOMAIN: 1,
-    CheckName.ISSUER_TRUST: 3,
-}
 _WORST_FIRST: Final = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PASSED, Outcome.NOT_APPLICABLE)
 
 

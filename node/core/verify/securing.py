@@ -13,11 +13,12 @@ from typing import Final
 
 from node.core import problem
 from node.core.canonical.contexts import ContextNotPinned
-from node.core.canonical.plain import check_reading, read_as_signed
+from node.core.canonical.plain import read_as_signed
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import CredentialFacts, NonConforming, check_credential
+from node.core.dataintegrity.cryptosuite import UnknownSuite
 from node.core.dataintegrity.proof import Proof, proofs_of
-from node.core.dataintegrity.suites import SUITES, UnknownSuite, verify_proof
+from node.core.dataintegrity.suites import SUITES, previous_proofs, signs_rdf, verify_proof
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import PublicKey
@@ -28,8 +29,6 @@ from node.core.strict_json import JsonObject
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 ASSERTION_METHOD: Final = "assertionMethod"
-MAX_PROOFS: Final = 16
-_JCS_SUITES: Final = frozenset({"eddsa-jcs-2022", "ecdsa-jcs-2019"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,15 @@ class Document:
         return tuple(proof for proof in self.proofs if proof.verification_method.startswith(prefix))
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is to be read, whether it was rewritten, and which context stood in the way of its statements."""
+
+    document: JsonObject
+    rewritten: bool = False
+    context_missing: str | None = None
+
+
 # 1. conformance, 2. schema ---------------------------------------------------------------------------------
 
 
@@ -92,43 +100,45 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
     """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
     try:
         proofs = proofs_of(raw)
-        if len(proofs) > MAX_PROOFS:
-            raise Malformed(f"more than {MAX_PROOFS} proofs", path=("proof",))
-        read, rewritten, missing = _read(raw, proofs, canonicalizer)
-        facts = check_credential(read)
-        entries = parse_status_entries(read)
+        read = _read(raw, proofs, canonicalizer)
+        facts = check_credential(read.document)
+        entries = parse_status_entries(read.document)
         ethr = parse_did_ethr(facts.issuer_id) if facts.issuer_id.startswith("did:ethr:") else None
     except Malformed as error:
         return _not_conforming(raw, error)
     basis = f"conforms to the VC Data Model {facts.version}"
-    if rewritten:
+    if read.rewritten:
         basis += "; it was written outside the plain form and read again with the pinned contexts"
     warnings = tuple(facts.warnings)
     return Document(
         raw,
-        read,
+        read.document,
         Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, warnings),
-        _check_schema(read, schemas),
+        _check_schema(read.document, schemas),
         facts,
         entries,
         ethr,
         proofs,
-        missing,
+        read.context_missing,
     )
 
 
-def _read(
-    raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer
-) -> tuple[JsonObject, bool, str | None]:
-    """(the document to read, whether it was rewritten, which context stood in the way)."""
-    if proofs and all(proof.cryptosuite in _JCS_SUITES for proof in proofs):
-        return raw, False, None
+def _read(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> _Read:
+    """The document as its proofs cover it; its terms are looked at whatever the suite."""
+    in_json = bool(proofs) and all(_signs_json(proof) for proof in proofs)
     try:
+        if in_json:
+            canonicalizer.nquads({name: value for name, value in raw.items() if name != "proof"})
+            return _Read(raw)
         reading = read_as_signed(raw, canonicalizer)
-        check_reading(raw, reading, canonicalizer)
     except ContextNotPinned as error:
-        return raw, False, error.detail
-    return reading.document, reading.rewritten, None
+        return _Read(raw, context_missing=None if in_json else error.detail)
+    return _Read(reading.document, reading.rewritten)
+
+
+def _signs_json(proof: Proof) -> bool:
+    """Whether the members themselves are signed, so that nothing has to be read for them."""
+    return proof.cryptosuite in SUITES and not signs_rdf(proof)
 
 
 def _not_conforming(raw: JsonObject, error: Malformed) -> Document:
@@ -204,22 +214,23 @@ class ProofJudge:
             return _Verdict(proof, Outcome.UNKNOWN, f"{named} is not known here", Reason.UNKNOWN_SUITE)
         if proof.expires is not None and self.as_of >= proof.expires:
             return _Verdict(proof, Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
-        for previous in self._referenced(proof):
-            if id(previous) in seen or self.judge(previous, seen=seen).outcome is not Outcome.PASSED:
+        try:
+            previous = previous_proofs(self.document, proof)
+        except NotVerified as error:
+            return _Verdict(proof, Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
+        for one in previous:
+            if id(one) in seen or self.judge(one, seen=seen).outcome is not Outcome.PASSED:
                 basis = "a proof that it builds on does not verify"
                 return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED)
         found = self.find_key(proof)
         if isinstance(found, KeyMissing):
             outcome = Outcome.FAILED if found.refused else Outcome.UNKNOWN
             return _Verdict(proof, outcome, found.detail, found.reason)
-        return self._verify(proof, found)
+        return self._verify(proof, found, previous)
 
-    def _referenced(self, proof: Proof) -> list[Proof]:
-        return [other for other in self.proofs if other.id is not None and other.id in proof.previous_proof]
-
-    def _verify(self, proof: Proof, found: KeyFound) -> _Verdict:
+    def _verify(self, proof: Proof, found: KeyFound, previous: tuple[Proof, ...]) -> _Verdict:
         try:
-            verify_proof(self.document, proof, found.key, self.canonicalizer)
+            verify_proof(self.document, proof, found.key, self.canonicalizer, verified=previous)
         except (ContextNotPinned, UnknownSuite) as error:
             reason = (
                 Reason.CONTEXT_NOT_PINNED if isinstance(error, ContextNotPinned) else Reason.UNKNOWN_SUITE

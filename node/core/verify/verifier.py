@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from node.core.canonical.contexts import ContextStore
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.evm.checkpoint import Checkpoint
+from node.core.evm.network import Network, parse_networks
 from node.core.schema import SchemaSet
+from node.core.strict_json import parse_json
 from node.core.verify.ledger import Networks
 from node.core.verify.materials import Mode
 from node.core.verify.policy import STRICT, Policy
@@ -19,6 +22,27 @@ from node.core.verify.trust import TrustList
 _MUST_PASS: Final = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
 _OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 _ORDER: Final = {name: position for position, name in enumerate(CheckName)}
+
+
+@dataclass(frozen=True, slots=True)
+class Standards:
+    """The pinned files of the standards, read once: contexts, schemas, and our own table of networks."""
+
+    canonicalizer: Canonicalizer
+    schemas: SchemaSet
+    networks: Mapping[int, Network]
+
+    @classmethod
+    def read(
+        cls,
+        contexts: Mapping[str, bytes],
+        digests: Mapping[str, str],
+        schemas: Mapping[str, bytes],
+        networks: bytes,
+    ) -> Standards:
+        """From the bytes that the package `schemas` hands out."""
+        store = ContextStore(contexts, digests)
+        return cls(Canonicalizer(store), SchemaSet(schemas), parse_networks(parse_json(networks)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,28 @@ class Verifier:
     policy: Policy = STRICT
     mode: Mode = Mode.OFFLINE
 
+    @classmethod
+    def of(
+        cls,
+        standards: Standards,
+        *,
+        operator_networks: Mapping[int, Network] | None = None,
+        trust: TrustList | None = None,
+        checkpoints: Iterable[Checkpoint] = (),
+        policy: Policy = STRICT,
+        mode: Mode = Mode.OFFLINE,
+    ) -> Verifier:
+        """A verifier by our standards and the operator's own tables; one checkpoint a chain."""
+        return cls(
+            standards.canonicalizer,
+            standards.schemas,
+            Networks(standards.networks, operator_networks or {}),
+            trust,
+            {checkpoint.chain_id: checkpoint for checkpoint in checkpoints},
+            policy,
+            mode,
+        )
+
 
 def make_report(
     checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
@@ -43,6 +89,7 @@ def make_report(
         checks=ordered,
         verified=_verified(ordered, presented=presented),
         acceptance=verifier.policy.judge(ordered, presented=presented),
+        decisive=verifier.policy.decisive(ordered, presented=presented),
         policy=verifier.policy.name,
         mode=verifier.mode,
         as_of=as_of,

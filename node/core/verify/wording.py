@@ -1,0 +1,144 @@
+"""The sentences in which a report is told to people: one catalogue, by reason (PAGES.md).
+
+English; the pages hand each sentence to gettext. Braces are filled from the report. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
+
+ACCEPTED_PRESENTATION: Final = "This is genuine, and it belongs to the person who showed it."
+ACCEPTED_DOCUMENT: Final = (
+    "This document is genuine. It does not show that the person who gave it to you is its holder."
+)
+REFUSED: Final = "Do not rely on this."
+UNDETERMINED: Final = "We could not tell."
+
+# What happened, in a sentence; where it helps, what to do next.
+SENTENCES: Final[dict[Reason, str]] = {
+    Reason.NOT_REACHED: "This was not reached, because something before it stood in the way.",
+    Reason.UNREADABLE: "This is not a credential that we can read.",
+    Reason.NOT_CONFORMING: "It breaks the rules of the standard for credentials.",
+    Reason.SCHEMA_BROKEN: "It does not have the form of a badge.",
+    Reason.SCHEMA_NOT_PINNED: "It names a form that we do not know.",
+    Reason.NO_SCHEMA: "There is no form to compare it with.",
+    Reason.NO_PROOF: "Nobody signed it.",
+    Reason.ONLY_THIRD_PARTY_PROOFS: "It was signed, but not by the issuer that it names.",
+    Reason.CHANGED: "It was changed after it was signed.",
+    Reason.PROOF_EXPIRED: "The signature itself has run out.",
+    Reason.UNKNOWN_SUITE: "It was signed in a way that we do not know.",
+    Reason.CONTEXT_NOT_PINNED: "It uses words whose meaning we do not have on file.",
+    Reason.KEY_UNKNOWN: "The issuer's key is not at hand. Ask the holder for the full file.",
+    Reason.KEY_NOT_CONFIRMED: "The signature does not fit, and nothing confirms whose key that is.",
+    Reason.KEY_SOURCE_WEAK: "Only one voice tells which key is the issuer's.",
+    Reason.WRONG_PURPOSE: "It was signed for another purpose.",
+    Reason.NO_IDENTITY: "The issuer keeps no record on a chain.",
+    Reason.TEST_NETWORK: "It is recorded on a test network, which anybody can write to at will.",
+    Reason.UNKNOWN_NETWORK: "It is recorded on a chain that we do not know. Ask your operator to add it.",
+    Reason.HEADER_NOT_TRUSTED: "Nobody whom we trust vouches for the block that its proof was made at. "
+    "Ask the holder to renew the proof, or get a newer checkpoint file.",
+    Reason.HEADER_OLD: "The chain endpoint lags behind. Try again later, or ask another.",
+    Reason.CHAIN_UNREACHABLE: "The chain could not be reached. Try again.",
+    Reason.BUNDLE_MISSING: "It could not be told from this alone. Ask the holder for the full file (the bundle).",
+    Reason.BUNDLE_FALSE: "The proof that came with it is false.",
+    Reason.NOT_ANCHORED: "The issuer never recorded it on the chain.",
+    Reason.ANCHORED_LATER: "It is not shown to have existed at the time that you asked about.",
+    Reason.IDENTITY_CLOSED: "It was recorded after the issuer had closed its identity.",
+    Reason.ANCHOR_OUT_OF_PLACE: "It came with a record that its issuer cannot have made.",
+    Reason.NOTHING_ANCHORED: "The issuer never recorded anything on the chain.",
+    Reason.KEY_NOT_REGISTERED: "It was signed with a key that the issuer never registered.",
+    Reason.KEY_NOT_YET_VALID: "It was recorded before its key was the issuer's.",
+    Reason.KEY_RETIRED: "It was recorded after its key had been retired.",
+    Reason.KEY_COMPROMISED: "It was recorded when its key was no longer in the issuer's hands alone.",
+    Reason.KEY_DISPUTED: "Its key was later declared stolen, back to a time before this was recorded.",
+    Reason.KEY_PURPOSE: "Its key is not for signing credentials.",
+    Reason.STATE_NOT_PROVEN: "What the chain says about it is not proven. Ask the holder to renew the proof.",
+    Reason.REVOKED: "It was revoked.",
+    Reason.SUSPENDED: "It is suspended.",
+    Reason.STATUS_OUT_OF_RANGE: "Its place in the revocation list does not exist.",
+    Reason.STATUS_LIST_UNKNOWN: "Its revocation list is not one that we can rely on.",
+    Reason.STATUS_UNREACHABLE: "Its revocation list could not be had. Try again.",
+    Reason.STATUS_LATER: "Whether it was revoked at the time that you asked about is not known.",
+    Reason.NO_STATUS: "The issuer gave it no way of being revoked.",
+    Reason.STALE: "The proof that it is not revoked is too old. Ask the holder to renew it.",
+    Reason.CLOCK: "The proof is from the future: one of the clocks is wrong.",
+    Reason.NOT_YET_VALID: "It is not valid yet.",
+    Reason.EXPIRED: "It has expired.",
+    Reason.EVIDENCE_SWAPPED: "The evidence shown is not the evidence that was assessed.",
+    Reason.EVIDENCE_WITHHELD: "There is evidence behind it; none was shown. You can ask the holder for it.",
+    Reason.NO_EVIDENCE: "No evidence came with it.",
+    Reason.NO_TRUST_LIST: "You have no list of issuers that you recognise, so nobody says who this issuer is.",
+    Reason.ISSUER_NOT_LISTED: "The issuer is not on your list of recognised issuers.",
+    Reason.ISSUER_OUTSIDE_TIME: "The issuer is on your list, but not for the time of this credential.",
+    Reason.ISSUER_TIME_UNKNOWN: "The issuer is on your list for a time, and when this was issued is not proven.",
+    Reason.DOCUMENT_ALONE: "It was given as a document. Ask the holder to present it.",
+    Reason.NO_SUBJECT: "It does not say whom it was issued to.",
+    Reason.HOLDER_UNRESOLVED: "The key of the person who showed it is not at hand.",
+    Reason.HOLDER_DIFFERS: "It was issued to somebody else than the person who showed it.",
+    Reason.HOLDER_PROOF_WRONG: "The person who showed it did not sign for it.",
+    Reason.NOT_HELD: "It says something about somebody else than its holder.",
+    Reason.NOT_ASKED: "It was shown without having been asked for, so it may have been made for somebody else.",
+    Reason.ANSWERED_BEFORE: "This answer was given before, or came too late.",
+    Reason.FOR_SOMEBODY_ELSE: "It was made for somebody else, or for an earlier occasion.",
+}
+
+# What each check asks, in plain words.
+QUESTIONS: Final[dict[CheckName, str]] = {
+    CheckName.CONFORMANCE: "Does it keep the rules of the standard?",
+    CheckName.SCHEMA: "Does it have the form of a badge?",
+    CheckName.PROOF: "Is the signature right?",
+    CheckName.PROOF_PURPOSE: "Was it signed for this purpose?",
+    CheckName.NETWORK: "Is it recorded on a chain that counts?",
+    CheckName.HEADER: "Do we know where that chain stands?",
+    CheckName.ANCHOR: "Did the issuer record it on the chain?",
+    CheckName.KEY: "Was the key the issuer's at that time?",
+    CheckName.STATUS: "Is it neither revoked nor suspended?",
+    CheckName.FRESHNESS: "Is that known as of a recent time?",
+    CheckName.VALIDITY_PERIOD: "Is it valid at this time?",
+    CheckName.EVIDENCE: "Is the evidence shown the evidence that was assessed?",
+    CheckName.ISSUER_TRUST: "Do you recognise the issuer?",
+    CheckName.HOLDER_BINDING: "Does it belong to the person who showed it?",
+    CheckName.CHALLENGE: "Was it shown on this occasion?",
+    CheckName.DOMAIN: "Was it shown to you?",
+}
+
+OUTCOMES: Final[dict[Outcome, str]] = {
+    Outcome.PASSED: "yes",
+    Outcome.FAILED: "no",
+    Outcome.UNKNOWN: "not known",
+    Outcome.NOT_APPLICABLE: "does not apply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The first thing that a person reads: a headline, and the one sentence under it (empty where none is needed)."""
+
+    headline: str
+    sentence: str
+
+
+def verdict_of(report: Report) -> Verdict:
+    """Headline and sentence for a report."""
+    if report.acceptance is Acceptance.ACCEPTED:
+        presented = report[CheckName.CHALLENGE].outcome is not Outcome.NOT_APPLICABLE
+        return Verdict(ACCEPTED_PRESENTATION if presented else ACCEPTED_DOCUMENT, "")
+    headline = REFUSED if report.acceptance is Acceptance.REFUSED else UNDETERMINED
+    decisive = report.decisive
+    return Verdict(headline, sentence_of(decisive) if decisive else "")
+
+
+def sentence_of(check: Check) -> str:
+    """What a check found, in everyday words."""
+    if check.reason is None:
+        return check.basis
+    return SENTENCES[check.reason]
+
+
+def day_of(moment: datetime) -> str:
+    """A date in full, for people: 3 May 2027."""
+    return f"{moment.day} {moment:%B %Y}"
