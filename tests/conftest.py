@@ -6,16 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from fixtures.skipping import IN_CI, missing
+
+__all__ = ["IN_CI", "missing"]
 
 ROOT = Path(__file__).resolve().parent.parent
-IN_CI = os.environ.get("CI", "").lower() == "true"
 
-
-def missing(reason: str) -> None:
-    """Skip for want of `reason`; in CI, where everything can be installed, that is a failure."""
-    if IN_CI:
-        pytest.fail(f"in CI nothing is skipped: {reason}")
-    pytest.skip(reason)
+pytest_plugins = ["fixtures.chain"]
 
 
 @pytest.fixture(scope="session")

@@ -164,5 +164,6 @@ async def _mine(rpc: str, count: int) -> int:
 
     # Blocks are a second apart, so that many take their time.
     async with ChainClient(rpc, timeout_seconds=count + 20) as client:
-        await client.request("evm_mine", [{"blocks": count}])
+        # Anvil wants both members.
+        await client.request("evm_mine", [{"timestamp": None, "blocks": count}])
         return await client.block_number()

@@ -266,15 +266,15 @@ class ChainClient:
         """The number of the newest block."""
         return self._number(await self.request("eth_blockNumber"), "eth_blockNumber")
 
-    async def proof(self, address: bytes, slots: Sequence[int], block: BlockId) -> JsonObject:
-        """The answer of `eth_getProof` (EIP-1186), unproven; `slots` are at most 256 storage slots."""
+    async def proof(self, address: bytes, slots: Sequence[bytes], block: BlockId) -> JsonObject:
+        """The answer of `eth_getProof` (EIP-1186), unproven; `slots` are at most 256 of 32 bytes."""
         if len(slots) > MAX_PROOF_SLOTS:
             raise ValueError(f"at most {MAX_PROOF_SLOTS} slots in one proof")
-        keys = [encode_hex(slot.to_bytes(32, "big")) for slot in slots]
+        keys = [encode_hex(slot) for slot in slots]
         answer = await self.request("eth_getProof", [encode_hex(address), keys, _block_parameter(block)])
         return self._object(answer, "eth_getProof")
 
-    async def proof_nodes(self, address: bytes, slots: Sequence[int], block: BlockId) -> tuple[bytes, ...]:
+    async def proof_nodes(self, address: bytes, slots: Sequence[bytes], block: BlockId) -> tuple[bytes, ...]:
         """The trie nodes of `proof`, each once, in the order they came: the pool of FORMATS.md section 8.
 
         Any number of slots; nodes under 32 bytes are left out, since they stand inside their parents.
@@ -358,9 +358,9 @@ class ChainClient:
         params = [encode_hex(address), _block_parameter(block)]
         return self._bytes(await self.request("eth_getCode", params), "eth_getCode")
 
-    async def storage_at(self, address: bytes, slot: int, block: BlockId = "latest") -> int:
-        """The word in a storage slot, unproven."""
-        params = [encode_hex(address), encode_hex(slot.to_bytes(32, "big")), _block_parameter(block)]
+    async def storage_at(self, address: bytes, slot: bytes, block: BlockId = "latest") -> int:
+        """The word in a 32-byte storage slot, unproven."""
+        params = [encode_hex(address), encode_hex(slot), _block_parameter(block)]
         return int.from_bytes(
             self._bytes(await self.request("eth_getStorageAt", params), "eth_getStorageAt"), "big"
         )
