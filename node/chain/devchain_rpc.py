@@ -105,6 +105,10 @@ class ChainServer:
             else:
                 await self._wait_for_submission(self._seconds_until(due))
 
+    def wake(self) -> None:
+        """Make `run` look at pool and clock again now."""
+        self._submitted.set()
+
     async def _mine_now(self) -> None:
         async with self._mining:
             now = self.chain.now()
@@ -280,7 +284,7 @@ class ChainServer:
 
     def _send_raw(self, params: list[Json]) -> str:
         transaction_hash = self.chain.submit(_data(params, 0))
-        self._submitted.set()
+        self.wake()
         return encode_hex(transaction_hash)
 
     async def _evm_mine(self, params: list[Json]) -> str:
