@@ -1,0 +1,242 @@
+"""What is to be anchored: items that wait, batches that were sealed, and the place of each item in its tree.
+
+Items without a batch are the open batch. A batch has no state of its own beyond "sealed": whatever comes
+later is the state of the transaction that carries its commitment, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    Select,
+    SmallInteger,
+    Table,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node.core.errors import Conflict, NotFound
+from node.storage.base import AnchoredPlace, AnchorItem, Batch, ItemPlace, TransactionState, Waiting
+from node.storage.credentials import credentials_table
+from node.storage.outbox import outbox_table
+from node.storage.schema import AnyRow, Instant, Serial, chunks, metadata, serial_column
+
+KIND_CREDENTIAL: Final = 1  # FORMATS.md section 4
+
+batches_table: Final = Table(
+    "batches",
+    metadata,
+    serial_column(),
+    Column("commitment", LargeBinary, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("sealed_at", Instant, nullable=False),
+    Column("transaction_id", Serial, ForeignKey(outbox_table.c.id), unique=True),
+)
+_b: Final = batches_table.c
+
+items_table: Final = Table(
+    "anchor_items",
+    metadata,
+    serial_column(),
+    Column("kind", SmallInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("batch_id", Serial, ForeignKey(_b.id), index=True),
+    Column("salt", LargeBinary),
+    Column("index", BigInteger),
+    Column("path", LargeBinary),
+    UniqueConstraint("kind", "digest"),
+)
+_i: Final = items_table.c
+
+_BATCH: Final = select(
+    _b.id,
+    _b.commitment,
+    _b.size,
+    _b.root,
+    _b.sealed_at,
+    _b.transaction_id,
+    outbox_table.c.state,
+    outbox_table.c.block_number,
+).outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
+
+_PLACE: Final = (
+    select(
+        _i.id.label("item_id"),
+        _i.kind,
+        _i.digest,
+        _i.added_at,
+        _i.salt,
+        _i.index.label("leaf_index"),
+        _i.path,
+        *_BATCH.selected_columns,
+    )
+    .select_from(items_table)
+    .join(batches_table, _i.batch_id == _b.id)
+    .outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
+)
+
+_GIVE_PLACE: Final = (
+    update(items_table)
+    .where(_i.id == bindparam("of_item"))
+    .values(
+        batch_id=bindparam("of_batch"),
+        salt=bindparam("of_salt"),
+        index=bindparam("of_index"),
+        path=bindparam("of_path"),
+    )
+)
+
+
+class SqlBatches:
+    """`base.Batches`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def enqueue(self, kind: int, digests: Sequence[bytes], now: datetime) -> int:
+        """Let digests wait for the next batch."""
+        known: set[bytes] = set()
+        for some in chunks(digests):
+            query = select(_i.digest).where(_i.kind == kind, _i.digest.in_(some))
+            known.update((await self._connection.execute(query)).scalars())
+        # dict keeps the order in which they came and drops repetitions.
+        new = [digest for digest in dict.fromkeys(digests) if digest not in known]
+        for some in chunks(new):
+            values = [{"kind": kind, "digest": digest, "added_at": now} for digest in some]
+            await self._connection.execute(insert(items_table), values)
+        return len(new)
+
+    async def waiting(self) -> Waiting:
+        """The open batch in numbers."""
+        query = select(func.count().label("number"), func.min(_i.added_at).label("oldest"))
+        row = (await self._connection.execute(query.where(_i.batch_id.is_(None)))).one()
+        return Waiting(row.number, row.oldest)
+
+    async def load_waiting(self, limit: int) -> tuple[AnchorItem, ...]:
+        """The items that have waited longest."""
+        query = select(_i.id, _i.kind, _i.digest, _i.added_at).where(_i.batch_id.is_(None))
+        rows = await self._connection.execute(query.order_by(_i.id).limit(limit))
+        return tuple(AnchorItem(row.id, row.kind, row.digest, row.added_at) for row in rows)
+
+    async def seal(
+        self, commitment: bytes, size: int, root: bytes, places: Sequence[ItemPlace], now: datetime
+    ) -> Batch:
+        """Close a batch over items that wait."""
+        ids = [place.item_id for place in places]
+        free = 0
+        for some in chunks(ids):
+            query = select(func.count()).where(_i.id.in_(some), _i.batch_id.is_(None))
+            free += (await self._connection.execute(query)).scalar_one()
+        if not places or free != len(ids):
+            raise Conflict("a batch is sealed over items that wait, each once")
+        statement = insert(batches_table).values(commitment=commitment, size=size, root=root, sealed_at=now)
+        batch_id = (await self._connection.execute(statement.returning(_b.id))).scalar_one()
+        for part in chunks(places):
+            await self._connection.execute(
+                _GIVE_PLACE,
+                [
+                    {
+                        "of_item": place.item_id,
+                        "of_batch": batch_id,
+                        "of_salt": place.salt,
+                        "of_index": place.index,
+                        "of_path": b"".join(place.path),
+                    }
+                    for place in part
+                ],
+            )
+        return Batch(batch_id, commitment, size, root, now, None, None, None)
+
+    async def attach(self, batch_id: int, transaction_id: int) -> None:
+        """Name the transaction that carries the commitment."""
+        batch = await self.load(batch_id)
+        if batch is None:
+            raise NotFound(f"no batch {batch_id}")
+        if batch.transaction_id not in (None, transaction_id):
+            raise Conflict(f"batch {batch_id} is carried by transaction {batch.transaction_id}")
+        statement = update(batches_table).where(_b.id == batch_id)
+        await self._connection.execute(statement.values(transaction_id=transaction_id))
+
+    async def load(self, batch_id: int) -> Batch | None:
+        """One batch."""
+        return await self._one(_BATCH.where(_b.id == batch_id))
+
+    async def unfinished(self) -> tuple[Batch, ...]:
+        """Batches whose transaction is not final (or not made), oldest first."""
+        state = outbox_table.c.state
+        query = _BATCH.where(or_(state.is_(None), state != TransactionState.FINAL)).order_by(_b.id)
+        return tuple(_batch(row) for row in await self._connection.execute(query))
+
+    async def find_by_transaction(self, transaction_id: int) -> Batch | None:
+        """The batch that a transaction carries."""
+        return await self._one(_BATCH.where(_b.transaction_id == transaction_id))
+
+    async def places(self, batch_id: int) -> tuple[AnchoredPlace, ...]:
+        """All places of a batch."""
+        query = _PLACE.where(_i.batch_id == batch_id).order_by(_i.id)
+        return tuple(_anchored(row) for row in await self._connection.execute(query))
+
+    async def find_place(self, kind: int, digest: bytes) -> AnchoredPlace | None:
+        """Where a digest is anchored."""
+        query = _PLACE.where(_i.kind == kind, _i.digest == digest)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _anchored(row)
+
+    async def unanchored_of_key(self, key_multibase: str) -> int:
+        """Credentials signed with a key whose batch is not final."""
+        credentials = credentials_table.c
+        # What is signed and not even enqueued counts as well: hence outer joins from the credential.
+        query = (
+            select(func.count())
+            .select_from(credentials_table)
+            .outerjoin(items_table, and_(_i.kind == KIND_CREDENTIAL, _i.digest == credentials.digest))
+            .outerjoin(batches_table, _i.batch_id == _b.id)
+            .outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
+            .where(
+                credentials.key_multibase == key_multibase,
+                or_(outbox_table.c.state.is_(None), outbox_table.c.state != TransactionState.FINAL),
+            )
+        )
+        return (await self._connection.execute(query)).scalar_one()
+
+    async def _one(self, query: Select[Any]) -> Batch | None:
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _batch(row)
+
+
+def _batch(row: AnyRow) -> Batch:
+    return Batch(
+        row.id,
+        row.commitment,
+        row.size,
+        row.root,
+        row.sealed_at,
+        row.transaction_id,
+        row.state,
+        row.block_number,
+    )
+
+
+def _anchored(row: AnyRow) -> AnchoredPlace:
+    path = tuple(row.path[start : start + 32] for start in range(0, len(row.path), 32))
+    return AnchoredPlace(
+        AnchorItem(row.item_id, row.kind, row.digest, row.added_at),
+        ItemPlace(row.item_id, row.salt, row.leaf_index, path),
+        _batch(row),
+    )

@@ -1,0 +1,257 @@
+"""Credentials from intent to signature, and the evidence they rest on.
+
+An intent is written before a key is touched: a crash between the two leaves an intent, which is signed again.
+Nothing is handed out before `record_signed` is durable, so a signature that was lost was never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node.core.errors import Conflict, NotFound
+from node.storage.base import (
+    CredentialRecord,
+    CredentialState,
+    Intent,
+    KnownRow,
+    SignedCredential,
+    StoredEvidence,
+)
+from node.storage.schema import AnyRow, Choice, Instant, chunks, metadata
+
+credentials_table: Final = Table(
+    "credentials",
+    metadata,
+    Column("credential_id", Text, primary_key=True),
+    Column("cohort", Text, nullable=False),
+    Column("row_key", Text, nullable=False),
+    Column("content_digest", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("subject_did", Text),
+    Column("state", Choice(CredentialState), nullable=False, index=True),
+    Column("evidence_size", Integer, nullable=False),
+    Column("evidence_root", LargeBinary),
+    Column("created_at", Instant, nullable=False),
+    Column("document", LargeBinary),
+    Column("digest", LargeBinary, unique=True),
+    Column("key_multibase", Text),
+    Column("signed_at", Instant),
+    UniqueConstraint("cohort", "row_key"),
+    Index(None, "key_multibase"),
+)
+_c: Final = credentials_table.c
+
+evidence_table: Final = Table(
+    "evidence_items",
+    metadata,
+    Column("credential_id", Text, ForeignKey(_c.credential_id), primary_key=True),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("name", Text),
+    Column("media_type", String(255)),
+    Column("genre", Text),
+    Column("data", LargeBinary),
+    Column("erased_at", Instant),
+)
+_e: Final = evidence_table.c
+
+_SIGN: Final = (
+    update(credentials_table)
+    .where(_c.credential_id == bindparam("of_credential"))
+    .values(
+        state=CredentialState.SIGNED,
+        document=bindparam("of_document"),
+        digest=bindparam("of_digest"),
+        key_multibase=bindparam("of_key"),
+        subject_did=bindparam("of_subject"),
+        signed_at=bindparam("of_time"),
+    )
+)
+
+
+class SqlCredentials:
+    """`base.Credentials`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def known_rows(self, cohort: str) -> Mapping[str, KnownRow]:
+        """Row key to what is recorded of it."""
+        query = select(_c.row_key, _c.credential_id, _c.content_digest, _c.state).where(_c.cohort == cohort)
+        rows = await self._connection.execute(query)
+        return {row.row_key: KnownRow(row.credential_id, row.content_digest, row.state) for row in rows}
+
+    async def intend(self, intents: Sequence[Intent]) -> None:
+        """Record intents, all or none."""
+        for some in chunks(intents):
+            await self._connection.execute(insert(credentials_table), [asdict(intent) for intent in some])
+
+    async def record_signed(self, signed: Sequence[SignedCredential]) -> None:
+        """Move intents to SIGNED, all or none."""
+        new = []
+        for some in chunks(signed):
+            query = select(_c.credential_id, _c.state, _c.digest, _c.subject_did).where(
+                _c.credential_id.in_([credential.credential_id for credential in some])
+            )
+            known = {row.credential_id: row for row in await self._connection.execute(query)}
+            new += [one for one in some if _is_new(one, known.get(one.credential_id))]
+        for some in chunks(new):
+            await self._connection.execute(
+                _SIGN,
+                [
+                    {
+                        "of_credential": one.credential_id,
+                        "of_document": one.document,
+                        "of_digest": one.digest,
+                        "of_key": one.key_multibase,
+                        "of_subject": one.subject_did,
+                        "of_time": one.signed_at,
+                    }
+                    for one in some
+                ],
+            )
+
+    async def withdraw(self, credential_id: str) -> None:
+        """End an intent that was not signed."""
+        known = await self.load(credential_id)
+        if known is None:
+            raise NotFound("no such credential")
+        if known.state is CredentialState.SIGNED:
+            raise Conflict("the credential is signed: revoke it")
+        where = _c.credential_id == credential_id
+        await self._connection.execute(
+            update(credentials_table).where(where).values(state=CredentialState.WITHDRAWN)
+        )
+
+    async def load(self, credential_id: str) -> CredentialRecord | None:
+        """By the credential's `id`."""
+        query = select(credentials_table).where(_c.credential_id == credential_id)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _credential(row)
+
+    async def find_by_digest(self, digest: bytes) -> CredentialRecord | None:
+        """By the digest of the signed document."""
+        query = select(credentials_table).where(_c.digest == digest)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _credential(row)
+
+    async def page(
+        self,
+        *,
+        after: str = "",
+        limit: int = 500,
+        state: CredentialState | None = None,
+        cohort: str | None = None,
+    ) -> tuple[CredentialRecord, ...]:
+        """Records ordered by id, beginning after `after`."""
+        query = (
+            select(credentials_table).where(_c.credential_id > after).order_by(_c.credential_id).limit(limit)
+        )
+        if state is not None:
+            query = query.where(_c.state == state)
+        if cohort is not None:
+            query = query.where(_c.cohort == cohort)
+        return tuple(_credential(row) for row in await self._connection.execute(query))
+
+    async def counts(self, cohort: str | None = None) -> Mapping[CredentialState, int]:
+        """How many are in each state."""
+        query = select(_c.state, func.count().label("number")).group_by(_c.state)
+        if cohort is not None:
+            query = query.where(_c.cohort == cohort)
+        found = {row.state: row.number for row in await self._connection.execute(query)}
+        return {state: found.get(state, 0) for state in CredentialState}
+
+
+def _is_new(signed: SignedCredential, known: AnyRow | None) -> bool:
+    if known is None:
+        raise NotFound("no intent for this credential: intents come first")
+    if known.state is CredentialState.SIGNED:
+        if known.digest != signed.digest:
+            raise Conflict("the credential is signed already, and otherwise")
+        return False
+    if known.state is CredentialState.WITHDRAWN:
+        raise Conflict("the credential was withdrawn before it was signed")
+    if known.subject_did is not None and known.subject_did != signed.subject_did:
+        raise Conflict("the credential was intended for another subject")
+    return True
+
+
+def _credential(row: AnyRow) -> CredentialRecord:
+    intent = Intent(
+        credential_id=row.credential_id,
+        cohort=row.cohort,
+        row_key=row.row_key,
+        content_digest=row.content_digest,
+        body=row.body,
+        subject_did=row.subject_did,
+        state=row.state,
+        evidence_size=row.evidence_size,
+        evidence_root=row.evidence_root,
+        created_at=row.created_at,
+    )
+    if row.document is None:
+        return CredentialRecord(intent, None)
+    signed = SignedCredential(
+        credential_id=row.credential_id,
+        document=row.document,
+        digest=row.digest,
+        key_multibase=row.key_multibase,
+        subject_did=row.subject_did,
+        signed_at=row.signed_at,
+    )
+    return CredentialRecord(intent, signed)
+
+
+class SqlEvidence:
+    """`base.Evidence`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def store(self, credential_id: str, items: Sequence[StoredEvidence]) -> None:
+        """Record the items of a credential; Conflict where it has some."""
+        if items:
+            values = [{"credential_id": credential_id, **asdict(item)} for item in items]
+            await self._connection.execute(insert(evidence_table), values)
+
+    async def load(self, credential_id: str, *, with_data: bool = True) -> tuple[StoredEvidence, ...]:
+        """The items in the order of their index."""
+        columns = [column for column in _e if column.name not in ("credential_id", "data")]
+        query = select(*columns, *([_e.data] if with_data else []))
+        query = query.where(_e.credential_id == credential_id).order_by(_e.index)
+        rows = await self._connection.execute(query)
+        return tuple(StoredEvidence(**{"data": None, **row._mapping}) for row in rows)
+
+    async def erase(self, credential_id: str, now: datetime, indexes: Sequence[int] | None = None) -> int:
+        """Erase salt, members and bytes; the leaf hash stays, so the commitment can still be opened around
+        it.
+        """
+        statement = update(evidence_table).where(_e.credential_id == credential_id, _e.erased_at.is_(None))
+        if indexes is not None:
+            statement = statement.where(_e.index.in_(indexes))
+        nothing = dict.fromkeys(("salt", "name", "media_type", "genre", "data"))
+        result = await self._connection.execute(statement.values(erased_at=now, **nothing))
+        return result.rowcount

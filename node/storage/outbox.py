@@ -1,0 +1,225 @@
+"""Chain transactions on their way: stored raw before they are broadcast, numbered here, followed until final.
+
+A crash after `record_attempt` finds the raw transaction and sends the same bytes again; a crash before it has
+sent nothing. Replacements (higher fee, same nonce) are further attempts: whichever is included counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node.core.errors import Conflict, NotFound
+from node.storage.base import Attempt, OutboxEntry, TransactionState
+from node.storage.schema import Choice, Instant, Serial, metadata, record, serial_column
+
+State = TransactionState
+
+outbox_table: Final = Table(
+    "outbox",
+    metadata,
+    serial_column(),
+    Column("purpose", String(64), nullable=False),
+    Column("sender", LargeBinary, nullable=False),
+    Column("to", LargeBinary),
+    Column("data", LargeBinary, nullable=False),
+    Column("state", Choice(TransactionState), nullable=False, index=True),
+    Column("nonce", BigInteger),
+    Column("transaction_hash", LargeBinary),
+    Column("block_number", BigInteger),
+    Column("block_hash", LargeBinary),
+    Column("fault", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    # Two entries never share a nonce of one sender: the later would silently displace the earlier.
+    Index("uq_outbox_sender_nonce", "sender", "nonce", unique=True),
+)
+_o: Final = outbox_table.c
+
+attempts_table: Final = Table(
+    "attempts",
+    metadata,
+    serial_column(),
+    Column("entry_id", Serial, ForeignKey(_o.id), nullable=False, index=True),
+    Column("transaction_hash", LargeBinary, nullable=False, unique=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("signed_at", Instant, nullable=False),
+)
+_a: Final = attempts_table.c
+
+senders_table: Final = Table(
+    "senders",
+    metadata,
+    Column("sender", LargeBinary, primary_key=True),
+    Column("next_nonce", BigInteger, nullable=False),
+)
+
+_MOVES: Final[Mapping[State, frozenset[State]]] = {
+    State.PREPARED: frozenset({State.SIGNED, State.PARKED}),
+    State.SIGNED: frozenset({State.SIGNED, State.SENT, State.INCLUDED, State.PARKED}),
+    State.SENT: frozenset({State.SIGNED, State.SENT, State.INCLUDED, State.PARKED}),
+    State.INCLUDED: frozenset({State.INCLUDED, State.SENT, State.FINAL, State.PARKED}),
+    State.FINAL: frozenset({State.FINAL}),
+    State.PARKED: frozenset({State.PARKED, State.PREPARED, State.SIGNED}),
+}
+
+
+class SqlOutbox:
+    """`base.Outbox`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(
+        self, purpose: str, sender: bytes, to: bytes | None, data: bytes, now: datetime
+    ) -> OutboxEntry:
+        """A new entry, PREPARED."""
+        statement = insert(outbox_table).values(
+            purpose=purpose,
+            sender=sender,
+            to=to,
+            data=data,
+            state=State.PREPARED,
+            created_at=now,
+            changed_at=now,
+        )
+        row = (await self._connection.execute(statement.returning(*_o))).one()
+        return record(OutboxEntry, row)
+
+    async def load(self, entry_id: int) -> OutboxEntry | None:
+        """One entry."""
+        row = (await self._connection.execute(select(outbox_table).where(_o.id == entry_id))).one_or_none()
+        return None if row is None else record(OutboxEntry, row)
+
+    async def unfinished(self, sender: bytes | None = None, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        """Entries neither final nor parked, in the order in which they were added."""
+        query = select(outbox_table).where(_o.state.not_in([State.FINAL, State.PARKED]))
+        if sender is not None:
+            query = query.where(_o.sender == sender)
+        rows = await self._connection.execute(query.order_by(_o.id).limit(limit))
+        return tuple(record(OutboxEntry, row) for row in rows)
+
+    async def in_state(self, state: TransactionState, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        """Entries in a state, in the order in which they were added."""
+        query = select(outbox_table).where(_o.state == state).order_by(_o.id).limit(limit)
+        return tuple(record(OutboxEntry, row) for row in await self._connection.execute(query))
+
+    async def assign_nonce(self, entry_id: int, at_least: int) -> int:
+        """The entry's nonce, given once."""
+        entry = await self._known(entry_id)
+        if entry.nonce is not None:
+            return entry.nonce
+        where = senders_table.c.sender == entry.sender
+        stored = (await self._connection.execute(select(senders_table.c.next_nonce).where(where))).scalar()
+        # The chain's count is a floor, never a ceiling: it does not see what is signed and not yet included.
+        nonce = max(stored or 0, at_least)
+        if stored is None:
+            await self._connection.execute(
+                insert(senders_table).values(sender=entry.sender, next_nonce=nonce + 1)
+            )
+        else:
+            await self._connection.execute(update(senders_table).where(where).values(next_nonce=nonce + 1))
+        await self._connection.execute(update(outbox_table).where(_o.id == entry_id).values(nonce=nonce))
+        return nonce
+
+    async def record_attempt(self, entry_id: int, transaction_hash: bytes, raw: bytes, now: datetime) -> None:
+        """Keep a signed transaction of the assigned nonce."""
+        entry = await self._known(entry_id)
+        if entry.nonce is None:
+            raise Conflict("a transaction is signed after its nonce was assigned")
+        known = {attempt.transaction_hash for attempt in await self.attempts(entry_id)}
+        if transaction_hash not in known:
+            await self._connection.execute(
+                insert(attempts_table).values(
+                    entry_id=entry_id,
+                    transaction_hash=transaction_hash,
+                    raw=raw,
+                    nonce=entry.nonce,
+                    signed_at=now,
+                )
+            )
+        await self._move(entry, State.SIGNED, now, transaction_hash=transaction_hash, fault=None)
+
+    async def attempts(self, entry_id: int) -> tuple[Attempt, ...]:
+        """All signed forms, oldest first."""
+        query = select(_a.transaction_hash, _a.raw, _a.nonce, _a.signed_at).where(_a.entry_id == entry_id)
+        rows = await self._connection.execute(query.order_by(_a.id))
+        return tuple(record(Attempt, row) for row in rows)
+
+    async def mark_sent(self, entry_id: int, now: datetime) -> None:
+        """An endpoint has taken it."""
+        await self._move(await self._known(entry_id), State.SENT, now)
+
+    async def mark_included(
+        self, entry_id: int, transaction_hash: bytes, block_number: int, block_hash: bytes, now: datetime
+    ) -> None:
+        """One of its attempts stands in a block."""
+        if all(known.transaction_hash != transaction_hash for known in await self.attempts(entry_id)):
+            raise Conflict("a transaction that was never signed here cannot be this entry's")
+        await self._move(
+            await self._known(entry_id),
+            State.INCLUDED,
+            now,
+            transaction_hash=transaction_hash,
+            block_number=block_number,
+            block_hash=block_hash,
+        )
+
+    async def mark_reorganised(self, entry_id: int, now: datetime) -> None:
+        """Its block is gone: SENT again."""
+        await self._move(await self._known(entry_id), State.SENT, now, block_number=None, block_hash=None)
+
+    async def mark_final(self, entry_id: int, now: datetime) -> None:
+        """Its block is final."""
+        await self._move(await self._known(entry_id), State.FINAL, now)
+
+    async def park(self, entry_id: int, fault: str, now: datetime, *, nonce_spent: bool = False) -> None:
+        """Set it aside for the operator."""
+        entry = await self._known(entry_id)
+        freed = {"nonce": None, "block_number": None, "block_hash": None} if nonce_spent else {}
+        await self._move(entry, State.PARKED, now, fault=fault, **freed)
+
+    async def resume(self, entry_id: int, now: datetime) -> OutboxEntry:
+        """Take a parked entry up again: with its nonce it is sent again, without it starts anew."""
+        entry = await self._known(entry_id)
+        if entry.state is not State.PARKED:
+            raise Conflict(f"transaction {entry_id} is {entry.state}, not parked")
+        signed = entry.nonce is not None and entry.transaction_hash is not None
+        await self._move(entry, State.SIGNED if signed else State.PREPARED, now, fault=None)
+        return await self._known(entry_id)
+
+    async def counts(self) -> Mapping[TransactionState, int]:
+        """How many are in each state."""
+        query = select(_o.state, func.count().label("number")).group_by(_o.state)
+        found = {row.state: row.number for row in await self._connection.execute(query)}
+        return {state: found.get(state, 0) for state in State}
+
+    async def _known(self, entry_id: int) -> OutboxEntry:
+        entry = await self.load(entry_id)
+        if entry is None:
+            raise NotFound(f"no transaction {entry_id} in the outbox")
+        return entry
+
+    async def _move(self, entry: OutboxEntry, state: State, now: datetime, **values: Any) -> None:
+        if state not in _MOVES[entry.state]:
+            raise Conflict(f"transaction {entry.id} is {entry.state} and cannot become {state}")
+        statement = update(outbox_table).where(_o.id == entry.id)
+        await self._connection.execute(statement.values(state=state, changed_at=now, **values))
