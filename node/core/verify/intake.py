@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from node.core import problem
 from node.core.anchor import credential_digest
-from node.core.baking import extract
+from node.core.baking import unbake
 from node.core.bundle import Bundle, parse_bundle
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject, parse_json, parse_json_object
@@ -94,7 +94,7 @@ def _from_bundle(value: JsonObject) -> Intake:
 
 
 def _from_image(data: bytes) -> Intake:
-    baked = extract(data)
+    baked = unbake(data)
     document = parse_json_object(baked.credential)
     left = [parse_bundle(parse_json(baked.bundle))] if baked.bundle is not None else []
     shown = Shown(document, _take_bundle(document, left))

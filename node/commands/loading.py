@@ -1,0 +1,55 @@
+"""Files that commands read once at their start: the pinned standards and the operator's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import schemas
+from node.core.errors import BonafidesError, Malformed, Misconfigured
+from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
+from node.core.evm.network import Network, parse_networks
+from node.core.strict_json import parse_json
+from node.core.verify.trust import TrustList, parse_trust_list
+from node.core.verify.verifier import Standards
+
+
+def load_standards() -> Standards:
+    """Contexts, schemas and networks as this release ships them."""
+    return Standards.read(
+        schemas.load_contexts(), schemas.context_digests(), schemas.load_schemas(), schemas.load_networks()
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that an option names; Misconfigured where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{path}: {error.strerror}") from error
+
+
+def load_networks(path: Path | None) -> dict[int, Network]:
+    """The operator's own table of networks, empty without a file."""
+    return {} if path is None else _parsed(path, parse_networks)
+
+
+def load_trust(path: Path | None) -> TrustList | None:
+    """The list of recognised issuers; None without a file, which is not the same as an empty list."""
+    return None if path is None else _parsed(path, parse_trust_list)
+
+
+def load_checkpoints(paths: Iterable[Path]) -> list[Checkpoint]:
+    """The checkpoint files that were named: naming one is trusting it, so no signature is asked for."""
+    return [_parsed(path, parse_checkpoint) for path in paths]
+
+
+def _parsed(path: Path, parse: Any) -> Any:
+    try:
+        return parse(parse_json(read_file(path)))
+    except Misconfigured:
+        raise
+    except (Malformed, BonafidesError) as error:
+        where = "".join(f"/{step}" for step in error.problem.path)
+        raise Misconfigured(f"{path}: {error.detail}{f' (at {where})' if where else ''}") from error
