@@ -24,6 +24,8 @@ from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
 
 OB_CONTEXT: Final = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
+# Defines the names of 1EdTech's own schema, status and refresh types.
+EXTENSIONS_CONTEXT: Final = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
 SCHEMA_TYPE: Final = "1EdTechJsonSchemaValidator2019"
 _SCHEMAS: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_"
 ACHIEVEMENT_SCHEMA: Final = _SCHEMAS + "achievementcredential_schema.json"
@@ -434,13 +436,13 @@ def achievement_credential(
     evidence: Sequence[Evidence | JsonObject] = (),
     endorsement: Sequence[JsonObject] = (),
     credential_status: Json = None,
-    credential_schema: bool = True,
+    credential_schema: bool = False,
 ) -> JsonObject:
     """An OpenBadgeCredential to be signed.
 
-    `credential_status` is the JSON of one entry or of several (`status.entries_to_json`). With
-    `credential_schema` it names 1EdTech's strict schema, which allows one status entry only: leave it out for a
-    badge with two.
+    `credential_status` is the JSON of one entry or of several (`entries_to_json`). With `credential_schema` the
+    badge promises 1EdTech's strict schema, which allows one status entry only, and has a third context, since
+    the name of that kind of schema is in 1EdTech's extensions.
     """
     body = {
         "description": description,
@@ -473,7 +475,7 @@ def endorsement_credential(
     valid_until: datetime | None = None,
     comment: str | None = None,
     credential_status: Json = None,
-    credential_schema: bool = True,
+    credential_schema: bool = False,
 ) -> JsonObject:
     """An EndorsementCredential to be signed: `issuer` vouches for what has the id `endorsed`."""
     if not is_url(endorsed):
@@ -510,7 +512,7 @@ def _credential(
         if isinstance(value, str) and not is_url(value):
             raise Malformed("must be an absolute URI", path=(member,))
     document: JsonObject = {
-        "@context": [BASE_CONTEXT, OB_CONTEXT],
+        "@context": [BASE_CONTEXT, OB_CONTEXT, *([EXTENSIONS_CONTEXT] if schema else [])],
         "id": id,
         "type": ["VerifiableCredential", kind],
         "name": name,

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.core.canonical.contexts import ContextStore
+from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import check_credential
 from node.core.errors import Malformed
 from node.core.openbadges import (
@@ -36,7 +38,10 @@ from node.core.openbadges import (
     parse_achievement,
 )
 from node.core.schema import SchemaSet
-from schemas import load_schemas
+from node.core.status.bitstring import Bitstring
+from node.core.status.entry import StatusEntry
+from node.core.status.status_list import build_list_credential
+from schemas import context_digests, load_contexts, load_schemas
 
 SCHEMAS = SchemaSet(load_schemas())
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,6 +112,7 @@ def test_a_full_badge_is_accepted_by_our_schema_and_by_1edtech_s(vectors: Path) 
         image=Image(id="https://school.example/i.png"),
         evidence=[Evidence(id="https://school.example/e", name="Code", genre="code"), {"type": ["Evidence"]}],
         credential_status={"id": "https://s.example/1#2", "type": "BitstringStatusListEntry"},
+        credential_schema=True,
     )
     facts = check_credential(document, for_issuing=True)
     assert (facts.issuer_name, facts.subject_ids) == ("A School", ("did:example:learner",))
@@ -142,7 +148,7 @@ def test_many_are_arrays_and_nothing_is_null_or_empty() -> None:
     assert SCHOOL.to_json()["image"]["type"] == "Image"
     assert "version" not in document
     assert "otherIdentifier" not in document
-    assert "credentialSchema" not in badge(credential_schema=False)
+    assert "credentialSchema" not in badge()
 
 
 def test_what_is_written_parses_to_the_same() -> None:
@@ -262,3 +268,38 @@ def test_parsing_raises_only_malformed(name: str, value: object) -> None:
         parse_achievement({**ACHIEVEMENT.to_json(), name: value})
     with contextlib.suppress(Malformed):
         AchievementSubject.parse({**SUBJECT.to_json(), name: value})
+
+
+def test_every_member_of_a_badge_is_a_term_that_is_signed() -> None:
+    """In safe mode the canonicalizer refuses a member that JSON-LD processing would drop."""
+    canonicalizer = Canonicalizer(ContextStore(load_contexts(), context_digests()))
+    endorsement = endorsement_credential(
+        id="urn:uuid:2",
+        issuer="did:example:town",
+        endorsed="urn:uuid:1",
+        name="E",
+        valid_from=NOW,
+        comment="Good",
+    )
+    entry = StatusEntry("message", "https://s.example/1", 2, 2, ("a", "b", "c", "d"))
+    person = Profile(
+        id="urn:p", given_name="A", family_name="B", date_of_birth="2000-01-01", email="a@b.example"
+    )
+    document = badge(
+        subject=replace(SUBJECT, source=person, role="r", term="t", narrative="n", license_number="1"),
+        evidence=[Evidence(id="data:,x", name="Code", digest_multibase="uEiA", audience="a", narrative="n")],
+        endorsement=[endorsement],
+        awarded_date=NOW,
+        credential_status=entry.to_json(),
+        credential_schema=True,
+    )
+    assert canonicalizer.nquads(document).count("\n") > 100
+    listed = build_list_credential(
+        list_url="https://s.example/1",
+        issuer="did:example:school",
+        purpose="revocation",
+        bits=Bitstring.zeros(),
+        valid_from=NOW,
+        ttl=1,
+    )
+    assert "statusPurpose" in canonicalizer.nquads(listed)
