@@ -29,6 +29,7 @@ from yarl import URL
 
 from node.core import problem
 from node.core.errors import Misconfigured, Refused, Unavailable
+from node.core.verify.materials import Mode
 from node.outbound.chain import MAX_ANSWER_BYTES, ChainClient
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -45,15 +46,6 @@ _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291 section 2
 _NOT_IN_URLS: Final = frozenset(' "<>\\^`{|}')
 
 
-class EgressMode(StrEnum):
-    """How far a report may reach; each allows what the one before does."""
-
-    OFFLINE = "offline"  # nothing
-    CHAIN = "chain"  # configured endpoints
-    MIRROR = "mirror"  # configured mirrors, whose answers must be signed or proven
-    FULL = "full"  # hosts named in documents
-
-
 class NamedBy(StrEnum):
     """Where a URL comes from, which decides what it may reach."""
 
@@ -63,9 +55,9 @@ class NamedBy(StrEnum):
 
 
 _LEAST_MODE: Final = {
-    NamedBy.ENDPOINT: (EgressMode.CHAIN, EgressMode.MIRROR, EgressMode.FULL),
-    NamedBy.MIRROR: (EgressMode.MIRROR, EgressMode.FULL),
-    NamedBy.DOCUMENT: (EgressMode.FULL,),
+    NamedBy.ENDPOINT: (Mode.CHAIN, Mode.MIRROR, Mode.FULL),
+    NamedBy.MIRROR: (Mode.MIRROR, Mode.FULL),
+    NamedBy.DOCUMENT: (Mode.FULL,),
 }
 
 
@@ -101,7 +93,7 @@ class EgressPolicy:
     switch: documents may name loopback hosts, on any port and in plain http.
     """
 
-    mode: EgressMode = EgressMode.OFFLINE
+    mode: Mode = Mode.OFFLINE
     endpoints: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -187,7 +179,7 @@ class Egress:
             everything |= dict.fromkeys(sorted(client.contacted))
         return tuple(everything)
 
-    def for_report(self, *, mode: EgressMode | None = None, limits: EgressLimits | None = None) -> Egress:
+    def for_report(self, *, mode: Mode | None = None, limits: EgressLimits | None = None) -> Egress:
         """A guard with the same policy, fresh limits and an empty record, and perhaps another mode.
 
         It shares the connections to what the operator configured, so this one must be closed last.

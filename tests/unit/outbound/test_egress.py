@@ -21,11 +21,11 @@ from cryptography.x509.oid import NameOID
 from yarl import URL
 
 from node.core.errors import Misconfigured, Unavailable
+from node.core.verify.materials import Mode
 from node.outbound.http import (
     Egress,
     EgressDenied,
     EgressLimits,
-    EgressMode,
     EgressPolicy,
     NamedBy,
     is_global_address,
@@ -33,8 +33,8 @@ from node.outbound.http import (
 )
 
 PUBLIC = "93.184.216.34"
-DEVELOPMENT = EgressPolicy(mode=EgressMode.FULL, allow_loopback=True)
-FULL = EgressPolicy(mode=EgressMode.FULL)
+DEVELOPMENT = EgressPolicy(mode=Mode.FULL, allow_loopback=True)
+FULL = EgressPolicy(mode=Mode.FULL)
 
 
 class FakeNames:
@@ -105,13 +105,13 @@ async def denied(egress: Egress, url: str, named_by: NamedBy = NamedBy.DOCUMENT)
 @pytest.mark.parametrize(
     ("mode", "reached"),
     [
-        (EgressMode.OFFLINE, set()),
-        (EgressMode.CHAIN, {NamedBy.ENDPOINT}),
-        (EgressMode.MIRROR, {NamedBy.ENDPOINT, NamedBy.MIRROR}),
-        (EgressMode.FULL, {NamedBy.ENDPOINT, NamedBy.MIRROR, NamedBy.DOCUMENT}),
+        (Mode.OFFLINE, set()),
+        (Mode.CHAIN, {NamedBy.ENDPOINT}),
+        (Mode.MIRROR, {NamedBy.ENDPOINT, NamedBy.MIRROR}),
+        (Mode.FULL, {NamedBy.ENDPOINT, NamedBy.MIRROR, NamedBy.DOCUMENT}),
     ],
 )
-async def test_each_mode_opens_what_it_names(mode: EgressMode, reached: set[NamedBy], server: Server) -> None:
+async def test_each_mode_opens_what_it_names(mode: Mode, reached: set[NamedBy], server: Server) -> None:
     for named_by in NamedBy:
         url = server.url()
         configured = {"endpoints": (url,)} if named_by is NamedBy.ENDPOINT else {}
@@ -332,9 +332,7 @@ async def test_a_name_without_address_is_unavailable() -> None:
 
 
 async def test_chain_clients_are_counted_and_recorded(server: Server) -> None:
-    policy = EgressPolicy(
-        mode=EgressMode.CHAIN, endpoints=(server.url("/rpc"),), limits=EgressLimits(requests=2)
-    )
+    policy = EgressPolicy(mode=Mode.CHAIN, endpoints=(server.url("/rpc"),), limits=EgressLimits(requests=2))
     async with Egress(policy) as service, service.for_report() as egress:
         client = egress.chain(server.url("/rpc"))
         assert egress.contacted == ()

@@ -1,0 +1,100 @@
+"""Fetching the documents that other documents name, through the egress guard: what type, how large, how strict.
+
+Bitstring Status List 1.0 section 3.2 (dereferencing), did:web "Read". Nothing fetched is believed here; whether it
+may be fetched at all, and when, is `http.py` and the callers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.core import problem
+from node.core.errors import Malformed, NotFound, Unavailable
+from node.core.strict_json import JsonObject, parse_json_object
+from node.outbound.http import Answer, Egress, NamedBy
+
+_JSON: Final = "application/json"
+_LD_JSON: Final = "application/ld+json"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPurpose:
+    """What a fetched document is for, and so what it may look like. `problem_type` is of failures to get it."""
+
+    name: str
+    content_types: tuple[str, ...]
+    max_bytes: int
+    problem_type: str
+
+    @property
+    def accept(self) -> str:
+        """The Accept header, the preferred type first."""
+        return ", ".join(self.content_types)
+
+
+# A list of 2^27 entries in random order, the largest that is read, has 16 MB before compression; one that is
+# published has few bits set. The content types of version 1.1 are those that old issuers still serve.
+STATUS_LIST: Final = FetchPurpose(
+    "status list",
+    ("application/vc", _LD_JSON, _JSON, "application/vc+ld+json"),
+    4 * 1024 * 1024,
+    problem.STATUS_RETRIEVAL_ERROR,
+)
+DID_DOCUMENT: Final = FetchPurpose(
+    "DID document",
+    ("application/did", "application/did+ld+json", "application/did+json", _LD_JSON, _JSON),
+    256 * 1024,
+    problem.INVALID_DID_DOCUMENT,
+)
+JSON_DOCUMENT: Final = FetchPurpose("JSON document", (_JSON, _LD_JSON), 1024 * 1024, problem.UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedJson:
+    """A JSON object as it came: digests are over `body`."""
+
+    url: str
+    content_type: str
+    body: bytes
+    document: JsonObject
+
+
+async def fetch_json(
+    egress: Egress, url: str, *, purpose: FetchPurpose, named_by: NamedBy = NamedBy.DOCUMENT
+) -> FetchedJson:
+    """The JSON object at `url`.
+
+    EgressDenied where the policy forbids it; NotFound for status 404 and 410; Unavailable for every other way
+    of not getting it, a redirect and another content type included; Malformed where it is not strict JSON.
+    """
+    answer = await fetch_bytes(egress, url, purpose=purpose, named_by=named_by)
+    try:
+        document = parse_json_object(answer.body, max_bytes=purpose.max_bytes)
+    except Malformed as error:
+        raise Malformed(f"the {purpose.name} is {error.detail}", type=error.problem.type) from error
+    return FetchedJson(answer.url, answer.content_type, answer.body, document)
+
+
+async def fetch_bytes(
+    egress: Egress, url: str, *, purpose: FetchPurpose, named_by: NamedBy = NamedBy.DOCUMENT
+) -> Answer:
+    """As `fetch_json`, for documents that are not plain JSON."""
+    answer = await egress.request(
+        "GET", url, named_by=named_by, headers={"Accept": purpose.accept}, max_bytes=purpose.max_bytes
+    )
+    if answer.status in (404, 410):
+        raise NotFound(f"there is no {purpose.name} at its URL", type=purpose.problem_type)
+    if answer.status != 200:
+        raise Unavailable(
+            f"the {purpose.name} was answered with HTTP status {answer.status}",
+            asked=url,
+            type=purpose.problem_type,
+        )
+    if answer.content_type not in purpose.content_types:
+        raise Unavailable(
+            f"the {purpose.name} has the content type {answer.content_type or 'of nothing'!r}",
+            asked=url,
+            type=purpose.problem_type,
+        )
+    return answer
