@@ -126,6 +126,7 @@ class Expander:
             if type(value) is list:
                 todo.extend(value)
             elif type(value) is dict:
+                _refuse_lost_value(value)
                 for name, member in value.items():
                     if name in REFUSED_KEYWORDS:
                         raise Malformed(f"{name} is refused in documents with RDF signatures", path=(name,))
@@ -154,6 +155,15 @@ class Expander:
             raise Malformed(f"{word} is refused in documents with RDF signatures", path=("@context",))
         elif word.startswith("@") and word not in _CONTEXT_KEYWORDS:
             raise Malformed(f"{word[:40]} is no keyword of a context", path=("@context",))
+
+
+def _refuse_lost_value(value: JsonObject) -> None:
+    """Value objects that expansion drops without a word."""
+    if "@value" in value:
+        if value["@value"] is None:
+            raise _lost("a null @value")
+    elif "@language" in value or "@direction" in value:
+        raise _lost("@language or @direction without @value")
 
 
 def _words(context: Json) -> Iterator[str | tuple[str, str]]:

@@ -12,15 +12,16 @@ from node.core.dataintegrity.proof import (
     verify_expiry,
     verify_purpose,
 )
-from node.core.dataintegrity.securing import (
+from node.core.dataintegrity.suites import (
+    SUITES,
     PreparedProof,
     prepare_proof,
     previous_proofs,
+    signs_rdf,
     unsecured,
     verify_proof,
     verify_proof_chain,
 )
-from node.core.dataintegrity.suites import SUITES, signs_rdf
 
 __all__ = [
     "SUITES",

@@ -27,14 +27,15 @@ class Proof:
     """One proof as it stands in a document; `raw` is the JSON object that was read.
 
     `type` need not be ours and `proof_value` may be missing: whether a proof can be checked is the suite's to
-    say. `domain` and `previous_proof` are empty where absent, a single string is a tuple of one.
+    say. `verification_method` is required, since nothing can be verified without it (sections 4.2 and 4.4).
+    `domain` and `previous_proof` are empty where absent, a single string is a tuple of one.
     """
 
     raw: JsonObject
     type: str
     cryptosuite: str | None
-    verification_method: str | None
-    proof_purpose: str | None
+    verification_method: str
+    proof_purpose: str
     proof_value: str | None
     id: str | None
     created: datetime | None
@@ -49,9 +50,7 @@ def parse_proof(value: Json, path: tuple[str | int, ...] = ("proof",)) -> Proof:
     """The proof that a JSON object writes, or Malformed; members that are not known stay in `raw`."""
     if type(value) is not dict:
         raise Malformed("a proof is an object", type=problem.PARSING_ERROR, path=path)
-    proof_type = _text(value, "type", path)
-    if proof_type is None:
-        raise Malformed("a proof has a type", path=(*path, "type"))
+    proof_type = _required(value, "type", path)
     cryptosuite = _text(value, "cryptosuite", path)
     if proof_type == DATA_INTEGRITY_PROOF and cryptosuite is None:
         raise Malformed("a DataIntegrityProof names its cryptosuite", path=(*path, "cryptosuite"))
@@ -59,8 +58,8 @@ def parse_proof(value: Json, path: tuple[str | int, ...] = ("proof",)) -> Proof:
         raw=value,
         type=proof_type,
         cryptosuite=cryptosuite,
-        verification_method=_text(value, "verificationMethod", path),
-        proof_purpose=_text(value, "proofPurpose", path),
+        verification_method=_required(value, "verificationMethod", path),
+        proof_purpose=_required(value, "proofPurpose", path),
         proof_value=_text(value, "proofValue", path),
         id=_text(value, "id", path),
         created=_moment(value, "created", path),
@@ -104,7 +103,7 @@ def verify_purpose(proof: Proof, expected_purpose: str) -> None:
     """Raise NotVerified unless the proof was made for `expected_purpose`."""
     if proof.proof_purpose != expected_purpose:
         raise NotVerified(
-            f"expected the proof purpose {expected_purpose}, got {_shown(proof.proof_purpose)}",
+            f"expected the proof purpose {expected_purpose}, got {proof.proof_purpose[:80]}",
             type=problem.PROOF_VERIFICATION_ERROR,
             path=("proof", "proofPurpose"),
         )
@@ -135,6 +134,13 @@ def _text(value: JsonObject, member: str, path: tuple[str | int, ...]) -> str | 
     return text
 
 
+def _required(value: JsonObject, member: str, path: tuple[str | int, ...]) -> str:
+    text = _text(value, member, path)
+    if text is None:
+        raise Malformed(f"a proof has {member}", path=(*path, member))
+    return text
+
+
 def _texts(value: JsonObject, member: str, path: tuple[str | int, ...]) -> tuple[str, ...]:
     if member not in value:
         return ()
@@ -156,7 +162,3 @@ def _moment(value: JsonObject, member: str, path: tuple[str | int, ...]) -> date
         return parse_datetime_stamp(text if _OFFSET.search(text) else text + "Z")
     except Malformed as error:
         raise Malformed(f"{member} of a proof is {error.detail}", path=(*path, member)) from error
-
-
-def _shown(text: str | None) -> str:
-    return "none" if text is None else text[:80]
