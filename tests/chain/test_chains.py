@@ -29,11 +29,13 @@ from node.core.evm.network import parse_networks
 from node.core.evm.registry import (
     HISTORY_ADDRESS,
     anchor_slot,
+    closed_slot,
     heads_slot,
     history_slot,
     key_slot,
     status_slot,
 )
+from node.core.evm.state_proof import prove_history, prove_slots
 from node.outbound.chain import ChainClient, Reverted, TransactionRefused
 
 ED25519_KEY = b"\xed\x01" + bytes(range(32))
@@ -111,6 +113,23 @@ class ChainBehaviour:
         assert values[0] == 1
         assert values[1] & (2**48 - 1) == header.number
         assert values[2] == 0
+
+    async def test_proof_nodes_prove_slots_and_the_hop_to_an_older_header_and_nothing_else(
+        self, client: ChainClient, transactions: Transactions, running: RunningChain, owner: bytes
+    ) -> None:
+        registry, identity = running.deployments.credential_registry_calls, address_of(owner)
+        commitment = secrets.token_bytes(32)
+        found = await transactions.send(registry.anchor(identity, commitment), owner)
+        header = await client.header(found.block_hash)
+        slots = [heads_slot(identity), anchor_slot(identity, commitment), closed_slot(identity)]
+        nodes = await client.proof_nodes(registry.address, slots, header.hash)
+        proven = prove_slots(header, nodes, registry.address, slots)
+        assert proven.values[slots[0]] == 1
+        assert proven.values[slots[1]] & (2**48 - 1) == header.number
+        assert proven.values[slots[2]] == 0
+        assert proven.code_hash == parse_networks({"networks": [running.network]})[running.chain_id].code_hash
+        hop = await client.proof_nodes(HISTORY_ADDRESS, [history_slot(header.number - 1)], header.hash)
+        assert prove_history(header, hop, header.number - 1) == header.parent_hash
 
     async def test_the_history_contract_holds_the_hash_of_the_parent(self, client: ChainClient) -> None:
         header = await client.header("latest")
@@ -277,3 +296,17 @@ class TestAnvil(ChainBehaviour):
     @pytest.fixture
     def running(self, anvil: RunningChain) -> RunningChain:
         return anvil
+
+    async def test_a_transaction_that_a_reorganisation_drops_is_in_no_block_and_can_be_sent_again(
+        self, client: ChainClient, transactions: Transactions, owner: bytes
+    ) -> None:
+        signed = await transactions.sign(transfer(bytes(20), 1), owner)
+        await transactions.broadcast(signed.raw)
+        found = await transactions.wait_for_inclusion(signed.hash)
+        depth = await client.block_number() - found.block_number + 1
+        await client.request("anvil_reorg", [depth, []])
+        assert await transactions.inclusion(signed.hash) is None
+        await transactions.broadcast(signed.raw)
+        again = await transactions.wait_for_inclusion(signed.hash)
+        assert again.succeeded
+        assert again.block_hash != found.block_hash
