@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,14 +11,17 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from node.core.errors import Malformed
+from node.core.times import parse_datetime_stamp
 
 if TYPE_CHECKING:
+    from node.core.verify.holder import Asked
+    from node.core.verify.intake import Intake
     from node.core.verify.report import Report
     from node.core.verify.verifier import Verifier
-    from node.outbound.gather import Gatherer
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXIT: Final = {"accepted": 0, "refused": 1, "undetermined": 3}
+_GRAVEST_LAST: Final = (0, 3, 1)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -36,7 +37,7 @@ class Span(click.ParamType[int]):
             return value
         if text[:-1].isdecimal() and text[-1:] in _UNITS:
             return int(text[:-1]) * _UNITS[text[-1]]
-        self.fail(f"{text} is no span of time: write 90s, 30m, 24h or 7d", param, ctx)
+        raise click.BadParameter(f"{text} is no span of time: write 90s, 30m, 24h or 7d", ctx, param)
 
 
 class Moment(click.ParamType[datetime]):
@@ -46,8 +47,6 @@ class Moment(click.ParamType[datetime]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """An aware datetime."""
-        from node.core.times import parse_datetime_stamp  # noqa: PLC0415
-
         if isinstance(value, datetime):
             return value
         try:
@@ -61,6 +60,7 @@ class Moment(click.ParamType[datetime]):
 @click.option(
     "--mode",
     type=click.Choice(["offline", "chain", "mirror", "full"]),
+    show_envvar=True,
     help="What may be opened: nothing, the chain endpoint, also mirrors, also hosts that the document "
     "names.  [default: chain with --rpc, else offline]",
 )
@@ -69,15 +69,26 @@ class Moment(click.ParamType[datetime]):
     "checkpoints",
     multiple=True,
     type=_FILE,
+    show_envvar=True,
     help="File of block hashes that you trust; needs no network.",
 )
-@click.option("--rpc", "endpoints", multiple=True, metavar="URL", help="JSON-RPC endpoint of the chain.")
-@click.option("--networks", type=_FILE, help="Your own table of networks, beside the one that is built in.")
-@click.option("--trust", type=_FILE, help="Your list of recognised issuers.")
+@click.option(
+    "--rpc",
+    "endpoints",
+    multiple=True,
+    metavar="URL",
+    show_envvar=True,
+    help="JSON-RPC endpoint of the chain.",
+)
+@click.option(
+    "--networks", type=_FILE, show_envvar=True, help="Your own table of networks, beside the built-in one."
+)
+@click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option(
     "--policy",
     default="strict",
     show_default=True,
+    show_envvar=True,
     help="strict, any-issuer-unsafe or signature-only-unsafe.",
 )
 @click.option(
@@ -85,11 +96,12 @@ class Moment(click.ParamType[datetime]):
     type=Span(),
     default="24h",
     show_default=True,
+    show_envvar=True,
     help="How old the proof of key and status may be.",
 )
 @click.option("--as-of", type=Moment(), help="Judge as of this time instead of now.")
 @click.option("--challenge", help="The challenge that you gave the presenter.")
-@click.option("--domain", multiple=True, help="Your own name in the challenge.")
+@click.option("--domain", "domains", multiple=True, help="Your own name, as you gave it to the presenter.")
 @click.option("--development", is_flag=True, help="Admit loopback hosts and plain http.")
 @click.option("--json", "as_json", is_flag=True, help="One report a line, as JSON.")
 @click.pass_context
@@ -105,111 +117,131 @@ def verify(
     max_header_age: int,
     as_of: datetime | None,
     challenge: str | None,
-    domain: Sequence[str],
-    development: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    domains: Sequence[str],
+    development: bool,
+    as_json: bool,
 ) -> None:
     """Judge credentials, bundles, presentations and badge images.
 
-    Prints what was found and why. Exit status: 0 all accepted, 1 something refused, 3 nothing refused but something
-    could not be told, 2 wrong use.
+    Prints what was found and why. Exit status: 0 all accepted, 1 something refused, 3 nothing refused but
+    something could not be told, 2 wrong use.
+
+    Without an option nothing is opened. What an issuer with a chain has signed then needs its bundle and a
+    checkpoint file; or name an endpoint of the chain:
 
     \b
-    Without any option nothing is opened: what an issuer with a chain has signed then needs its bundle and
-    a checkpoint file, or an endpoint:
-        bonafides verify bundle.json --checkpoint checkpoint.json --trust trust.json
-        bonafides verify bundle.json --rpc https://… --trust trust.json
+        bonafides verify bundle.json --trust trust.json --checkpoint checkpoint.json
+        bonafides verify bundle.json --trust trust.json --rpc URL
     """
-    from node.commands.loading import (  # noqa: PLC0415 - `--help` needs none of it
-        load_checkpoints,
-        load_networks,
-        load_standards,
-        load_trust,
-    )
+    # Imported here: `--help` needs none of it.
+    from node.commands import loading  # noqa: PLC0415
     from node.core.verify.holder import Asked  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
 
-    chosen = Mode(mode) if mode else Mode.CHAIN if endpoints else Mode.OFFLINE
-    operator_networks = load_networks(networks)
     verifier = Verifier.of(
-        load_standards(),
-        operator_networks=operator_networks,
-        trust=load_trust(trust),
-        checkpoints=load_checkpoints(checkpoints),
+        loading.load_standards(),
+        operator_networks=loading.load_networks(networks),
+        trust=loading.load_trust(trust),
+        checkpoints=loading.load_checkpoints(checkpoints),
         policy=named_policy(policy).limited_to(max_header_age),
-        mode=chosen,
+        mode=Mode(mode) if mode else Mode.CHAIN if endpoints else Mode.OFFLINE,
     )
-    asked = Asked(challenge, tuple(domain) or None)
-    reports = _judge_all(files, verifier, list(endpoints), asked, as_of, development=development)
-    acceptances = set()
+    judge = _Judge(verifier, tuple(endpoints), Asked(challenge, tuple(domains) or None), as_of, development)
+    reports = judge.all(files)
     for path, report in zip(files, reports, strict=True):
-        acceptances.add(report.acceptance)
-        if as_json:
-            _print_json(path, report)
-        else:
-            _print_words(path, report)
-    ctx.exit(max((_EXIT[found] for found in acceptances), key=_severity))
+        click.echo(_as_json(path, report) if as_json else _in_words(path, report))
+    ctx.exit(max((_EXIT[report.acceptance] for report in reports), key=_GRAVEST_LAST.index))
 
 
-def _severity(status: int) -> int:
-    return (0, 3, 1).index(status)
+class _Judge:
+    """One run of the command: the same verifier for every file."""
 
+    def __init__(
+        self,
+        verifier: Verifier,
+        endpoints: tuple[str, ...],
+        asked: Asked,
+        as_of: datetime | None,
+        development: bool,
+    ) -> None:
+        self.verifier = verifier
+        self.endpoints = endpoints
+        self.asked = asked
+        self.as_of = as_of
+        self.development = development
+        self.now = datetime.now(UTC)
 
-def _judge_all(
-    files: Sequence[Path],
-    verifier: Verifier,
-    endpoints: list[str],
-    asked: object,
-    as_of: datetime | None,
-    *,
-    development: bool,
-) -> list[Report]:
-    from node.commands.loading import read_file  # noqa: PLC0415
-    from node.core.verify import engine  # noqa: PLC0415
-    from node.core.verify.intake import Intake, read_intake  # noqa: PLC0415
-    from node.core.verify.materials import Materials, Mode  # noqa: PLC0415
+    def all(self, files: Sequence[Path]) -> list[Report]:
+        """A report for each file, in their order."""
+        from node.core.verify.materials import Mode  # noqa: PLC0415
 
-    now = datetime.now(UTC)
-    taken: list[Intake | Malformed] = []
-    for path in files:
+        taken = [self._take(path) for path in files]
+        if self.verifier.mode is Mode.OFFLINE:
+            return [self._offline(one) for one in taken]
+        return asyncio.run(self._online(taken))
+
+    def _take(self, path: Path) -> Intake | Malformed:
+        from node.commands.loading import read_file  # noqa: PLC0415
+        from node.core.verify.intake import read_intake  # noqa: PLC0415
+
         try:
-            taken.append(read_intake(read_file(path)))
+            return read_intake(read_file(path))
         except Malformed as error:
-            taken.append(error)
+            return error
 
-    def offline(intake: Intake | Malformed) -> Report:
-        if isinstance(intake, Malformed):
-            return engine.unreadable(intake, verifier, now=now)
-        return engine.verify(intake, Materials.none(), verifier, now=now, as_of=as_of, asked=asked)  # type: ignore[arg-type]
+    def _offline(self, taken: Intake | Malformed) -> Report:
+        from node.core.verify import engine  # noqa: PLC0415
+        from node.core.verify.materials import Materials  # noqa: PLC0415
 
-    if verifier.mode is Mode.OFFLINE:
-        return [offline(intake) for intake in taken]
-    return asyncio.run(_judge_online(taken, verifier, endpoints, asked, as_of, now, offline, development))
+        if isinstance(taken, Malformed):
+            return engine.unreadable(taken, self.verifier, now=self.now)
+        return engine.verify(
+            taken, Materials.none(), self.verifier, now=self.now, as_of=self.as_of, asked=self.asked
+        )
+
+    async def _online(self, taken: Sequence[Intake | Malformed]) -> list[Report]:
+        from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp
+        from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+
+        policy = EgressPolicy(self.verifier.mode, self.endpoints, allow_loopback=self.development)
+        reports = []
+        async with Egress(policy) as egress:
+            for one in taken:
+                if isinstance(one, Malformed):
+                    reports.append(self._offline(one))
+                    continue
+                async with egress.for_report() as own:
+                    reports.append(
+                        await examine(
+                            one, self.verifier, own, now=self.now, as_of=self.as_of, asked=self.asked
+                        )
+                    )
+        return reports
 
 
-async def _judge_online(
-    taken: Sequence[object],
-    verifier: Verifier,
-    endpoints: list[str],
-    asked: object,
-    as_of: datetime | None,
-    now: datetime,
-    offline: object,
-    development: bool,  # noqa: FBT001
-) -> list[Report]:
-    raise NotImplementedError
-
-
-def _print_json(path: Path, report: Report) -> None:
+def _as_json(path: Path, report: Report) -> str:
     import orjson  # noqa: PLC0415
 
-    click.echo(orjson.dumps({"file": str(path), **report.to_json()}).decode())
+    return orjson.dumps({"file": str(path), **report.to_json()}).decode()
 
 
-def _print_words(path: Path, report: Report) -> None:
-    raise NotImplementedError
+_MARKS: Final = {"passed": "ok", "failed": "NO", "unknown": "??", "not_applicable": "--"}
 
 
-_ = (sys, replace)
+def _in_words(path: Path, report: Report) -> str:
+    """The verdict, who issued it, then every check with its basis."""
+    from node.core.verify.wording import verdict_of  # noqa: PLC0415
+
+    verdict = verdict_of(report)
+    lines = [f"{path}: {report.acceptance}", f"  {verdict.headline} {verdict.sentence}".rstrip()]
+    if report.issuer is not None:
+        name = report.issuer.name or f"an issuer that calls itself {report.issuer.calls_itself!r}"
+        lines.append(f"  issued by {name} ({report.issuer.id})")
+    lines.append(
+        f"  policy {report.policy}, mode {report.mode}, asked: {', '.join(report.contacted) or 'nobody'}"
+    )
+    lines += [f"  {_MARKS[check.outcome]}  {check.name:<16} {check.basis}" for check in report.checks]
+    lines += [f"  note: {note}" for note in report.notes]
+    return "\n".join(lines)

@@ -1,0 +1,166 @@
+"""Fetching what a verification needs, and the loop that asks and judges (STYLE.md section 5).
+
+One `Gatherer` is one report: it asks through one `Egress`, so its limits and its record of hosts are the report's.
+Nothing fetched is believed here: the engine proves it or says whose word it is. What could not be had becomes a
+`Missing` with its reason, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from node.core.did.resolution import parse_did
+from node.core.errors import BonafidesError, Unavailable
+from node.core.evm.network import Network
+from node.core.verify import engine
+from node.core.verify.holder import Asked
+from node.core.verify.intake import Intake
+from node.core.verify.materials import (
+    Answer,
+    DocumentAnswer,
+    DocumentNeed,
+    HeaderAnswer,
+    HeaderNeed,
+    Materials,
+    Missing,
+    Need,
+    StateAnswer,
+    StateNeed,
+    StatusListAnswer,
+    StatusListNeed,
+)
+from node.core.verify.report import Report
+from node.core.verify.verifier import Verifier
+from node.outbound.chain import ChainClient
+from node.outbound.fetch import STATUS_LIST, fetch_json
+from node.outbound.http import Egress
+from node.outbound.resolve import RegistryEndpoint, resolve_did
+
+# Header, state, the documents of method and list, the list itself: a credential that needs more leads in circles.
+MAX_ROUNDS: Final = 6
+MAX_AT_ONCE: Final = 8
+
+
+class Gatherer:
+    """Answers needs through `egress`, from the chain endpoints that its policy names."""
+
+    def __init__(self, egress: Egress, verifier: Verifier, *, now: datetime) -> None:
+        self._egress = egress
+        self._verifier = verifier
+        self._now = now
+        self._limit = asyncio.Semaphore(MAX_AT_ONCE)
+        self._clients: dict[int, ChainClient | Missing] | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def contacted(self) -> tuple[str, ...]:
+        """Every host with its port that was asked so far."""
+        return self._egress.contacted
+
+    async def answer(self, needs: Sequence[Need]) -> dict[Need, Answer | Missing]:
+        """An answer for each need, found concurrently."""
+        answers = await asyncio.gather(*(self._answer(need) for need in needs))
+        return dict(zip(needs, answers, strict=True))
+
+    async def _answer(self, need: Need) -> Answer | Missing:
+        async with self._limit:
+            try:
+                match need:
+                    case HeaderNeed():
+                        return await self._header(need)
+                    case StateNeed():
+                        return await self._state(need)
+                    case DocumentNeed():
+                        return await self._document(need)
+                    case StatusListNeed():
+                        return await self._status_list(need)
+            except BonafidesError as error:
+                return Missing(error.detail)
+
+    async def _header(self, need: HeaderNeed) -> HeaderAnswer:
+        client = await self._client(need.chain_id)
+        newest = await client.finalized()
+        heights = [height for height in need.heights if height <= newest.number]
+        headers = [newest if height == newest.number else await client.header(height) for height in heights]
+        hashes = {header.number: header.hash for header in headers}
+        return HeaderAnswer(newest, hashes, f"the endpoint {client.host}", weak=True)
+
+    async def _state(self, need: StateNeed) -> StateAnswer:
+        client = await self._client(need.chain_id)
+        nodes = await client.proof_nodes(need.address, need.slots, need.block_hash)
+        return StateAnswer(nodes, f"the endpoint {client.host}")
+
+    async def _document(self, need: DocumentNeed) -> DocumentAnswer:
+        registries = {}
+        method, _ = parse_did(need.did)
+        if method == "ethr":
+            for chain_id, network in self._networks().items():
+                client = (await self._open()).get(chain_id)
+                if isinstance(client, ChainClient):
+                    registries[chain_id] = RegistryEndpoint(client, network.did_registry)
+        found = await resolve_did(need.did, now=self._now, egress=self._egress, registries=registries)
+        source = "the events of its registry, by one endpoint's word" if registries else "its own web site"
+        return DocumentAnswer(found.document, agreed=method != "ethr", source=source)
+
+    async def _status_list(self, need: StatusListNeed) -> StatusListAnswer:
+        fetched = await fetch_json(self._egress, need.url, purpose=STATUS_LIST)
+        return StatusListAnswer(fetched.document, fetched.url)
+
+    def _networks(self) -> dict[int, Network]:
+        return {**self._verifier.networks.ours, **self._verifier.networks.operator}
+
+    async def _client(self, chain_id: int) -> ChainClient:
+        client = (await self._open()).get(chain_id)
+        if client is None:
+            raise Unavailable(f"no endpoint that answers is of the chain eip155:{chain_id}")
+        if isinstance(client, Missing):
+            raise Unavailable(client.reason)
+        return client
+
+    async def _open(self) -> dict[int, ChainClient | Missing]:
+        """The endpoints by the chain that they say they are of, asked once a report."""
+        async with self._opening:
+            if self._clients is None:
+                found: dict[int, ChainClient | Missing] = {}
+                for url in self._egress.policy.endpoints:
+                    await self._add(found, url)
+                self._clients = found
+            return self._clients
+
+    async def _add(self, found: dict[int, ChainClient | Missing], url: str) -> None:
+        try:
+            client = self._egress.chain(url)
+            chain_id = await client.chain_id()
+            network = self._networks().get(chain_id)
+            if network is not None and await client.genesis_hash() != network.genesis:
+                reason = f"{client.host} has the number of the chain {network.name}, but another genesis"
+                found.setdefault(chain_id, Missing(reason))
+            elif not isinstance(found.get(chain_id), ChainClient):
+                found[chain_id] = client
+        except BonafidesError as error:
+            # Which chain it would have been of is not known: every chain without an endpoint hears of it.
+            for chain_id in self._networks():
+                found.setdefault(chain_id, Missing(error.detail))
+
+
+async def examine(
+    intake: Intake,
+    verifier: Verifier,
+    egress: Egress,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - frozen
+) -> Report:
+    """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone."""
+    materials = Materials.none()
+    gatherer = Gatherer(egress, verifier, now=now)
+    for _ in range(MAX_ROUNDS):
+        missing = engine.needs(intake, materials, verifier, now=now, as_of=as_of)
+        if not missing:
+            break
+        materials = materials.extended(await gatherer.answer(missing), gatherer.contacted)
+    return engine.verify(intake, materials, verifier, now=now, as_of=as_of, asked=asked)
