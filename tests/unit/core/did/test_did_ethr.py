@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -406,3 +408,23 @@ def test_no_id_ever_names_two_keys(changes: list[tuple[str, bytes, int]]) -> Non
     for block in range(len(events) + 1):
         for method in resolve(*events, at_block=block).document.methods:
             assert seen.setdefault(method.id, method.raw) == method.raw
+
+
+SERIES = json.loads((Path(__file__).parents[3] / "vectors/did-ethr/series.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "case", SERIES["cases"], ids=lambda case: f"{len(case['did'])} letters at {case['versionId'] or 'latest'}"
+)
+def test_every_version_of_a_recorded_life_is_what_the_resolver_wrote(case: dict[str, Any]) -> None:
+    events = [event for log in SERIES["logs"] if (event := decode_log(log)) is not None]
+    times = {int(block): moment for block, moment in SERIES["blockTimes"].items()}
+    version = case["versionId"]
+    result = document_from_events(
+        parse_did_ethr(case["did"]),
+        events,
+        block_time=SERIES["now"] if version is None else times[version],
+        at_block=version,
+        block_times=times,
+    )
+    assert result.to_json() == case["result"]
