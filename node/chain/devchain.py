@@ -92,6 +92,13 @@ class _Pooled:
     transaction: Transaction
 
 
+@dataclass(frozen=True, slots=True)
+class _Mined:
+    header: Header
+    executed: list[tuple[Transaction, Receipt, Computation]]
+    unpaid: list[Transaction]
+
+
 class _Chain(MiningChain):  # type: ignore[misc]  # Any, see pyevm.py
     """py-evm's chain, with the header's free fields set where every header is made.
 
@@ -114,27 +121,30 @@ class _Chain(MiningChain):  # type: ignore[misc]  # Any, see pyevm.py
 
     def mine_next(
         self, timestamp: int, candidates: Callable[[State, Header], Iterable[Transaction]]
-    ) -> tuple[Header, list[Transaction], list[Receipt], list[Computation]]:
+    ) -> _Mined:
         """Write the block after the head; of the candidates those that are valid, in their order."""
         header = self.create_header_from_parent(self.get_canonical_head(), timestamp=timestamp)
         vm = self.get_vm(header)
         vm.block_preprocessing(vm.get_block())
         vm.state.lock_changes()
-        transactions, receipts, computations = [], [], []
+        executed: list[tuple[Transaction, Receipt, Computation]] = []
+        unpaid: list[Transaction] = []
         for transaction in candidates(vm.state, header):
             try:
                 receipt, computation = vm.apply_transaction(header, transaction)
             except ValidationError:
-                continue  # not valid now: it stays in the pool
+                # Nonce, fee and gas were looked at before, so the sender's ether went elsewhere in the meantime.
+                unpaid.append(transaction)
+                continue
             header = vm.add_receipt_to_header(header, receipt)
-            transactions.append(transaction)
-            receipts.append(receipt)
-            computations.append(computation)
-        block = vm.set_block_transactions_and_withdrawals(vm.get_block(), header, transactions, receipts)
+            executed.append((transaction, receipt, computation))
+        block = vm.set_block_transactions_and_withdrawals(
+            vm.get_block(), header, [row[0] for row in executed], [row[1] for row in executed]
+        )
         block = vm.mine_block(vm.block_postprocessing(block)).block
         self.persist_block(block)
         self.header = self.create_header_from_parent(block.header)
-        return block.header, transactions, receipts, computations
+        return _Mined(block.header, executed, unpaid)
 
 
 class DevChain:
@@ -257,26 +267,21 @@ class DevChain:
         if not self.head.timestamp < timestamp <= self.now():
             raise Conflict("a block is later than its parent and not later than the clock")
         with self.store.transaction():
-            header, transactions, receipts, computations = self._chain.mine_next(
-                timestamp, self._ready if with_pool else _nothing
-            )
-            self._index(header, transactions, receipts, computations)
-        for transaction in transactions:
+            mined: _Mined = self._chain.mine_next(timestamp, self._ready if with_pool else _nothing)
+            self._index(mined.header, mined.executed)
+            # What its sender cannot pay would be tried again with every block; other nodes drop it too.
+            gone = [row[0] for row in mined.executed] + mined.unpaid
+            for transaction in gone:
+                self.store.remove_pending(transaction.sender, transaction.nonce)
+        for transaction in gone:
             self._pool.pop((transaction.sender, transaction.nonce), None)
-        return header
+        return mined.header
 
-    def _index(
-        self,
-        header: Header,
-        transactions: Sequence[Transaction],
-        receipts: Sequence[Receipt],
-        computations: Sequence[Computation],
-    ) -> None:
+    def _index(self, header: Header, executed: Sequence[tuple[Transaction, Receipt, Computation]]) -> None:
         mined: list[MinedTransaction] = []
         logs: list[MinedLog] = []
         before = 0
-        rows = zip(transactions, receipts, computations, strict=True)
-        for position, (transaction, receipt, computation) in enumerate(rows):
+        for position, (transaction, receipt, computation) in enumerate(executed):
             message = computation.msg
             mined.append(
                 MinedTransaction(
@@ -301,7 +306,6 @@ class DevChain:
                         *(log.address, topics, log.data),
                     )
                 )
-            self.store.remove_pending(transaction.sender, transaction.nonce + 1)
         self.store.add_block(header.block_number, header.hash, mined, logs)
 
     # --- pool ---

@@ -205,7 +205,7 @@ class ChainStore:
         transactions: Sequence[MinedTransaction] = (),
         logs: Sequence[MinedLog] = (),
     ) -> None:
-        """Index a block, and take its transactions and those that they replaced out of the pool."""
+        """Index a block with its transactions and logs, each in their order."""
         self._connection.execute("INSERT INTO blocks (number, hash) VALUES (?, ?)", (number, block_hash))
         self._connection.executemany(
             f"INSERT INTO transactions ({_TRANSACTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
@@ -292,9 +292,9 @@ class ChainStore:
             (entry.sender, entry.nonce, entry.hash, entry.raw),
         )
 
-    def remove_pending(self, sender: bytes, below_nonce: int) -> None:
-        """Take a sender's transactions with lower nonces out of the pool."""
-        self._connection.execute("DELETE FROM pool WHERE sender = ? AND nonce < ?", (sender, below_nonce))
+    def remove_pending(self, sender: bytes, nonce: int) -> None:
+        """Take a transaction out of the pool."""
+        self._connection.execute("DELETE FROM pool WHERE sender = ? AND nonce = ?", (sender, nonce))
 
     def pending(self) -> list[PendingTransaction]:
         """The whole pool."""

@@ -339,6 +339,16 @@ def test_a_fee_below_the_base_fee_waits_and_holds_back_only_its_sender(local: Lo
     assert len(local.chain.store.pending()) == 2
 
 
+def test_what_its_sender_can_no_longer_pay_leaves_the_pool(local: Local) -> None:
+    all_but_little = 10**27 - 10**18
+    local.chain.submit(local.raw(0, value=all_but_little))
+    local.chain.submit(local.raw(1, value=all_but_little))
+    local.mine()
+    assert local.balance() == all_but_little
+    assert local.chain.store.pending() == []
+    assert not local.chain.has_ready()
+
+
 def test_a_full_block_leaves_the_rest_for_the_next(local: Local) -> None:
     for nonce in range(3):
         local.chain.submit(local.raw(nonce, gas=14_000_000))
