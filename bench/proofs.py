@@ -1,0 +1,175 @@
+"""Issue and verify a badge of some 2 KB with both suites, against bare libsodium and against pyld with PyNaCl."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import nacl.signing
+from pyld import jsonld
+
+from node.core.canonical.contexts import ContextStore
+from node.core.canonical.plain import read_as_signed
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity import prepare_proof, proofs_of, verify_proof
+from node.core.encoding import decode_multibase
+from node.core.keys import KeyKind, PublicKey
+from node.core.strict_json import parse_json_object
+from schemas import context_digests, load_contexts
+
+SIGNER = nacl.signing.SigningKey(b"\x01" * 32)
+KEY = PublicKey(KeyKind.ED25519, bytes(SIGNER.verify_key))
+DID = f"did:key:{KEY.multibase}"
+
+
+def badge(number: int) -> dict[str, Any]:
+    """A badge with results and an evidence commitment, as the demo issues it; `number` makes it another one."""
+    achievement = f"https://school.example/achievements/{number % 3}"
+    return {
+        "@context": [
+            "https://www.w3.org/ns/credentials/v2",
+            "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json",
+        ],
+        "id": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
+        "type": ["VerifiableCredential", "OpenBadgeCredential"],
+        "issuer": {"id": DID, "type": ["Profile"], "name": "School of Examples"},
+        "validFrom": "2026-01-01T00:00:00Z",
+        "name": "Data structures",
+        "credentialSubject": {
+            "id": f"did:example:learner-{number}",
+            "type": ["AchievementSubject"],
+            "achievement": {
+                "id": achievement,
+                "type": ["Achievement"],
+                "name": "Data structures",
+                "description": "Implements and tests lists, trees and hash tables",
+                "criteria": {
+                    "narrative": "All tests of the final task pass and a reviewer has read the code"
+                },
+                "resultDescription": [
+                    {
+                        "id": f"{achievement}#{n}",
+                        "type": ["ResultDescription"],
+                        "name": n,
+                        "resultType": "RawScore",
+                    }
+                    for n in ("tests", "style", "report")
+                ],
+            },
+            "result": [
+                {"type": ["Result"], "resultDescription": f"{achievement}#{n}", "value": str(number % 100)}
+                for n in ("tests", "style", "report")
+            ],
+        },
+        "credentialStatus": {
+            "id": f"https://school.example/status/1#{number}",
+            "type": "BitstringStatusListEntry",
+            "statusPurpose": "revocation",
+            "statusListIndex": str(number),
+            "statusListCredential": "https://school.example/status/1",
+        },
+        "evidence": [
+            {
+                "id": "data:application/vnd.bonafides.evidence-root;base64,AgAAAAAAAAAF" + "A" * 43,
+                "type": ["Evidence"],
+                "name": "Five items",
+                "digestMultibase": "uEiA" + "A" * 43,
+            }
+        ],
+    }
+
+
+def seconds(action: Callable[[int], object], repeat: int) -> float:
+    """The median time of `action`, called with 0 to `repeat` - 1, after one call to warm up."""
+    action(repeat)
+    times = []
+    for number in range(repeat):
+        started = time.perf_counter()
+        action(number)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def measure(repeat: int = 60) -> dict[str, float]:
+    """Microseconds for each step, and ratios to bare libsodium and to pyld with PyNaCl."""
+    canonicalizer = Canonicalizer(ContextStore(load_contexts(), context_digests()))
+    message = b"\x00" * 64
+    signature = SIGNER.sign(message).signature
+    found = {
+        "libsodium sign": seconds(lambda _: SIGNER.sign(message), 2000),
+        "libsodium verify": seconds(lambda _: KEY.verify(signature, message), 2000),
+    }
+    badges = [badge(number) for number in range(repeat + 1)]
+
+    def issue(suite: str, number: int) -> dict[str, Any]:
+        options = {
+            "cryptosuite": suite,
+            "verificationMethod": f"{DID}#{KEY.multibase}",
+            "proofPurpose": "assertionMethod",
+        }
+        prepared = prepare_proof(
+            badges[number], {**options, "created": "2026-01-01T00:00:00Z"}, canonicalizer
+        )
+        return prepared.finish(SIGNER.sign(prepared.message).signature)
+
+    texts: list[str] = []
+    for suite in ("eddsa-jcs-2022", "eddsa-rdfc-2022"):
+        texts = [json.dumps(issue(suite, number)) for number in range(repeat + 1)]
+
+        def verify(number: int, suite: str = suite, texts: list[str] = texts) -> None:
+            document = parse_json_object(texts[number])
+            if suite == "eddsa-rdfc-2022":
+                read_as_signed(document, canonicalizer)
+            verify_proof(document, proofs_of(document)[0], KEY, canonicalizer)
+
+        found[f"{suite} issue"] = seconds(lambda number, suite=suite: issue(suite, number), repeat)  # type: ignore[misc]
+        found[f"{suite} verify"] = seconds(verify, repeat)
+    found["pyld with PyNaCl verify"] = seconds(_pyld_verifier(texts), repeat)
+    result = {f"{name} (us)": round(value * 1e6, 1) for name, value in found.items()}
+    for suite in ("eddsa-jcs-2022", "eddsa-rdfc-2022"):
+        result[f"{suite} issue / libsodium sign"] = round(
+            found[f"{suite} issue"] / found["libsodium sign"], 2
+        )
+        result[f"{suite} verify / libsodium verify"] = round(
+            found[f"{suite} verify"] / found["libsodium verify"], 2
+        )
+    ratio = found["eddsa-rdfc-2022 verify"] / found["pyld with PyNaCl verify"]
+    return result | {"eddsa-rdfc-2022 verify / pyld with PyNaCl verify": round(ratio, 2)}
+
+
+def _pyld_verifier(texts: list[str]) -> Callable[[int], None]:
+    """What a program without us does: pyld for both canonical forms, PyNaCl for the signature."""
+    files = {url: json.loads(data) for url, data in load_contexts().items()}
+
+    def load(url: str, _options: object) -> dict[str, Any]:
+        document = copy.deepcopy(files[url])
+        return {"contextUrl": None, "documentUrl": url, "document": document, "tag": "static"}
+
+    options = {
+        "algorithm": "URDNA2015",
+        "format": "application/n-quads",
+        "documentLoader": load,
+        "base": None,
+    }
+
+    def verify(number: int) -> None:
+        document = json.loads(texts[number])
+        proof = document.pop("proof")[0]
+        value = decode_multibase(proof.pop("proofValue"))
+        config = {"@context": document["@context"], **proof}
+        digests = [
+            hashlib.sha256(jsonld.normalize(part, options).encode()).digest() for part in (config, document)
+        ]
+        SIGNER.verify_key.verify(b"".join(digests), value)
+
+    return verify
+
+
+if __name__ == "__main__":
+    for name, value in measure().items():
+        print(f"{name:60} {value:>12}")
