@@ -12,6 +12,7 @@ import orjson
 
 from node.core.encoding import decode_hex
 from node.core.errors import BonafidesError, Misconfigured
+from node.core.strict_json import JsonObject
 
 
 @click.group()
@@ -70,6 +71,13 @@ def chain() -> None:
     show_envvar=True,
     help="Address (0x and 40 hex digits) that a new chain gives ether, beside the faucet.",
 )
+@click.option(
+    "--registries/--no-registries",
+    default=True,
+    show_default=True,
+    show_envvar=True,
+    help="Deploy both registries where they are missing, and write networks.json into the folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
 def serve(
     folder: Path,
@@ -79,12 +87,15 @@ def serve(
     chain_id: int | None,
     block_time: int,
     funded: tuple[str, ...],
+    registries: bool,
     as_json: bool,
 ) -> None:
     """Run the embedded chain until SIGTERM or SIGINT; prints its URL when it is ready."""
     try:
         addresses = [decode_hex(address.lower(), 20) for address in funded]
-        asyncio.run(_serve(folder, host, port, finality_lag, chain_id, block_time, addresses, as_json))
+        asyncio.run(
+            _serve(folder, host, port, finality_lag, chain_id, block_time, addresses, registries, as_json)
+        )
     except BonafidesError as error:
         raise click.ClickException(error.detail) from error
 
@@ -116,6 +127,7 @@ async def _serve(
     chain_id: int | None,
     block_time: int,
     funded: list[bytes],
+    registries: bool,
     as_json: bool,
 ) -> None:
     # Here and not above: importing py-evm takes a second that no other command should pay.
@@ -149,6 +161,10 @@ async def _serve(
                 "genesis": "0x" + development_chain.header(0).hash.hex(),
                 "faucet": str(folder / FAUCET_FILE),
             }
+            if registries:
+                ready["networks"] = str(
+                    _write_networks(folder, await _deploy(ready["url"], _faucet_key(folder / FAUCET_FILE)))
+                )
             click.echo(
                 orjson.dumps(ready).decode() if as_json else f"chain {ready['chain']} ready at {ready['url']}"
             )
@@ -157,6 +173,29 @@ async def _serve(
             await runner.cleanup()
     finally:
         development_chain.close()
+
+
+async def _deploy(url: str, faucet_key: bytes) -> JsonObject:
+    """Deploy the registries that are missing; the chain's entry for a table of networks."""
+    from node.chain.transactions import Transactions, ensure_deployed, network_entry  # noqa: PLC0415
+    from node.outbound.chain import ChainClient  # noqa: PLC0415
+
+    async with ChainClient(url) as client:
+        deployments = await ensure_deployed(Transactions(client), faucet_key)
+        return await network_entry(client, deployments)
+
+
+def _faucet_key(path: Path) -> bytes:
+    return bytes.fromhex(path.read_text().strip())
+
+
+def _write_networks(folder: Path, entry: JsonObject) -> Path:
+    """`networks.json`: where verifiers learn of both registries."""
+    target = folder / "networks.json"
+    draft = target.with_suffix(".new")
+    draft.write_bytes(orjson.dumps({"networks": [entry]}, option=orjson.OPT_INDENT_2))
+    draft.replace(target)
+    return target
 
 
 async def _mine(rpc: str, count: int) -> int:
