@@ -15,7 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (
     ("schemas", "contracts"),
     ("node.core.problem", "node.core.errors"),
-    ("node.core.encoding", "node.core.times", "node.core.strict_json", "node.core.members", "node.core.sealed"),
+    (
+        "node.core.encoding",
+        "node.core.times",
+        "node.core.strict_json",
+        "node.core.members",
+        "node.core.sealed",
+    ),
     ("node.core.keys", "node.core.canonical", "node.core.merkle"),
     ("node.core.credential", "node.core.did"),
     ("node.core.anchor", "node.core.evm", "node.core.dataintegrity", "node.core.jose"),
@@ -54,7 +60,20 @@ NEVER = (
     ("node.chain", "node.storage"),
 )
 IMPURE = frozenset(
-    "aiohttp asyncio socket sqlalchemy web3 requests random secrets subprocess pathlib os time".split()
+    [
+        "aiohttp",
+        "asyncio",
+        "socket",
+        "sqlalchemy",
+        "web3",
+        "requests",
+        "random",
+        "secrets",
+        "subprocess",
+        "pathlib",
+        "os",
+        "time",
+    ]
 )
 # Roots that are only to be imported by the one package that is made for them.
 ONLY_IN = {"web3": "node.chain", "sqlalchemy": "node.storage", "alembic": "node.storage", "eth": "node.chain"}
@@ -85,9 +104,9 @@ def imports_of(name: str, *, at_import_time: bool) -> Iterator[str]:
             for alias in statement.names:
                 full = f"{statement.module}.{alias.name}"
                 yield full if full in MODULES else str(statement.module)
-        elif isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-            continue
-        elif at_import_time and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif (isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)) or (
+            at_import_time and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        ):
             continue
         else:
             todo.extend(ast.iter_child_nodes(statement))
