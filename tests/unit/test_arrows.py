@@ -59,22 +59,11 @@ NEVER = (
     ("node.storage", "node.chain"),
     ("node.chain", "node.storage"),
 )
-IMPURE = frozenset(
-    [
-        "aiohttp",
-        "asyncio",
-        "socket",
-        "sqlalchemy",
-        "web3",
-        "requests",
-        "random",
-        "secrets",
-        "subprocess",
-        "pathlib",
-        "os",
-        "time",
-    ]
-)
+IMPURE = {
+    *("aiohttp", "asyncio", "socket", "sqlalchemy", "web3", "requests"),
+    *("random", "secrets", "subprocess", "pathlib", "os", "time"),
+}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Roots that are only to be imported by the one package that is made for them.
 ONLY_IN = {"web3": "node.chain", "sqlalchemy": "node.storage", "alembic": "node.storage", "eth": "node.chain"}
 
@@ -104,16 +93,16 @@ def imports_of(name: str, *, at_import_time: bool) -> Iterator[str]:
             for alias in statement.names:
                 full = f"{statement.module}.{alias.name}"
                 yield full if full in MODULES else str(statement.module)
-        elif (isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)) or (
-            at_import_time and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-        ):
-            continue
-        else:
+        elif not (is_for_types(statement) or (at_import_time and isinstance(statement, FUNCTIONS))):
             todo.extend(ast.iter_child_nodes(statement))
 
 
 def is_under(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
+
+
+def is_for_types(statement: ast.AST) -> bool:
+    return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)
 
 
 def layer_of(name: str) -> int:
