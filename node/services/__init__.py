@@ -1,0 +1,1 @@
+"""Use cases of the issuer and the verifier, one a file."""

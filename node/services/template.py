@@ -1,0 +1,527 @@
+"""The issuer's template: what all credentials of a cohort have in common, and where a row's cells go.
+
+A template is one JSON object, closed, `"template": 1`:
+
+    name, achievement          required: the credential's name, an Open Badges Achievement
+    description, subject       members of the credential and of its AchievementSubject
+    results                    Results; each names one of the achievement's result descriptions
+    awardedDate, validFrom, validUntil, validDays, suspendable
+    cohort                     the name within which row ids are unique; else the achievement's id
+    evidence                   name, description, narrative, genre; `folder` or `files`; `items`
+
+In any string of these `{column}` stands for a cell, which must be filled; `{column:optional}` leaves the member
+out where it is empty (of a result: the result); `"{column:number}"` alone in its string gives a JSON number;
+`{{` and `}}` are braces. README.md in this folder has an example.
+
+Here is only what the template itself can get wrong and the filling of a row. Whether the badge conforms is
+decided by `node.core.credential` and the schemas before anything is signed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from typing import Any, Final
+
+from node.core.canonical.jcs import canonicalize
+from node.core.errors import Malformed
+from node.core.evidence import check_name
+from node.core.strict_json import MAX_INTEGER, Json, JsonObject, parse_json_object
+from node.core.times import parse_datetime_stamp
+from node.services.faults import Fault, InputFaults
+
+VERSION: Final = 1
+MAX_TEMPLATE_BYTES: Final = 1024 * 1024
+MAX_VALID_DAYS: Final = 36_525  # a hundred years
+MAX_ITEMS: Final = 64
+
+_MEMBERS: Final[Mapping[str, type]] = {
+    "template": int,
+    "cohort": str,
+    "name": str,
+    "description": str,
+    "achievement": dict,
+    "results": list,
+    "subject": dict,
+    "awardedDate": str,
+    "validFrom": str,
+    "validUntil": str,
+    "validDays": int,
+    "suspendable": bool,
+    "evidence": dict,
+}
+_FILLED: Final = (
+    "name",
+    "description",
+    "awardedDate",
+    "validFrom",
+    "validUntil",
+    "subject",
+    "achievement",
+    "results",
+)
+_TIMES: Final = ("awardedDate", "validFrom", "validUntil")
+_EVIDENCE_TEXTS: Final = ("name", "description", "narrative", "genre")
+_EVIDENCE_MEMBERS: Final[Mapping[str, type]] = {
+    **dict.fromkeys(_EVIDENCE_TEXTS, str),
+    "folder": str,
+    "files": str,
+    "items": list,
+}
+_ITEM_MEMBERS: Final[Mapping[str, type]] = {
+    "file": str,
+    "name": str,
+    "mediaType": str,
+    "genre": str,
+    "optional": bool,
+}
+_WORDS: Final = {str: "a text", int: "an integer", bool: "true or false", dict: "an object", list: "an array"}
+# These are made from the row, the claim or the rest of the template.
+_NOT_IN_SUBJECT: Final = frozenset({"id", "type", "achievement", "result"})
+_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}:]+)((?::[a-z]+)*)\}|[{}]")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    column: str
+    is_optional: bool
+    is_number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A string of the template: literal pieces and holes."""
+
+    pieces: tuple[str | _Hole, ...]
+
+    @property
+    def holes(self) -> tuple[_Hole, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, _Hole))
+
+
+class _Omitted:
+    """What an optional hole with an empty cell leaves: nothing, not even its member."""
+
+
+_OMITTED: Final = _Omitted()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTemplate:
+    """An item of evidence that is expected in every row's folder."""
+
+    file: str
+    name: str
+    media_type: str | None  # None: by the file's suffix
+    genre: str
+    is_optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTemplate:
+    """Where a row's evidence lies: a folder, or a column that lists files. `items` None takes every file."""
+
+    members: Any
+    folder: _Text | None
+    files: str | None
+    items: tuple[ItemTemplate, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A row put into the template.
+
+    `credential` has `type`, the texts, dates and `credentialSubject`; `@context`, `id`, `issuer`, subject id,
+    status and the evidence commitment are for the issuing service. `evidence` are the members that the
+    evidence object shall carry beside its commitment.
+    """
+
+    credential: JsonObject
+    evidence: JsonObject
+    folder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template that is known to be well-formed; `digest` is the SHA-256 of its JCS form."""
+
+    digest: bytes
+    cohort: str
+    suspendable: bool
+    valid_days: int | None
+    evidence: EvidenceTemplate | None
+    columns: frozenset[str]
+    _compiled: Any
+
+    def fill(self, cells: Mapping[str, str]) -> tuple[Filled | None, tuple[Fault, ...]]:
+        """The row's credential, or the faults that a person can mend in its cells (without row and line)."""
+        faults: list[Fault] = []
+        values = {
+            name: _fill(node, cells, faults) for name, node in self._compiled.items() if name != "results"
+        }
+        results = [_fill_result(node, cells, faults) for node in self._compiled.get("results", ())]
+        evidence: JsonObject = {}
+        folder = None
+        if self.evidence is not None:
+            evidence = _present(_fill(self.evidence.members, cells, faults))
+            if self.evidence.folder is not None:
+                folder = _fill(self.evidence.folder, cells, faults)
+        if faults:
+            return None, tuple(dict.fromkeys(faults))
+        achievement = {"type": ["Achievement"]} | values["achievement"]
+        kept = [result for result in results if result is not _OMITTED]
+        faults += self._check_times(values)
+        faults += self._check_results(achievement, results)
+        subject: JsonObject = {
+            "type": ["AchievementSubject"],
+            **_present(values.get("subject", {})),
+            "achievement": achievement,
+        }
+        if kept:
+            subject["result"] = [{"type": ["Result"]} | result for result in kept]
+        texts = {name: values[name] for name in _FILLED[:5] if values.get(name, _OMITTED) is not _OMITTED}
+        credential = {
+            "type": ["VerifiableCredential", "OpenBadgeCredential"],
+            **texts,
+            "credentialSubject": subject,
+        }
+        return (None, tuple(faults)) if faults else (Filled(credential, evidence, folder), ())
+
+    def _check_times(self, values: Mapping[str, Any]) -> Iterator[Fault]:
+        moments = {}
+        for name in _TIMES:
+            if isinstance(value := values.get(name), str):
+                try:
+                    moments[name] = parse_datetime_stamp(value)
+                except Malformed as error:
+                    yield Fault("cohort", f"{name}: {error.detail}", column=_column(self._compiled[name]))
+        if (
+            "validFrom" in moments
+            and "validUntil" in moments
+            and moments["validUntil"] <= moments["validFrom"]
+        ):
+            column = _column(self._compiled["validUntil"]) or _column(self._compiled["validFrom"])
+            yield Fault("cohort", "validUntil is not after validFrom", column=column)
+
+    def _check_results(self, achievement: JsonObject, results: list[Any]) -> Iterator[Fault]:
+        described = {
+            description["id"]: description
+            for description in _objects(achievement.get("resultDescription"))
+            if isinstance(description.get("id"), str)
+        }
+        for node, result in zip(self._compiled.get("results", ()), results, strict=True):
+            if result is _OMITTED:
+                continue
+            description = described.get(result["resultDescription"])
+            if description is None:
+                column = _column(node["resultDescription"])
+                yield Fault("cohort", "a result that the achievement does not describe", column=column)
+                continue
+            for member, detail in _outside(description, result):
+                yield Fault("cohort", f"{member}: {detail}", column=_column(node[member]))
+
+
+def parse_template(data: bytes) -> Template:
+    """The template in `data`; InputFaults with everything that is wrong with it."""
+    try:
+        raw = parse_json_object(data.removeprefix(b"\xef\xbb\xbf"), max_bytes=MAX_TEMPLATE_BYTES)
+    except Malformed as error:
+        raise InputFaults([Fault("template", error.detail)]) from error
+    faults: list[Fault] = []
+    _check_members(raw, _MEMBERS, ("template", "name", "achievement"), (), faults)
+    if type(raw.get("template")) is int and raw["template"] != VERSION:
+        faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
+    _check_days(raw, faults)
+    _check_achievement(raw.get("achievement"), faults)
+    _check_subject(raw.get("subject"), faults)
+    _check_result_shapes(raw.get("results"), faults)
+    compiled = {name: _compile(raw[name], (name,), faults) for name in _FILLED if name in raw}
+    evidence = _parse_evidence(raw["evidence"], faults) if isinstance(raw.get("evidence"), dict) else None
+    cohort = raw.get("cohort") or _achievement_id(raw)
+    if not faults and not (isinstance(cohort, str) and cohort and "{" not in cohort):
+        faults.append(
+            Fault("template", "name the cohort: the achievement's id has placeholders", path=("cohort",))
+        )
+    if faults:
+        raise InputFaults(faults)
+    columns = {hole.column for hole in _holes(compiled)}
+    if evidence is not None:
+        columns |= {hole.column for hole in _holes([evidence.members, evidence.folder])}
+        columns |= {evidence.files} if evidence.files else set()
+    return Template(
+        digest=sha256(canonicalize(raw)).digest(),
+        cohort=cohort,
+        suspendable=raw.get("suspendable", False),
+        valid_days=raw.get("validDays"),
+        evidence=evidence,
+        columns=frozenset(columns),
+        _compiled=compiled,
+    )
+
+
+# --- the template's own rules
+# --------------------------------------------------------------------------------
+
+
+def _check_members(
+    value: JsonObject,
+    members: Mapping[str, type],
+    required: tuple[str, ...],
+    path: tuple[str | int, ...],
+    faults: list[Fault],
+) -> None:
+    for name, member in value.items():
+        kind = members.get(name)
+        if kind is None:
+            faults.append(Fault("template", "unknown member", path=(*path, name)))
+        elif type(member) is not kind:
+            faults.append(Fault("template", f"must be {_WORDS[kind]}", path=(*path, name)))
+        elif kind is str and not member and name != "genre":
+            faults.append(Fault("template", "must not be empty", path=(*path, name)))
+    faults += [Fault("template", "is missing", path=(*path, name)) for name in required if name not in value]
+
+
+def _check_days(raw: JsonObject, faults: list[Fault]) -> None:
+    days = raw.get("validDays")
+    if type(days) is int and not 1 <= days <= MAX_VALID_DAYS:
+        faults.append(Fault("template", f"must be 1 to {MAX_VALID_DAYS:,}", path=("validDays",)))
+
+
+def _check_achievement(achievement: Json, faults: list[Fault]) -> None:
+    if not isinstance(achievement, dict):
+        return
+    faults += [
+        Fault("template", "is missing", path=("achievement", name))
+        for name in ("id", "name", "description", "criteria")
+        if not achievement.get(name)
+    ]
+    descriptions = achievement.get("resultDescription", [])
+    if not isinstance(descriptions, list):
+        faults.append(Fault("template", "must be an array", path=("achievement", "resultDescription")))
+
+
+def _check_subject(subject: Json, faults: list[Fault]) -> None:
+    if isinstance(subject, dict):
+        faults += [
+            Fault("template", "is not the template's to say", path=("subject", name))
+            for name in sorted(_NOT_IN_SUBJECT & subject.keys())
+        ]
+
+
+def _check_result_shapes(results: Json, faults: list[Fault]) -> None:
+    for number, result in enumerate(results if isinstance(results, list) else ()):
+        if not isinstance(result, dict) or not isinstance(result.get("resultDescription"), str):
+            detail = "a result is an object that names its resultDescription"
+            faults.append(Fault("template", detail, path=("results", number)))
+
+
+def _achievement_id(raw: JsonObject) -> Json:
+    achievement = raw.get("achievement")
+    return achievement.get("id") if isinstance(achievement, dict) else None
+
+
+def _parse_evidence(raw: JsonObject, faults: list[Fault]) -> EvidenceTemplate:
+    _check_members(raw, _EVIDENCE_MEMBERS, (), ("evidence",), faults)
+    if "folder" in raw and "files" in raw:
+        faults.append(Fault("template", "folder or files, not both", path=("evidence",)))
+    texts = {name: raw[name] for name in _EVIDENCE_TEXTS if name in raw}
+    folder = None
+    if "files" not in raw:
+        folder = _compile(raw.get("folder", "{id}"), ("evidence", "folder"), faults)
+    items = raw.get("items")
+    return EvidenceTemplate(
+        members=_compile(texts, ("evidence",), faults),
+        folder=folder if isinstance(folder, _Text) else None,
+        files=raw.get("files"),
+        items=_parse_items(items, faults) if isinstance(items, list) else None,
+    )
+
+
+def _parse_items(items: list[Json], faults: list[Fault]) -> tuple[ItemTemplate, ...]:
+    found: list[ItemTemplate] = []
+    if not 0 < len(items) <= MAX_ITEMS:
+        faults.append(Fault("template", f"1 to {MAX_ITEMS} items", path=("evidence", "items")))
+    for number, item in enumerate(items):
+        path = ("evidence", "items", number)
+        if not isinstance(item, dict):
+            faults.append(Fault("template", "must be an object", path=path))
+            continue
+        before = len(faults)
+        _check_members(item, _ITEM_MEMBERS, ("file",), path, faults)
+        if len(faults) > before:
+            continue
+        parsed = ItemTemplate(
+            file=item["file"],
+            name=item.get("name") or item["file"],
+            media_type=item.get("mediaType"),
+            genre=item.get("genre", ""),
+            is_optional=item.get("optional", False),
+        )
+        faults += _item_faults(parsed, found, path)
+        found.append(parsed)
+    return tuple(found)
+
+
+def _item_faults(
+    item: ItemTemplate, others: list[ItemTemplate], path: tuple[str | int, ...]
+) -> Iterator[Fault]:
+    for member, name in (("file", item.file), ("name", item.name)):
+        try:
+            check_name(name)
+        except Malformed as error:
+            yield Fault("template", error.detail, path=(*path, member))
+    if any(item.name == other.name for other in others):
+        yield Fault("template", "two items have this name", path=(*path, "name"))
+    if any(item.file == other.file for other in others):
+        yield Fault("template", "two items have this file", path=(*path, "file"))
+
+
+# --- placeholders
+# --------------------------------------------------------------------------------------------
+
+
+def _compile(value: Json, path: tuple[str | int, ...], faults: list[Fault]) -> Any:
+    """The value with every string parsed into pieces and holes."""
+    if isinstance(value, dict):
+        return {name: _compile(member, (*path, name), faults) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_compile(member, (*path, number), faults) for number, member in enumerate(value)]
+    return _compile_text(value, path, faults) if isinstance(value, str) else value
+
+
+def _compile_text(text: str, path: tuple[str | int, ...], faults: list[Fault]) -> _Text:
+    pieces: list[str | _Hole] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        pieces.append(text[end : match.start()])
+        end = match.end()
+        token = match.group()
+        if token in ("{{", "}}"):
+            pieces.append(token[0])
+        elif match.group(1) is None:
+            faults.append(Fault("template", f"a stray {token}: write {token * 2} for a brace", path=path))
+        else:
+            pieces.append(_hole(match.group(1), match.group(2), path, faults))
+    compiled = _Text(tuple(piece for piece in (*pieces, text[end:]) if piece != ""))
+    if len(compiled.pieces) > 1 and any(hole.is_number for hole in compiled.holes):
+        faults.append(Fault("template", "a :number placeholder stands alone in its text", path=path))
+    return compiled
+
+
+def _hole(column: str, flags: str, path: tuple[str | int, ...], faults: list[Fault]) -> _Hole:
+    names = flags.split(":")[1:]
+    faults += [
+        Fault("template", f"unknown flag :{name} of {{{column}}}", path=path)
+        for name in sorted({*names} - {"optional", "number"})
+    ]
+    return _Hole(column, "optional" in names, "number" in names)
+
+
+def _holes(node: Any) -> Iterator[_Hole]:
+    if isinstance(node, _Text):
+        yield from node.holes
+    elif isinstance(node, (dict, list)):
+        for member in node.values() if isinstance(node, dict) else node:
+            yield from _holes(member)
+
+
+def _column(node: Any) -> str | None:
+    """The column to look at when what a node was filled with is wrong; None: the template itself."""
+    return next((hole.column for hole in _holes(node)), None)
+
+
+def _present(value: Any) -> JsonObject:
+    return {} if value is _OMITTED else value
+
+
+def _fill(node: Any, cells: Mapping[str, str], faults: list[Fault]) -> Any:
+    if isinstance(node, _Text):
+        return _fill_text(node, cells, faults)
+    if isinstance(node, dict):
+        filled = {name: _fill(member, cells, faults) for name, member in node.items()}
+        kept = {name: member for name, member in filled.items() if member is not _OMITTED}
+        return kept if kept or not node else _OMITTED
+    if isinstance(node, list):
+        items = [item for item in (_fill(member, cells, faults) for member in node) if item is not _OMITTED]
+        return items if items or not node else _OMITTED
+    return node
+
+
+def _fill_result(node: Any, cells: Mapping[str, str], faults: list[Fault]) -> Any:
+    # A result without its value would say that there was one: it goes as a whole.
+    filled = {name: _fill(member, cells, faults) for name, member in node.items()}
+    return _OMITTED if any(member is _OMITTED for member in filled.values()) else filled
+
+
+def _fill_text(text: _Text, cells: Mapping[str, str], faults: list[Fault]) -> Any:
+    out = []
+    for piece in text.pieces:
+        if isinstance(piece, str):
+            out.append(piece)
+            continue
+        cell = cells.get(piece.column, "")
+        if not cell:
+            if not piece.is_optional:
+                faults.append(Fault("cohort", "the cell is empty", column=piece.column))
+            return _OMITTED
+        if piece.is_number:
+            return _number(cell, piece.column, faults)
+        out.append(cell)
+    return "".join(out)
+
+
+def _number(cell: str, column: str, faults: list[Fault]) -> Any:
+    if _NUMBER.match(cell) and len(cell) <= 32:
+        value = float(cell) if "." in cell else int(cell)
+        if abs(value) <= MAX_INTEGER:
+            return value
+    faults.append(Fault("cohort", "not a number that JSON can carry", column=column))
+    return _OMITTED
+
+
+# --- results
+# -------------------------------------------------------------------------------------------------
+
+
+def _outside(description: JsonObject, result: JsonObject) -> Iterator[tuple[str, str]]:
+    """Members of a result that its description does not allow, each with the reason."""
+    levels = [
+        level.get("id") for level in description.get("rubricCriterionLevel", ()) if isinstance(level, dict)
+    ]
+    if "achievedLevel" in result and result["achievedLevel"] not in levels:
+        yield "achievedLevel", "not one of the levels that the achievement describes"
+    value = result.get("value")
+    if value is None:
+        return
+    if not isinstance(value, str):
+        yield "value", "the value of a result is a text"
+        return
+    allowed = description.get("allowedValue")
+    if isinstance(allowed, list) and value not in allowed:
+        yield "value", "not one of the values that the achievement allows"
+    lowest, highest = _decimal(description.get("valueMin")), _decimal(description.get("valueMax"))
+    if lowest is None and highest is None:
+        return
+    number = _decimal(value)
+    if number is None:
+        yield "value", "not a number"
+    elif (lowest is not None and number < lowest) or (highest is not None and number > highest):
+        yield "value", f"not between {lowest} and {highest}"
+
+
+def _objects(value: Json) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _decimal(value: Json) -> Decimal | None:
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
