@@ -1,0 +1,1 @@
+"""JSON Object Signing: compact JWS and what is built on it."""
