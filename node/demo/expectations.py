@@ -42,7 +42,7 @@ class Playbill:
         """Say what happens; nothing is promised by it."""
         self.console.print(f"  [dim]{escape(sentence)}[/dim]")
 
-    def expect(self, sentence: str, held: bool, **seen: Any) -> None:  # noqa: FBT001 - reads as a sentence
+    def expect(self, sentence: str, held: bool, **seen: Any) -> None:
         """Record whether a sentence is true. The time is what has passed since the one before."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now
