@@ -119,12 +119,16 @@ class Case:
         return self._key_of(proof.verification_method, proof.proof_purpose)
 
     def _key_of_bundle(self, proof: Proof) -> PublicKey | None:
-        """The bundle's key, if it is for this proof: by the method's id, and by the value that the anchor names."""
-        if self.bundle is None or self.bundle.key is None or self.identity is None:
+        """The bundle's key, if it is for this proof: by the method's id, and by the value that the anchor names.
+
+        Without an anchor it counts for nothing: of an identity that never wrote, neither anchor nor key is asked for,
+        and then anybody's key in a bundle would do.
+        """
+        bundle = self.bundle
+        if bundle is None or bundle.key is None or bundle.anchor is None or self.identity is None:
             return None
-        named = self.bundle.anchor.proof_value if self.bundle.anchor else None
-        fits = proof.verification_method == self.bundle.key.id and named in (None, proof.proof_value)
-        return self.bundle.key.public_key if fits else None
+        named = bundle.anchor.proof_value in (None, proof.proof_value)
+        return bundle.key.public_key if named and proof.verification_method == bundle.key.id else None
 
     def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
         return find_key(method, purpose, self.inquiry, may_fetch=self._may_fetch, confirm=self._confirm)
