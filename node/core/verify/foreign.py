@@ -19,7 +19,13 @@ from node.core.status.entry import SUSPENSION, StatusEntry, UnknownStatusEntry
 from node.core.status.status_list import Status, StatusList, check_list_credential, read_status
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
-from node.core.verify.securing import ASSERTION_METHOD, KeyFound, KeyMissing, ProofJudge
+from node.core.verify.securing import (
+    ASSERTION_METHOD,
+    KeyFound,
+    KeyMissing,
+    ProofJudge,
+    read_secured,
+)
 
 KeyOfMethod = Callable[[str, str], KeyFound | KeyMissing]
 
@@ -77,13 +83,17 @@ def _verified_list(
     as_of: datetime,
 ) -> StatusList:
     """The list, signed by the credential's issuer and valid at `as_of`."""
-    found = check_list_credential(answer.document, entry)
+    proofs = proofs_of(answer.document)
+    # What is signed is what is read, here too: else the end of an old list could be renamed and the list replayed.
+    read = read_secured(answer.document, proofs, canonicalizer)
+    if read.context_missing is not None:
+        raise NotVerified(read.context_missing, type=problem.STATUS_VERIFICATION_ERROR)
+    found = check_list_credential(read.document, entry)
     if not same_issuer(found.issuer_id, issuer):
         raise NotVerified("the list was made by somebody else", type=problem.STATUS_VERIFICATION_ERROR)
     early = found.valid_from is not None and as_of < found.valid_from
     if early or (found.valid_until is not None and as_of >= found.valid_until):
         raise NotVerified("the list is not valid at this time", type=problem.STATUS_VERIFICATION_ERROR)
-    proofs = proofs_of(answer.document)
     judge = ProofJudge(
         answer.document,
         proofs,

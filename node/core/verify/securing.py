@@ -85,7 +85,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Secured:
     """What is to be read, whether it was rewritten, and which context stood in the way of its statements."""
 
     document: JsonObject
@@ -100,7 +100,7 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
     """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
     try:
         proofs = proofs_of(raw)
-        read = _read(raw, proofs, canonicalizer)
+        read = read_secured(raw, proofs, canonicalizer)
         facts = check_credential(read.document)
         entries = parse_status_entries(read.document)
         ethr = parse_did_ethr(facts.issuer_id) if facts.issuer_id.startswith("did:ethr:") else None
@@ -123,17 +123,17 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
     )
 
 
-def _read(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> _Read:
+def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> Secured:
     """The document as its proofs cover it; its terms are looked at whatever the suite."""
     in_json = bool(proofs) and all(_signs_json(proof) for proof in proofs)
     try:
         if in_json:
             canonicalizer.nquads({name: value for name, value in raw.items() if name != "proof"})
-            return _Read(raw)
+            return Secured(raw)
         reading = read_as_signed(raw, canonicalizer)
     except ContextNotPinned as error:
-        return _Read(raw, context_missing=None if in_json else error.detail)
-    return _Read(reading.document, reading.rewritten)
+        return Secured(raw, context_missing=None if in_json else error.detail)
+    return Secured(reading.document, reading.rewritten)
 
 
 def _signs_json(proof: Proof) -> bool:
