@@ -1,0 +1,307 @@
+"""Configuration: one frozen object per role, checked whole at start, every fault in one go.
+
+A setting comes from an option of the command line, else from the environment (`BONAFIDES_ISSUER_PORT`,
+`BONAFIDES_VERIFIER_PORT`, …), else from a default that is safe and local. Secrets are named by the file that
+holds them. Messages name settings and what is expected, never a value: a database URL may hold a password.
+Only entry points import this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from node.core.errors import Misconfigured
+
+PREFIX: Final = "BONAFIDES_"
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
+
+
+class ConfigFaults(Misconfigured):
+    """The configuration is refused whole; `faults` has one line for each thing to mend."""
+
+    def __init__(self, faults: list[str]) -> None:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(faults[0] + more)
+        self.faults = tuple(faults)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `90s`, `30m`, `24h` or `7d`; Misconfigured otherwise."""
+    match = _DURATION.match(text)
+    if match is None:
+        raise Misconfigured("a duration is a number and one of s, m, h, d: 24h")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _fault(detail: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{detail}", {"detail": detail})
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_duration(value)
+    except Misconfigured as error:
+        raise _fault(error.detail) from error
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise _fault("names no file")
+    return path
+
+
+def _web_url(url: str) -> str:
+    parts = _split(url)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise _fault("must be a URL without user, query and fragment")
+    return url.rstrip("/")
+
+
+def _endpoint(url: str) -> str:
+    # Hosted endpoints carry their key in the path or the query, so a query is allowed here.
+    _split(url)
+    return url
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    raise _fault("must be an http or https URL")
+
+
+def _sqlite_url(path: Path) -> str:
+    from node.storage.database import sqlite_url  # noqa: PLC0415 - checking settings needs no database layer
+
+    return sqlite_url(path)
+
+
+Seconds = Annotated[int, BeforeValidator(_duration)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+
+
+class ServerSettings(BaseSettings):
+    """What every role that listens has."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_ignore_empty=True, validate_default=False, hide_input_in_errors=True
+    )
+
+    dir: Path = Field(Path(), description="Folder of the role: database, keys, everything it keeps.")
+    database: str | None = Field(
+        None,
+        description="Database URL, postgresql+asyncpg://… or sqlite+aiosqlite:///FILE. Default: a file in dir.",
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on. Default: this machine only."
+    )
+    port: int = Field(0, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    public_url: WebUrl | None = Field(
+        None, description="URL under which others reach this role. Default: made from host and port."
+    )
+    tls_cert: ExistingFile | None = Field(None, description="Certificate chain (PEM); needs tls_key.")
+    tls_key: ExistingFile | None = Field(None, description="Private key of tls_cert (PEM).")
+    rpc: EndpointUrl | None = Field(
+        None,
+        description="JSON-RPC endpoint of the chain. What a single endpoint says is trusted as far as it is.",
+    )
+    networks: ExistingFile | None = Field(
+        None, description="More networks than the built-in table. Every network in it counts as production."
+    )
+    development: bool = Field(
+        False,
+        description="Admit loopback hosts and plain http through the egress guard. Never in production.",
+    )
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Largest request body that is read."
+    )
+
+    @model_validator(mode="after")
+    def _tls_is_a_pair(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise _fault("tls_cert and tls_key are given together")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """`public_url`, or the URL of host and port."""
+        if self.public_url is not None:
+            return self.public_url
+        scheme = "http" if self.tls_cert is None else "https"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+
+class IssuerConfig(ServerSettings):
+    """The issuer's configuration."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "ISSUER_")
+
+    port: int = Field(8801, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    passphrase_file: ExistingFile | None = Field(
+        None, description="File with the passphrase of the keys. Default: asked for at the terminal."
+    )
+    batch_size: int = Field(1000, ge=1, le=100_000, description="Credentials at which a batch is closed.")
+    batch_seconds: Seconds = Field(60, ge=1, description="Age at which a batch is closed: 60s, 10m.")
+    poll_seconds: float = Field(1.0, gt=0, le=600, description="Pause between two looks at the chain.")
+    offer_seconds: Seconds = Field(30 * 86_400, ge=60, description="How long an offer can be redeemed: 30d.")
+    token_seconds: Seconds = Field(600, ge=30, le=86_400, description="How long an access token works: 10m.")
+    nonce_seconds: Seconds = Field(300, ge=30, le=3600, description="How long a c_nonce works: 5m.")
+    list_seconds: Seconds = Field(
+        7 * 86_400,
+        ge=3600,
+        description="How long a published status list is valid; signed again in time: 7d.",
+    )
+
+    @property
+    def database_url(self) -> str:
+        """`database`, or the file `issuer.sqlite3` in `dir`."""
+        return self.database or _sqlite_url(self.dir / "issuer.sqlite3")
+
+
+class VerifierConfig(ServerSettings):
+    """The verifier's configuration."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "VERIFIER_")
+
+    port: int = Field(8803, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    mode: Literal["offline", "chain"] = Field(
+        "offline", description="What may be contacted: nothing, or the chain endpoint."
+    )
+    policy: Literal["strict", "any-issuer-unsafe", "signature-only-unsafe"] = Field(
+        "strict", description="What is accepted; the permissive ones say so in their names."
+    )
+    trust: ExistingFile | None = Field(
+        None, description="Trust list. Without one no issuer is recognised and nothing is accepted by strict."
+    )
+    checkpoint: ExistingFile | None = Field(
+        None, description="Checkpoint file with trusted headers; trusted because it is named here."
+    )
+    max_header_age: Seconds = Field(
+        86_400, ge=1, description="Age at which key and status are no longer told: 24h."
+    )
+    challenge_seconds: Seconds = Field(
+        300, ge=10, le=300, description="How long a challenge can be answered; five minutes at most."
+    )
+    max_open_requests: int = Field(
+        10_000, ge=1, le=1_000_000, description="Challenges and requests that may wait for an answer at once."
+    )
+
+    @model_validator(mode="after")
+    def _chain_needs_an_endpoint(self) -> Self:
+        if self.mode == "chain" and self.rpc is None:
+            raise _fault("mode chain needs rpc")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """`database`, or the file `verifier.sqlite3` in `dir`."""
+        return self.database or _sqlite_url(self.dir / "verifier.sqlite3")
+
+
+ROLES: Final[Mapping[str, type[ServerSettings]]] = {"issuer": IssuerConfig, "verifier": VerifierConfig}
+C = TypeVar("C", bound=ServerSettings)
+
+
+def load_config(role: type[C], **options: Any) -> C:
+    """The configuration of a role; options that are None were not given. ConfigFaults with all that is wrong."""
+    given = {name: value for name, value in options.items() if value is not None}
+    unknown = _unknown_variables(role)
+    try:
+        config = role(**given)
+    except ValidationError as error:
+        raise ConfigFaults([_line(role, given, fault) for fault in error.errors()] + unknown) from None
+    if unknown:
+        raise ConfigFaults(unknown)
+    return config
+
+
+def check_config(role: str, **options: Any) -> list[str]:
+    """What is wrong with the configuration of "issuer" or "verifier", one line each; empty if nothing is."""
+    try:
+        load_config(ROLES[role], **options)
+    except ConfigFaults as error:
+        return list(error.faults)
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as documentation shows it."""
+
+    name: str
+    variable: str
+    default: str
+    description: str
+
+
+def describe(role: type[ServerSettings]) -> tuple[Setting, ...]:
+    """All settings of a role, for the help, `config check` and the test that wants them documented."""
+    return tuple(
+        Setting(name, _variable(role, name), _shown(field.default), field.description or "")
+        for name, field in role.model_fields.items()
+    )
+
+
+def _shown(default: object) -> str:
+    return "" if default is None else str(default)
+
+
+def _prefix(role: type[ServerSettings]) -> str:
+    return str(role.model_config.get("env_prefix", ""))
+
+
+def _variable(role: type[ServerSettings], name: str) -> str:
+    return _prefix(role) + name.upper()
+
+
+def _line(role: type[ServerSettings], given: Mapping[str, Any], fault: Any) -> str:
+    if not fault["loc"]:
+        return f"{_prefix(role)}*: {fault['msg']}"
+    name = str(fault["loc"][0])
+    # Where it was given decides where somebody has to look.
+    place = "--" + name.replace("_", "-") if name in given else _variable(role, name)
+    return f"{place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+
+
+def _unknown_variables(role: type[ServerSettings]) -> list[str]:
+    """A mistyped variable would be passed over in silence, and the default taken for what was meant."""
+    prefix = _prefix(role)
+    known = {_variable(role, name) for name in role.model_fields}
+    # Options of sub-commands have variables of their own, made by click: BONAFIDES_ISSUER_SERVE_HOST.
+    commands = tuple(prefix + command + "_" for command in _COMMANDS)
+    found = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
+    return [f"{name}: no such setting" for name in found if not name.startswith(commands)]
+
+
+_COMMANDS: Final = (
+    "INIT",
+    "SERVE",
+    "ISSUE",
+    "ANCHOR",
+    "REVOKE",
+    "SUSPEND",
+    "REINSTATE",
+    "KEY",
+    "TOKEN",
+    "STATUS",
+    "EXPORT",
+)

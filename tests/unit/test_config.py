@@ -1,0 +1,120 @@
+"""Configuration: where settings come from, and all faults at once without a value in sight."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from node.config import (
+    ROLES,
+    ConfigFaults,
+    IssuerConfig,
+    ServerSettings,
+    VerifierConfig,
+    check_config,
+    describe,
+    load_config,
+    parse_duration,
+)
+from node.core.errors import Misconfigured
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("BONAFIDES_ISSUER_", "BONAFIDES_VERIFIER_")):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_are_safe_and_local() -> None:
+    for role in (IssuerConfig, VerifierConfig):
+        config = load_config(role)
+        assert config.host == "127.0.0.1"
+        assert not config.development
+        assert config.rpc is None
+    verifier = load_config(VerifierConfig)
+    assert (verifier.mode, verifier.policy, verifier.max_header_age) == ("offline", "strict", 86_400)
+    assert load_config(IssuerConfig).database_url.endswith("/issuer.sqlite3")
+
+
+def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONAFIDES_ISSUER_PORT", "9001")
+    monkeypatch.setenv("BONAFIDES_ISSUER_BATCH_SECONDS", "10m")
+    monkeypatch.setenv("BONAFIDES_ISSUER_RPC", "")
+    config = load_config(IssuerConfig, port=None, host="::1")
+    assert (config.port, config.batch_seconds, config.rpc) == (9001, 600, None)
+    assert config.base_url == "http://[::1]:9001"
+    assert load_config(IssuerConfig, port=9002).port == 9002
+    assert (
+        load_config(IssuerConfig, public_url="https://school.example/a/").base_url
+        == "https://school.example/a"
+    )
+
+
+def test_a_configuration_is_frozen() -> None:
+    config = load_config(IssuerConfig)
+    with pytest.raises(ValidationError):
+        config.port = 1  # type: ignore[misc]
+
+
+def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BONAFIDES_VERIFIER_PORT", "hunter2")
+    monkeypatch.setenv("BONAFIDES_VERIFIER_POLICY", "hunter2")
+    monkeypatch.setenv("BONAFIDES_VERIFIER_MAX_HEADER_AGE", "a day")
+    monkeypatch.setenv("BONAFIDES_VERIFIER_TRUST", str(tmp_path / "hunter2"))
+    monkeypatch.setenv("BONAFIDES_VERIFIER_POLICI", "strict")
+    monkeypatch.setenv("BONAFIDES_VERIFIER_SERVE_HOST", "click's own")
+    found = check_config("verifier", rpc="ftp://hunter2", public_url="https://user:hunter2@example.org")
+    assert found == [
+        "BONAFIDES_VERIFIER_PORT: input should be a valid integer, unable to parse string as an integer",
+        "--public-url: must be a URL without user, query and fragment",
+        "--rpc: must be an http or https URL",
+        "BONAFIDES_VERIFIER_POLICY: input should be 'strict', 'any-issuer-unsafe' or 'signature-only-unsafe'",
+        "BONAFIDES_VERIFIER_TRUST: names no file",
+        "BONAFIDES_VERIFIER_MAX_HEADER_AGE: a duration is a number and one of s, m, h, d: 24h",
+        "BONAFIDES_VERIFIER_POLICI: no such setting",
+    ]
+    assert "hunter2" not in " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("role", "options", "expected"),
+    [
+        ("verifier", {"mode": "chain"}, "BONAFIDES_VERIFIER_*: mode chain needs rpc"),
+        (
+            "verifier",
+            {"challenge_seconds": "6m"},
+            "--challenge-seconds: input should be less than or equal to 300",
+        ),
+        ("issuer", {"tls_cert": __file__}, "BONAFIDES_ISSUER_*: tls_cert and tls_key are given together"),
+        ("issuer", {"public_url": "https://[x"}, "--public-url: must be an http or https URL"),
+        ("issuer", {"rpc": "http://h:99999"}, "--rpc: must be an http or https URL"),
+        ("issuer", {"batch_size": 0}, "--batch-size: input should be greater than or equal to 1"),
+        ("issuer", {"colour": "red"}, "--colour: extra inputs are not permitted"),
+    ],
+)
+def test_single_faults(role: str, options: dict[str, object], expected: str) -> None:
+    (found,) = check_config(role, **options)
+    assert found.startswith(expected)
+    with pytest.raises(ConfigFaults):
+        load_config(ROLES[role], **options)
+    assert check_config(role) == []
+
+
+@pytest.mark.parametrize("role", ROLES.values())
+def test_every_setting_says_what_it_is(role: type[ServerSettings]) -> None:
+    settings = describe(role)
+    assert len(settings) > 10
+    for setting in settings:
+        assert setting.description.endswith((".", "m", "d", "h")), setting.name
+        assert setting.variable.startswith("BONAFIDES_")
+
+
+def test_durations() -> None:
+    assert [parse_duration(text) for text in ("90s", "30m", "24h", "7d")] == [90, 1800, 86_400, 604_800]
+    for text in ("", "24", "0h", "-1h", "1.5h", "24 h", "1w"):
+        with pytest.raises(Misconfigured):
+            parse_duration(text)
