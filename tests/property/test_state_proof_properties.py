@@ -159,6 +159,27 @@ def test_a_node_that_no_trie_has_is_malformed(raw):
         judged(raw)
 
 
+FULL = rlp.encode([*[bytes([digit]) * 32 for digit in range(1, 17)], b""])
+
+
+def test_a_full_branch_is_read_as_strict_rlp_reads_it():
+    leaf = rlp.encode([b"\x3f" + b"\x77" * 31, WIDE])
+    items = [*[bytes([digit]) * 32 for digit in range(16)], b""]
+    items[7] = keccak256(leaf)
+    assert (
+        prove_value(NodePool([rlp.encode(items), leaf]), keccak256(rlp.encode(items)), b"\x7f" + b"\x77" * 31)
+        == WIDE
+    )
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, *range(3, 532, 33)])
+def test_a_byte_of_a_full_branch_that_is_no_hash_cannot_differ(at):
+    for bit in range(8):
+        raw = FULL[:at] + bytes([FULL[at] ^ 1 << bit]) + FULL[at + 1 :]
+        with pytest.raises((Malformed, NotVerified)):
+            judged(raw, b"\xff" * 32)
+
+
 def test_the_valid_node_beside_them_is_accepted():
     assert judged(node_of([b"\x20" + b"\x11" * 32, WIDE])) == WIDE
     assert judged(node_of([b"\x20" + b"\x22" * 32, WIDE])) is None

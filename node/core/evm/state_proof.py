@@ -29,6 +29,10 @@ MAX_PATH_NODES: Final = 64
 # An account and some thirty slots, each with a path of its own below the shared top of the trie.
 MAX_POOL_NODES: Final = 512
 _NIBBLES: Final = 64
+# RLP of a list of 529 bytes, sixteen strings of 32 and an empty one.
+_FULL_BRANCH_BYTES: Final = 532
+_FULL_BRANCH_PREFIX: Final = b"\xf9\x02\x11"
+_HASH_PREFIXES: Final = b"\xa0" * 16
 _MISMATCH: Final = problem.ours("state-proof")
 
 
@@ -44,7 +48,21 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    children: list[Item]  # 16: empty, a 32-byte hash, or an embedded node
+    children: list[Item]  # by nibble: empty, a 32-byte hash, or an embedded node
+
+    def child(self, nibble: int) -> Item:
+        return self.children[nibble]
+
+
+@dataclass(frozen=True, slots=True)
+class _FullBranch:
+    """A branch of sixteen hashes, kept as its RLP: of each, one child is looked at."""
+
+    raw: bytes
+
+    def child(self, nibble: int) -> Item:
+        start = 4 + 33 * nibble
+        return self.raw[start : start + 32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,7 @@ class _Leaf:
     value: bytes
 
 
-_Node = _Branch | _Extension | _Leaf
+_Node = _Branch | _FullBranch | _Extension | _Leaf
 
 
 class NodePool:
@@ -85,7 +103,8 @@ class NodePool:
             raw = self._raw.get(digest)
             if raw is None:
                 raise NotVerified("the state proof lacks a node on the way", type=_MISMATCH)
-            node = self._parsed[digest] = _parse_node(decode_list(raw))
+            node = _FullBranch(raw) if _is_full_branch(raw) else _parse_node(decode_list(raw))
+            self._parsed[digest] = node
         return node
 
     def unused(self) -> int:
@@ -96,6 +115,19 @@ class NodePool:
         """Malformed if nodes are left over: each must be needed by what was asked."""
         if self.unused():
             raise Malformed(f"{self.unused()} trie nodes prove nothing that was asked")
+
+
+def _is_full_branch(raw: bytes) -> bool:
+    """Whether the node is a branch of sixteen hashes, as the upper levels of a large trie all are.
+
+    Every byte that is not part of a hash is compared, so this accepts nothing that strict RLP refuses.
+    """
+    return (
+        len(raw) == _FULL_BRANCH_BYTES
+        and raw[3:531:33] == _HASH_PREFIXES
+        and raw[:3] == _FULL_BRANCH_PREFIX
+        and raw[531] == 0x80
+    )
 
 
 def _parse_node(items: list[Item]) -> _Node:
@@ -147,7 +179,7 @@ def prove_value(pool: NodePool, root: bytes, key: bytes) -> bytes | None:
         else:
             if depth == _NIBBLES:
                 raise Malformed("a branch beyond 64 nibbles")
-            child = node.children[int(path[depth], 16)]
+            child = node.child(int(path[depth], 16))
             depth += 1
             if child == b"":
                 return None
