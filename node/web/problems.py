@@ -56,14 +56,6 @@ RETRY_AFTER_SECONDS: Final = 5
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-class TooManyRequests(Refused):
-    """Asked too often: wait. Anywhere it means status 429."""
-
-    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
-        super().__init__(detail, code="slow_down", type=ours("too-many-requests"))
-        self.retry_after_seconds = retry_after_seconds
-
-
 def json_response(
     body: object, *, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = ""
 ) -> web.Response:
@@ -207,9 +199,7 @@ def _oauth(
 
 
 def _extra_headers(error: BonafidesError) -> dict[str, str]:
-    if isinstance(error, TooManyRequests):
-        return {"Retry-After": str(error.retry_after_seconds)}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) or (isinstance(error, Refused) and error.code == "slow_down"):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     if isinstance(error, Refused) and error.code in ("invalid_token", "insufficient_scope"):
         return {"WWW-Authenticate": f'Bearer error="{error.code}"'}

@@ -23,7 +23,8 @@ from node.core.strict_json import Json, JsonObject
 MAX_REQUEST_BYTES: Final = 256 * 1024
 # One credential an offer, so one proof: keys in bulk are no use of a badge.
 MAX_PROOFS: Final = 1
-_MAX_NAME_CHARS: Final = 1024
+# A transaction_id of ours may hold the DID of a key proof, and a DID has up to 4,096 characters.
+_MAX_NAME_CHARS: Final = 8192
 _MAX_DESCRIPTION_CHARS: Final = 2000
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from node.core.canonical.plain import is_plain
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import check_presentation
 from node.core.dataintegrity.proof import (
@@ -174,9 +175,9 @@ def _verify_jwt(proof: Json, issuer: str, now: datetime, allowed: Collection[str
         # Appendix F.1: left out where the wallet is anonymous, as all are here.
         raise NotVerified("the proof names a client, but the token was given to nobody by name")
     issued = claims.get("iat")
-    if type(issued) is not int:
+    if type(issued) not in (int, float):
         raise NotVerified("the proof does not say when it was made")
-    _check_age(issued, now)
+    _check_age(float(issued), now)
     nonce = claims.get("nonce")
     if nonce is not None and not isinstance(nonce, str):
         raise Malformed("the nonce is a text")
@@ -218,8 +219,9 @@ def _verify_di_vp(
     if unknown := proof.keys() - _VP_MEMBERS:
         raise Malformed(f"a presentation that proves a key holds no {min(unknown)[:40]}")
     facts = check_presentation(proof)
-    if not all(isinstance(context, str) for context in proof["@context"]):
-        raise Malformed("a presentation that proves a key has pinned contexts only")
+    if not is_plain({name: value for name, value in proof.items() if name != "proof"}):
+        # Under an RDF suite anything else could read otherwise than it was signed.
+        raise Malformed("a presentation that proves a key has pinned contexts and plain terms only")
     secured = _only_proof(proof)
     if secured.cryptosuite not in allowed:
         raise NotVerified("the proof's cryptosuite is none of those that are taken here")
@@ -227,7 +229,7 @@ def _verify_di_vp(
     verify_domain(secured, {issuer})
     verify_expiry(secured, now)
     if secured.created is not None:
-        _check_age(int(secured.created.timestamp()), now)
+        _check_age(secured.created.timestamp(), now)
     did, public_key = _method_key(secured.verification_method, now)
     if facts.holder_id is not None and facts.holder_id != did:
         raise NotVerified("the presentation names another holder than the one who signed it")
@@ -242,7 +244,7 @@ def _only_proof(document: JsonObject) -> Proof:
     return proofs[0]
 
 
-def _check_age(issued: int, now: datetime) -> None:
+def _check_age(issued: float, now: datetime) -> None:
     age = now.timestamp() - issued
     if not -MAX_AHEAD.total_seconds() <= age <= MAX_AGE.total_seconds():
         raise NotVerified("the proof was made at another time")
