@@ -250,7 +250,9 @@ def _fingerprint(value: Json, unnamed: object) -> object:
 
 
 def _count_signed(nquads: str) -> Counter[tuple[str, str]]:
-    lines = [line for line in nquads.splitlines() if line.split(" ", 2)[1][1:-1] in _PREDICATES]
+    # Not splitlines(): literals keep U+2028, U+0085 and others of its line ends as they are.
+    statements = nquads.removesuffix("\n").split("\n") if nquads else []
+    lines = [line for line in statements if line.split(" ", 2)[1][1:-1] in _PREDICATES]
     found: Counter[tuple[str, str]] = Counter()
     for subject, predicate, _, graph in parse_nquads("\n".join(lines)):
         if not graph:

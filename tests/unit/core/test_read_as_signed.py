@@ -551,3 +551,10 @@ def test_an_object_with_the_badges_id_is_an_endorsements_subject(subject: Docume
     else:
         with pytest.raises(Malformed):
             check_identifiers(document)
+
+
+@pytest.mark.parametrize("line_end", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\r\n"])
+def test_a_text_with_a_line_end_of_unicode_neither_breaks_nor_adds_a_statement(line_end: str) -> None:
+    document = badge()
+    document["name"] = f"a{line_end}<{BADGE}> <{CRED}credentialStatus> <{LIST}#1> .{line_end}b"
+    assert read_as_signed(document, CANONICALIZER).document == document
