@@ -12,7 +12,7 @@ Whatever a crash interrupts is asked for again: signing is idempotent, and a res
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -20,7 +20,7 @@ from typing import Final
 
 from node.core.bundle import Bundle
 from node.core.encoding import decode_base64url, encode_base64url
-from node.core.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+from node.core.errors import Conflict, Malformed, NotFound, NotVerified, Refused, Unavailable
 from node.core.oid4vci import errors as codes
 from node.core.oid4vci.credential_request import CredentialRequest, Notification
 from node.core.oid4vci.credential_response import Deferred, Issued, Item
@@ -37,7 +37,9 @@ from node.core.oid4vci.metadata import LDP_VC, CredentialConfiguration, IssuerMe
 from node.core.oid4vci.offer import CredentialOffer, TxCode, offer_link
 from node.core.oid4vci.token import TokenRequest, TokenResponse
 from node.core.openbadges import OB_CONTEXT
-from node.core.strict_json import JsonObject, parse_json_object
+from node.core.strict_json import parse_json_object
+from node.services import bundles, issuance
+from node.services.issuance import Prepared
 from node.services.issuer import DEFAULT_SUITE, Issuer
 from node.storage.base import (
     AccessToken,
@@ -51,12 +53,6 @@ from node.storage.base import (
     SignedCredential,
     Transaction,
 )
-
-SignFor = Callable[[Issuer, str, str], Awaitable[SignedCredential]]
-"""Sign a waiting credential for a DID. The same DID again: the same credential; another: Conflict;
-Unavailable: not now."""
-LoadBundle = Callable[[Issuer, bytes], Awaitable[Bundle | None]]
-"""The final bundle of a credential's digest, with its evidence, or None while there is none."""
 
 # Long enough for a message to be found after a holiday; an offer that nobody redeemed is made again with one command.
 OFFER_LIFETIME: Final = timedelta(days=14)
@@ -201,8 +197,6 @@ class OfferDesk:
 
     issuer: Issuer
     url: str
-    sign_for: SignFor
-    load_bundle: LoadBundle
     _tries: dict[bytes, datetime] = field(default_factory=dict)
 
     async def view(self, secret: str) -> OfferView:
@@ -310,7 +304,7 @@ class OfferDesk:
         record = await self._record(token.credential_id)
         if record.signed is None or record.signed.digest != digest:
             raise NotFound("no bundle of this digest belongs to the access token")
-        return await self.load_bundle(self.issuer, digest)
+        return await bundles.load_bundle(self.issuer, digest)
 
     async def forget_expired(self) -> int:
         """Let go of nonces and tokens that are over; how many."""
@@ -377,11 +371,11 @@ class OfferDesk:
 
     async def _signed(self, record: CredentialRecord, subject: str | None) -> SignedCredential | None:
         """The credential as it was signed, or is signed now; None where it cannot be signed yet."""
-        if record.signed is None and record.state is CredentialState.WAITING and subject is not None:
+        if record.signed is None and subject is not None:
             try:
-                return await self.sign_for(self.issuer, record.intent.credential_id, subject)
+                record = await issuance.sign_for(self.issuer, record.intent.credential_id, subject)
             except (Unavailable, Conflict):
-                # A list that is not open yet, or another claim that came first: which, the record tells.
+                # What it needs is not there yet, or another claim came first: which, the record tells.
                 record = await self._record(record.intent.credential_id)
         if record.signed is not None and subject is not None and record.signed.subject_did != subject:
             raise Refused("the credential was made for another key", code=codes.INVALID_PROOF)
@@ -398,7 +392,11 @@ class OfferDesk:
     async def _deliver(
         self, token: AccessToken, signed: SignedCredential, transaction_id: str | None = None
     ) -> Issued:
-        bundle = await self.load_bundle(self.issuer, signed.digest)
+        try:
+            bundle = await bundles.load_bundle(self.issuer, signed.digest)
+        except (Unavailable, NotVerified):
+            # The endpoint is down or lies: the credential is the holder's anyway, the bundle follows.
+            bundle = None
         shown = None if bundle is None else bundle.without_credential(signed.digest).to_json()
         notification_id = encode_base64url(secrets.token_bytes(24))
         async with self.issuer.store.transaction() as transaction:
@@ -431,8 +429,7 @@ def _subject_of(transaction_id: str) -> str | None:
 
 
 def _credential_name(record: CredentialRecord) -> str:
-    body: JsonObject = parse_json_object(record.intent.body)
-    name = body.get("name")
+    name = Prepared.of(record.intent).credential.get("name")
     return name if isinstance(name, str) else "Credential"
 
 
