@@ -86,6 +86,32 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.FOR_SOMEBODY_ELSE: "It was made for somebody else, or for an earlier occasion.",
 }
 
+# The same, where the document says when.
+DATED: Final[dict[Reason, str]] = {
+    Reason.EXPIRED: "It expired on {date}.",
+    Reason.NOT_YET_VALID: "It is valid only from {date}.",
+}
+
+# What it means that a check passed.
+REASSURANCES: Final[dict[CheckName, str]] = {
+    CheckName.CONFORMANCE: "It is a credential as the standard describes it.",
+    CheckName.SCHEMA: "It has the form of a badge.",
+    CheckName.PROOF: "It was signed by the issuer and has not been changed since.",
+    CheckName.PROOF_PURPOSE: "It was signed for the purpose it is used for.",
+    CheckName.NETWORK: "It is recorded on a chain that this verifier counts.",
+    CheckName.HEADER: "We know where that chain stands.",
+    CheckName.ANCHOR: "The issuer recorded it on the chain.",
+    CheckName.KEY: "The key it was signed with was the issuer's when it was recorded.",
+    CheckName.STATUS: "It is neither revoked nor suspended.",
+    CheckName.FRESHNESS: "That is known as of a recent time.",
+    CheckName.VALIDITY_PERIOD: "It is valid at this time.",
+    CheckName.EVIDENCE: "The files shown are those that were assessed.",
+    CheckName.ISSUER_TRUST: "The issuer is on this verifier's list of recognised issuers.",
+    CheckName.HOLDER_BINDING: "It was issued to the person who showed it, and that person signed for it.",
+    CheckName.CHALLENGE: "It was shown on this occasion, not copied from an earlier one.",
+    CheckName.DOMAIN: "It was shown to this verifier and to nobody else.",
+}
+
 # What each check asks, in plain words.
 QUESTIONS: Final[dict[CheckName, str]] = {
     CheckName.CONFORMANCE: "Does it keep the rules of the standard?",

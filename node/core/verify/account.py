@@ -1,0 +1,224 @@
+"""A report and its documents, told for people: who, what, when, how we know (PAGES.md, the order of a result page).
+
+Plain JSON values, so that a page, its JSON twin and a stored result hold the same. Sentences are the catalogue's
+(`wording.py`), as a text with named places and what fills them, so that they can be translated. What only the
+document claims is kept apart from what was established: `established` is false where the signature is not proven,
+and then nothing in `achievement`, `person` or `results` is more than a claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from node.core.errors import Malformed
+from node.core.evidence import ShownEvidence, WithheldEvidence
+from node.core.strict_json import Json, JsonObject
+from node.core.times import format_datetime_stamp, parse_datetime_stamp
+from node.core.verify.intake import Intake, Shown
+from node.core.verify.report import Check, CheckName, Outcome, Reason, Report
+from node.core.verify.wording import (
+    DATED,
+    OUTCOMES,
+    QUESTIONS,
+    REASSURANCES,
+    sentence_of,
+    verdict_of,
+)
+
+# A page is for reading: what is longer is in the document itself.
+MAX_RESULTS: Final = 100
+MAX_TEXT: Final = 2_000
+_MEMBER_OF: Final = {Reason.EXPIRED: "validUntil", Reason.NOT_YET_VALID: "validFrom"}
+
+
+def account_of(report: Report, intake: Intake | None) -> JsonObject:
+    """The account of a report; `intake` is None where the input could not be read."""
+    shown = intake.credentials if intake is not None else ()
+    reports = report.credentials if intake is not None and intake.presentation is not None else (report,)
+    credentials = [
+        _credential(one, shown[index] if index < len(shown) else None) for index, one in enumerate(reports)
+    ]
+    told = report.decisive
+    first = reports[0].document if len(reports) == 1 else None
+    return {
+        "acceptance": report.acceptance,
+        "verified": report.verified,
+        "presented": intake is not None and intake.presentation is not None,
+        "headline": verdict_of(report).headline,
+        "sentence": sentence(told, first) if told is not None and report.acceptance != "accepted" else None,
+        "credentials": credentials,
+        "checks": [_check(check, first) for check in report.checks],
+        "contacted": list(report.contacted),
+        "mode": report.mode,
+        "policy": report.policy,
+        "as_of": format_datetime_stamp(report.as_of),
+        "notes": list(report.notes),
+    }
+
+
+def sentence(check: Check, document: Json) -> JsonObject:
+    """What a check found, as `text` with named places and the moments that `fill` them."""
+    member = _MEMBER_OF.get(check.reason) if check.reason is not None else None
+    moment = _moment(document, member) if member else None
+    if check.reason is not None and moment is not None:
+        return {"text": DATED[check.reason], "fill": {"date": moment}}
+    if check.reason is None and check.outcome is Outcome.PASSED:
+        return {"text": REASSURANCES[check.name], "fill": {}}
+    return {"text": sentence_of(check), "fill": {}}
+
+
+def _check(check: Check, document: Json) -> JsonObject:
+    return {
+        "name": check.name,
+        "outcome": check.outcome,
+        "question": QUESTIONS[check.name],
+        "answer": OUTCOMES[check.outcome],
+        "sentence": sentence(check, document),
+        "basis": check.basis,
+    }
+
+
+def _credential(report: Report, shown: Shown | None) -> JsonObject:
+    document = report.document if report.document is not None else (shown.document if shown else {})
+    subject = _first(document.get("credentialSubject"))
+    achievement = _first(subject.get("achievement"))
+    told = report.decisive
+    status = report[CheckName.STATUS]
+    return {
+        "acceptance": report.acceptance,
+        "established": _is_established(report),
+        "sentence": sentence(told, document)
+        if told is not None and report.acceptance != "accepted"
+        else None,
+        "issuer": _issuer(report, document),
+        "name": _text(document.get("name")) or _text(achievement.get("name")),
+        "achievement": {
+            "name": _text(achievement.get("name")),
+            "description": _text(achievement.get("description")),
+            "criteria": _text(_first(achievement.get("criteria")).get("narrative")),
+        },
+        "person": {"id": _text(subject.get("id")), "name": _person(subject)},
+        "awarded": _moment(subject, "awardedDate"),
+        "recorded": format_datetime_stamp(report.anchored) if report.anchored else None,
+        "valid_from": _moment(document, "validFrom") or _moment(document, "issuanceDate"),
+        "valid_until": _moment(document, "validUntil") or _moment(document, "expirationDate"),
+        "not_revoked_as_of": format_datetime_stamp(report.header.time)
+        if report.header is not None and status.outcome is Outcome.PASSED
+        else None,
+        "results": _results(subject, achievement),
+        **_evidence(report, shown),
+        "checks": [_check(check, document) for check in report.checks],
+        "header": report.header.to_json() if report.header else None,
+    }
+
+
+def _is_established(report: Report) -> bool:
+    """Whether the issuer's signature stands, whoever showed the document and whatever became of it since."""
+    passed = all(
+        report[name].outcome is Outcome.PASSED
+        for name in (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
+    )
+    return passed and report[CheckName.KEY].outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+
+
+def _issuer(report: Report, document: Json) -> JsonObject:
+    issuer = report.issuer
+    if issuer is None:
+        claimed = document.get("issuer")
+        named = claimed if isinstance(claimed, dict) else {"id": claimed}
+        return {"id": _text(named.get("id")), "name": None, "calls_itself": _text(named.get("name"))}
+    # A listed name belongs to whoever holds the key: without a proven signature it is only claimed.
+    name = issuer.name if _is_established(report) else None
+    return {"id": issuer.id, "name": name, "calls_itself": _text(issuer.calls_itself) or None}
+
+
+def _person(subject: JsonObject) -> str | None:
+    for identifier in _objects(subject.get("identifier")):
+        if identifier.get("identityType") in ("name", "identityName") and identifier.get("hashed") is False:
+            return _text(identifier.get("identityHash"))
+    return _text(subject.get("name"))
+
+
+def _results(subject: JsonObject, achievement: JsonObject) -> list[JsonObject]:
+    """Open Badges 3.0 results with the names that the achievement gives to what was measured."""
+    described = {one.get("id"): one for one in _objects(achievement.get("resultDescription"))}
+    rows = []
+    for result in _objects(subject.get("result"))[:MAX_RESULTS]:
+        description = described.get(_text(result.get("resultDescription")), {})
+        levels = {one.get("id"): one for one in _objects(description.get("rubricCriterionLevel"))}
+        achieved = levels.get(_text(result.get("achievedLevel")))
+        required = levels.get(_text(description.get("requiredLevel")))
+        rows.append(
+            {
+                "name": _text(description.get("name")),
+                "value": _text(result.get("value")),
+                "minimum": _text(description.get("valueMin")),
+                "maximum": _text(description.get("valueMax")),
+                "level": _level(achieved),
+                "level_description": _text(achieved.get("description")) if achieved else None,
+                "required": _level(required) or _text(description.get("requiredValue")),
+                "status": _text(result.get("status")),
+            }
+        )
+    return rows
+
+
+def _level(level: JsonObject | None) -> str | None:
+    return None if level is None else _text(level.get("name")) or _text(level.get("level"))
+
+
+def _evidence(report: Report, shown: Shown | None) -> JsonObject:
+    """The files shown, by their place in the bundle; none where one of them is not what was assessed."""
+    bundle = shown.bundle if shown is not None else None
+    items = bundle.evidence if bundle is not None else ()
+    genuine = report[CheckName.EVIDENCE].outcome is Outcome.PASSED and _is_established(report)
+    return {
+        "evidence": [
+            {
+                "place": place,
+                "name": item.item.name,
+                "media_type": item.item.media_type,
+                "genre": item.item.genre or None,
+                "bytes": len(item.item.data),
+            }
+            for place, item in enumerate(items)
+            if isinstance(item, ShownEvidence) and genuine
+        ],
+        "evidence_withheld": sum(isinstance(item, WithheldEvidence) for item in items),
+        "evidence_note": _check(report[CheckName.EVIDENCE], None)["sentence"],
+    }
+
+
+def _first(value: Json) -> JsonObject:
+    """The object that a member holds, alone or as the first of several."""
+    found = _objects(value)
+    return found[0] if found else {}
+
+
+def _objects(value: Json) -> Sequence[JsonObject]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _text(value: Json) -> str | None:
+    """A text for people: a string, a number, or the first text of language value objects."""
+    if isinstance(value, dict):
+        value = value.get("@value")
+    elif isinstance(value, list):
+        return next((text for item in value if (text := _text(item))), None)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip()
+    return (text[:MAX_TEXT] + "…" if len(text) > MAX_TEXT else text) or None
+
+
+def _moment(members: Json, name: str) -> str | None:
+    """A time as the standards write it, or None where it cannot be read."""
+    value = members.get(name) if isinstance(members, dict) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        return format_datetime_stamp(parse_datetime_stamp(value))
+    except Malformed:
+        return None

@@ -1,0 +1,401 @@
+"""The verifier's side of OpenID4VP 1.0: ask for a presentation, take one answer, keep the result for a while.
+
+A request has three secrets of 128 bits and more: `state`, which is in the link and names the request; `nonce`, the
+challenge; and the id of the result, which only the page that asked knows. It can be answered once, within five
+minutes, by whoever comes first: the nonce is used up before the answer is judged, and stays so if it is refused. The
+domain that a presentation must name is the whole `client_id`, prefix included.
+
+Across devices nothing ties the wallet to the page that asked, but the eyes of the person between them; on the same
+device the result is given out only with the code that the wallet's browser brings back (section 14.2 of the text).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any, Final
+
+import orjson
+
+from node.core.anchor import credential_digest
+from node.core.bundle import Bundle
+from node.core.encoding import encode_base64url
+from node.core.errors import BonafidesError, Malformed, NotFound, Refused
+from node.core.members import within
+from node.core.oid4vp.dcql import (
+    LDP_VC,
+    OPEN_BADGE_TYPES,
+    Candidate,
+    ClaimsQuery,
+    CredentialQuery,
+    DcqlQuery,
+    check_answer,
+    expanded_types,
+)
+from node.core.oid4vp.request import (
+    AuthorizationRequest,
+    ClientMetadata,
+    RequestReference,
+    client_id_of,
+    encode_link,
+    encode_request_object,
+    parse_request,
+    vp_formats,
+)
+from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, encode_answer, parse_response
+from node.core.problem import ours
+from node.core.strict_json import JsonObject
+from node.core.verify.account import account_of
+from node.core.verify.holder import Asked
+from node.core.verify.intake import presented
+from node.core.verify.report import Acceptance
+from node.services.verification import Examination, Examiner, shown_files
+from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
+
+REQUEST_SECONDS: Final = 300
+# How long a result can still be read after its request ended.
+RESULT_SECONDS: Final = 3600
+MAX_OPEN_REQUESTS: Final = 10_000
+_SECRET_BYTES: Final = 24
+_GRAVEST_LAST: Final = (Acceptance.ACCEPTED, Acceptance.UNDETERMINED, Acceptance.REFUSED)
+
+
+class Flow(StrEnum):
+    """Where the wallet is, seen from the page that asks."""
+
+    CROSS_DEVICE = "cross_device"
+    SAME_DEVICE = "same_device"
+
+
+class ResultState(StrEnum):
+    """How far a request has come."""
+
+    WAITING = "waiting"
+    JUDGING = "judging"
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
+class TooManyOpen(Refused):
+    """More requests or challenges wait for an answer than the operator allows."""
+
+    default_type = ours("too-many-requests")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A request as the one who asked gets it. `result_id` is for that one alone."""
+
+    result_id: str
+    client_id: str
+    request_uri: str
+    link: str
+    nonce: str
+    flow: Flow
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request.
+
+    `record` is what was kept of the answer (see `Presentations.answer`). On the same device it is None for a
+    browser that does not bring the code.
+    """
+
+    state: ResultState
+    link: str
+    query: DcqlQuery
+    expires_at: datetime
+    forgotten_at: datetime
+    record: JsonObject | None = None
+
+
+class Presentations:
+    """Requests, answers and results, kept in `store`; `base_url` is where wallets reach this node."""
+
+    def __init__(
+        self,
+        store: Store,
+        examiner: Examiner,
+        base_url: str,
+        *,
+        client_name: str | None = None,
+        request_seconds: int = REQUEST_SECONDS,
+        max_open: int = MAX_OPEN_REQUESTS,
+    ) -> None:
+        self._store = store
+        self._examiner = examiner
+        self._base_url = base_url.rstrip("/")
+        self._client_name = client_name
+        self._life = timedelta(seconds=request_seconds)
+        self._max_open = max_open
+
+    async def create(self, query: DcqlQuery, flow: Flow = Flow.CROSS_DEVICE) -> NewRequest:
+        """Ask for what `query` says. Malformed where it asks for what cannot be judged here."""
+        _check_askable(query)
+        now = self._examiner.clock()
+        state, nonce, result_id = (secrets.token_urlsafe(_SECRET_BYTES) for _ in range(3))
+        request = AuthorizationRequest(
+            client_id_of(f"{self._base_url}/requests/{state}/response"),
+            nonce,
+            query,
+            ClientMetadata(vp_formats(), self._client_name, bonafides_bundle=True),
+            state,
+        )
+        kept = {"request": request.to_json(), "flow": flow}
+        if flow is Flow.SAME_DEVICE:
+            kept["result_id"] = result_id  # the wallet's browser is sent to it
+        stored = PresentationRequest(
+            _hash(result_id),
+            _hash(state),
+            nonce,
+            orjson.dumps(kept),
+            now,
+            now + self._life,
+            taken_at=None,
+            report=None,
+            response_code_hash=None,
+            answered_at=None,
+        )
+        async with self._store.transaction() as tx:
+            if await tx.presentation_requests.count(now) >= self._max_open:
+                raise TooManyOpen("too many requests wait for an answer", code="slow_down")
+            await tx.presentation_requests.add(stored)
+        return NewRequest(
+            result_id,
+            request.client_id,
+            self._request_uri(state),
+            self._link(request),
+            nonce,
+            flow,
+            stored.expires_at,
+        )
+
+    async def request_object(self, state: str) -> str:
+        """The request that a link refers to, as an unsecured request object; NotFound once it has ended."""
+        stored = await self._by_state(state)
+        if stored.taken_at is not None or self._examiner.clock() >= stored.expires_at:
+            raise NotFound("this request was answered or has expired: ask for a new one")
+        return encode_request_object(_kept(stored)[0])
+
+    async def progress(self, state: str) -> ResultState:
+        """How far a request has come, for whoever has its link: nothing of the result."""
+        return self._state_of(await self._by_state(state))
+
+    async def answer(self, state: str, form: Mapping[str, str]) -> JsonObject:
+        """Take a wallet's direct_post and judge it; what is returned is the HTTP answer's JSON.
+
+        Refused (invalid_request) where the request is unknown, was answered before, or has expired. What was
+        judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail"}`,
+        or `{"declined": {"error", "description"}}`. `files` are the evidence shown, by credential.
+        """
+        response = parse_response(form)
+        if response.state != state:
+            raise Refused("the state is not this request's")
+        now = self._examiner.clock()
+        async with self._store.transaction() as tx:
+            use, stored = await tx.presentation_requests.take(_hash(state), now)
+        if stored is None or use is not NonceUse.FRESH:
+            why = {NonceUse.USED: "was answered before", NonceUse.EXPIRED: "has expired"}.get(
+                use, "is not known"
+            )
+            raise Refused(f"this request {why}")
+        request, flow = _kept(stored)
+        record = await self._judge(request, response)
+        code = secrets.token_urlsafe(_SECRET_BYTES) if flow is Flow.SAME_DEVICE else None
+        async with self._store.transaction() as tx:
+            await tx.presentation_requests.record_report(
+                stored.id_hash, orjson.dumps(record), _hash(code) if code else None, self._examiner.clock()
+            )
+        if code is None:
+            return encode_answer()
+        result_id = orjson.loads(stored.request)["result_id"]
+        return encode_answer(f"{self._base_url}/results/{result_id}?response_code={code}")
+
+    async def result(self, result_id: str, response_code: str | None = None) -> Result:
+        """The result for whoever asked; on the same device, with the code that the browser brought back."""
+        async with self._store.reading() as tx:
+            stored = await tx.presentation_requests.load(_hash(result_id))
+        if stored is None or self._examiner.clock() >= stored.expires_at + timedelta(seconds=RESULT_SECONDS):
+            raise NotFound("there is no such result, or it has been forgotten")
+        request, flow = _kept(stored)
+        open_to_all = flow is Flow.CROSS_DEVICE or _is_code(response_code, stored.response_code_hash)
+        record = orjson.loads(stored.report) if stored.report is not None and open_to_all else None
+        return Result(
+            self._state_of(stored),
+            self._link(request),
+            request.dcql_query,
+            stored.expires_at,
+            stored.expires_at + timedelta(seconds=RESULT_SECONDS),
+            record,
+        )
+
+    async def purge(self) -> int:
+        """Forget what is past its time; how many requests were forgotten."""
+        before = self._examiner.clock() - timedelta(seconds=RESULT_SECONDS)
+        async with self._store.transaction() as tx:
+            await tx.nonces.purge(before)
+            return await tx.presentation_requests.purge(before)
+
+    # Challenges for those who carry presentations themselves (VC API)
+
+    async def new_challenge(self) -> tuple[str, datetime]:
+        """A challenge for one presentation, and when it ends."""
+        now = self._examiner.clock()
+        challenge = secrets.token_urlsafe(_SECRET_BYTES)
+        async with self._store.transaction() as tx:
+            if await tx.nonces.count(NoncePurpose.CHALLENGE, now) >= self._max_open:
+                raise TooManyOpen("too many challenges wait for an answer", code="slow_down")
+            await tx.nonces.add(NoncePurpose.CHALLENGE, _hash(challenge), now + self._life)
+        return challenge, now + self._life
+
+    async def asked(self, challenge: str | None, domain: tuple[str, ...] | None) -> Asked:
+        """What somebody says that they asked for. A challenge of ours is used up by this; others are their care."""
+        if challenge is None:
+            return Asked(None, domain)
+        async with self._store.transaction() as tx:
+            use = await tx.nonces.use(NoncePurpose.CHALLENGE, _hash(challenge), self._examiner.clock())
+        return Asked(challenge, domain, first=use is not NonceUse.USED, in_time=use is not NonceUse.EXPIRED)
+
+    # Judging
+
+    async def _judge(
+        self, request: AuthorizationRequest, response: AuthorizationResponse | AuthorizationError
+    ) -> JsonObject:
+        if isinstance(response, AuthorizationError):
+            return {"declined": {"error": response.error, "description": response.description}}
+        asked = Asked(request.nonce, (request.client_id,))
+        answers = []
+        for query_id, presentations in response.vp_token.items():
+            for presentation in presentations:
+                found = await self._examine(presentation, response.bundles, asked)
+                answers.append((query_id, found))
+        detail = self._unsatisfied(request.dcql_query, answers)
+        verdicts = [found.report.acceptance for _, found in answers]
+        if detail is not None:
+            verdicts.append(Acceptance.REFUSED)
+        return {
+            "acceptance": max(verdicts, key=_GRAVEST_LAST.index),
+            "satisfied": detail is None,
+            "detail": detail,
+            "answers": [
+                {
+                    "query": query_id,
+                    "report": found.report.to_json(),
+                    "account": account_of(found.report, found.intake),
+                    "files": [
+                        [{**one, "data": encode_base64url(data)} for one, data in files]
+                        for files in shown_files(found)
+                    ],
+                }
+                for query_id, found in answers
+            ],
+        }
+
+    async def _examine(
+        self, presentation: JsonObject, bundles: Sequence[Bundle], asked: Asked
+    ) -> Examination:
+        try:
+            intake = presented(presentation, _bundles_of(presentation, bundles))
+        except Malformed as error:
+            return self._examiner.unreadable(error)
+        return await self._examiner.examine(intake, asked=asked)
+
+    def _unsatisfied(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> str | None:
+        """Why the answers are not what was asked for; None where they are (section 8.6)."""
+        given: dict[str, list[Candidate]] = {}
+        try:
+            for query_id, found in answers:
+                documents = [one.document for one in found.report.credentials]
+                given.setdefault(query_id, []).extend(
+                    Candidate(
+                        dict(document), expanded_types(dict(document), self._examiner.verifier.canonicalizer)
+                    )
+                    for document in documents
+                    if document is not None
+                )
+            check_answer(query, given)
+        except BonafidesError as error:
+            return error.detail
+        return None
+
+    # Odds and ends
+
+    async def _by_state(self, state: str) -> PresentationRequest:
+        async with self._store.reading() as tx:
+            stored = await tx.presentation_requests.find_by_state(_hash(state))
+        if stored is None:
+            raise NotFound("there is no such request")
+        return stored
+
+    def _state_of(self, stored: PresentationRequest) -> ResultState:
+        if stored.report is not None:
+            declined = "declined" in orjson.loads(stored.report)
+            return ResultState.DECLINED if declined else ResultState.ANSWERED
+        if stored.taken_at is not None:
+            return ResultState.JUDGING
+        expired = self._examiner.clock() >= stored.expires_at
+        return ResultState.EXPIRED if expired else ResultState.WAITING
+
+    def _request_uri(self, state: str) -> str:
+        return f"{self._base_url}/requests/{state}"
+
+    def _link(self, request: AuthorizationRequest) -> str:
+        return encode_link(RequestReference(request.client_id, self._request_uri(request.state or "")))
+
+
+def open_badge_query(*, achievement: str | None = None) -> DcqlQuery:
+    """The usual question: an Open Badge, perhaps one for the achievement of that exact name."""
+    path = ("credentialSubject", "achievement", "name")
+    claims = (ClaimsQuery(path, None, (achievement,) if achievement else ()),)
+    types = frozenset(OPEN_BADGE_TYPES)
+    meta = {"type_values": [list(OPEN_BADGE_TYPES)]}
+    return DcqlQuery((CredentialQuery("badge", LDP_VC, meta, (types,), claims),))
+
+
+def _check_askable(query: DcqlQuery) -> None:
+    for index, one in enumerate(query.credentials):
+        with within("credentials", index):
+            if one.format != LDP_VC:
+                raise Malformed(f"only the format {LDP_VC} can be judged here", path=("format",))
+            if not one.require_cryptographic_holder_binding:
+                raise Malformed(
+                    "without holder binding anybody could answer",
+                    path=("require_cryptographic_holder_binding",),
+                )
+
+
+def _bundles_of(presentation: JsonObject, bundles: Sequence[Bundle]) -> list[Bundle]:
+    """Those of several presentations' bundles that belong to this one's credentials."""
+    held = presentation.get("verifiableCredential", [])
+    documents = [one for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
+    return [bundle for bundle in bundles if any(_belongs(bundle, document) for document in documents)]
+
+
+def _belongs(bundle: Bundle, document: JsonObject) -> bool:
+    try:
+        proof_value = bundle.anchor.proof_value if bundle.anchor else None
+        return credential_digest(document, proof_value) == bundle.credential_digest
+    except Malformed:
+        return False
+
+
+def _kept(stored: PresentationRequest) -> tuple[AuthorizationRequest, Flow]:
+    kept: dict[str, Any] = orjson.loads(stored.request)
+    return parse_request(kept["request"]), Flow(kept["flow"])
+
+
+def _hash(secret: str) -> bytes:
+    # 192 random bits need no slow hash; nobody who reads the database can use what stands there.
+    return sha256(secret.encode()).digest()
+
+
+def _is_code(code: str | None, expected_hash: bytes | None) -> bool:
+    return code is not None and expected_hash is not None and compare_digest(_hash(code), expected_hash)
