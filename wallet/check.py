@@ -1,0 +1,71 @@
+"""Judging what arrives and what is held, with the same engine that employers use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from node.core.bundle import Bundle
+from node.core.strict_json import JsonObject
+from node.core.verify import engine
+from node.core.verify.intake import Intake, Shown
+from node.core.verify.materials import Materials, Mode
+from node.core.verify.report import CheckName, Outcome, Report
+from node.core.verify.verifier import Verifier
+from node.core.verify.wording import verdict_of
+from wallet.holdings import Holding, LastCheck, merged
+
+# The three that only a presentation can answer: a holder looking at his own credential need not hear of them.
+_OF_PRESENTATION = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+
+
+class Checker:
+    """One command's judge: the same verifier, endpoints and time for everything."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        now: datetime,
+        endpoints: Sequence[str] = (),
+        development: bool = False,
+    ) -> None:
+        self.verifier = verifier
+        self.now = now
+        self.endpoints = tuple(endpoints)
+        self.development = development
+
+    async def report(self, document: JsonObject, bundle: Bundle | None) -> Report:
+        """What can be said of a credential with the bundle that is at hand; the issuer is not asked."""
+        intake = Intake((Shown(document, bundle),))
+        if self.verifier.mode is Mode.OFFLINE:
+            return engine.verify(intake, Materials.none(), self.verifier, now=self.now)
+        from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp
+        from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+
+        policy = EgressPolicy(self.verifier.mode, self.endpoints, allow_loopback=self.development)
+        async with Egress(policy) as egress:
+            return await examine(intake, self.verifier, egress, now=self.now)
+
+
+def last_check(report: Report, at: datetime) -> LastCheck:
+    """The report as it is kept with the holding: the verdict, and every check that failed or stayed open."""
+    verdict = verdict_of(report)
+    doubts = tuple(
+        (str(check.name), str(check.outcome), check.basis)
+        for check in report.checks
+        if check.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and check.name not in _OF_PRESENTATION
+    )
+    return LastCheck(at, str(report.acceptance), verdict.headline, verdict.sentence, doubts)
+
+
+def with_bundle(held: Holding, arriving: Bundle, report: Report) -> Holding:
+    """`held` with a bundle that came for it, `report` being on the two together.
+
+    Its state takes the place of the one held only where the report was made at that very header.
+    """
+    header = replace(held, bundle=arriving).header
+    used = report.header
+    trusted = header is not None and used is not None and used.hash == "0x" + header.hash.hex()
+    return merged(held, arriving, header_trusted=trusted)
