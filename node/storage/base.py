@@ -880,8 +880,13 @@ class Bundles(Protocol):
         """The newest bundle of a credential."""
         ...
 
-    async def due(self, header_number: int, limit: int = 100) -> tuple[bytes, ...]:
-        """Digests of anchored, final credentials that have no bundle proven at `header_number` or later."""
+    async def due(
+        self, header_number: int, limit: int = 100, *, step: int | None = None
+    ) -> tuple[bytes, ...]:
+        """Digests of anchored, final credentials that have no bundle proven at `header_number` or later.
+
+        With `step`, a bundle proven at a multiple of it is as good as new.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, delete, insert, or_, select
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, and_, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.storage.base import StoredBundle, TransactionState
@@ -48,9 +48,14 @@ class SqlBundles:
         row = (await self._connection.execute(select(bundles_table).where(_b.digest == digest))).one_or_none()
         return None if row is None else record(StoredBundle, row)
 
-    async def due(self, header_number: int, limit: int = 100) -> tuple[bytes, ...]:
+    async def due(
+        self, header_number: int, limit: int = 100, *, step: int | None = None
+    ) -> tuple[bytes, ...]:
         """Digests of anchored, final credentials that have no bundle proven at `header_number` or later."""
         items, batches, outbox = items_table.c, batches_table.c, outbox_table.c
+        older = _b.header_number < header_number
+        if step is not None:
+            older = and_(older, _b.header_number % step != 0)
         query = (
             select(items.digest)
             .join(batches_table, items.batch_id == batches.id)
@@ -60,7 +65,7 @@ class SqlBundles:
                 items.kind == KIND_CREDENTIAL,
                 outbox.state == TransactionState.FINAL,
                 outbox.block_number <= header_number,
-                or_(_b.header_number.is_(None), _b.header_number < header_number),
+                or_(_b.header_number.is_(None), older),
             )
             .order_by(items.id)
             .limit(limit)

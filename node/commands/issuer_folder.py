@@ -1,0 +1,146 @@
+"""An issuer's folder: what stands in it, and an `Issuer` opened from it.
+
+    issuer.json      endpoint, database and table of networks, as `issuer init` was given them
+    issuer.db        the database, unless another was named
+    keys/*.json      sealed keys
+    networks.json    a copy of the operator's table
+
+`issuer.json` can hold an endpoint's key in its URL and has mode 0600. Options win over the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from node.core.errors import Malformed, Misconfigured
+
+if TYPE_CHECKING:
+    from node.core.evm.network import Network
+    from node.services.issuer import ChainAccess, Issuer
+
+SETTINGS_FILE: Final = "issuer.json"
+NETWORKS_FILE: Final = "networks.json"
+DATABASE_FILE: Final = "issuer.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where an issuer lives and how its surroundings are reached; None: not given yet, or not needed."""
+
+    path: Path
+    rpc: str | None = None
+    database: str | None = None
+    development: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> Folder:
+        """What `issuer init` left in the folder; Misconfigured where there is no issuer."""
+        from node.core.strict_json import parse_json_object  # noqa: PLC0415
+
+        try:
+            body = parse_json_object((path / SETTINGS_FILE).read_bytes())
+        except OSError as error:
+            raise Misconfigured(
+                f"{path} holds no issuer: run `bonafides issuer init --dir {path}`"
+            ) from error
+        except Malformed as error:
+            raise Misconfigured(f"{path / SETTINGS_FILE}: {error.detail}") from error
+        known = {name: body.get(name) for name in ("rpc", "database")}
+        return cls(path, development=body.get("development") is True, **known)
+
+    def save(self) -> None:
+        """Write the folder's settings, readable for their owner alone."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        body = {name: value for name, value in asdict(self).items() if name != "path"}
+        draft = self.path / f".{SETTINGS_FILE}.new"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
+            file.write(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path / SETTINGS_FILE)
+
+    def with_options(self, *, rpc: str | None = None, database: str | None = None) -> Folder:
+        """The folder with what the command line says instead."""
+        return replace(self, rpc=rpc or self.rpc, database=database or self.database)
+
+    def keep_networks(self, file: Path | None) -> None:
+        """Keep a copy of the operator's table, so that later commands need not be told again."""
+        if file is not None:
+            data = _read(file)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / NETWORKS_FILE).write_bytes(data)
+
+    def networks(self) -> dict[int, Network]:
+        """The operator's own table, empty where none was given."""
+        from node.commands.loading import load_networks  # noqa: PLC0415
+
+        file = self.path / NETWORKS_FILE
+        return load_networks(file if file.is_file() else None)
+
+    @property
+    def database_url(self) -> str:
+        """The database: the one that was named, else the file in the folder."""
+        from node.storage.database import sqlite_url  # noqa: PLC0415
+
+        return self.database or sqlite_url(self.path / DATABASE_FILE)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{file}: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[Issuer]:
+    """The issuer that lives in `folder`, its database and endpoint open until the end of the block.
+
+    Keys are opened when they are first needed; without a passphrase, what needs one is Misconfigured. `chain` is None
+    where no endpoint is known: then whatever needs one says so.
+    """
+    from node.commands.loading import load_standards  # noqa: PLC0415
+    from node.services.issuer import Issuer, Keyring  # noqa: PLC0415
+    from node.storage.database import open_database  # noqa: PLC0415
+
+    async with AsyncExitStack() as stack:
+        database = await open_database(folder.database_url)
+        stack.push_async_callback(database.close)
+        async with database.reading() as reading:
+            settings = await reading.issuer.load()
+        if settings is None:
+            raise Misconfigured(f"{folder.path} holds no issuer yet: run `bonafides issuer init` again")
+        standards = load_standards()
+        chain = None
+        if settings.chain is not None and folder.rpc is not None:
+            networks = {**standards.networks, **folder.networks()}
+            chain = await stack.enter_async_context(open_chain(folder.rpc, networks, settings.chain))
+        keyring = Keyring(folder.path, passphrase)
+        yield Issuer(database, settings, keyring, standards, chain)
+
+
+@asynccontextmanager
+async def open_chain(
+    rpc: str, networks: dict[int, Network], name: str | None = None
+) -> AsyncIterator[ChainAccess]:
+    """The chain behind an endpoint: the one called `name` (CAIP-2), or whichever the endpoint says it is."""
+    from node.core.evm.network import format_chain, parse_chain  # noqa: PLC0415
+    from node.outbound.chain import ChainClient  # noqa: PLC0415
+    from node.services.issuer import ChainAccess  # noqa: PLC0415
+
+    async with ChainClient(rpc) as client:
+        chain_id = parse_chain(name) if name is not None else await client.chain_id()
+        network = networks.get(chain_id)
+        if network is None:
+            raise Misconfigured(
+                f"{format_chain(chain_id)} is in no table of networks: give one with --networks"
+            )
+        yield ChainAccess(client, network)

@@ -1,0 +1,264 @@
+"""From signed credentials to a commitment on the chain: the worker that every issuer with a chain runs.
+
+    tick   1  close the open batch: 1,000 items, or the oldest has waited for 60 seconds, or asked to
+           2  put status words that changed into the outbox
+           3  advance the outbox (`dispatch.py`)
+           4  read back keys, writers and lists at the finalized block (`registration.py`)
+           5  go on with a key rotation that was begun (`rotation.py`)
+           6  publish list credentials; open the next list before one is full
+           7  prove bundles for what became final
+
+All state is in the database; a tick that dies anywhere is simply run again. `issuer anchor` runs ticks until
+nothing is left, `issuer serve` one a second in the background. A batch is closed and its call put into the outbox
+in one transaction, so a commitment is either promised with all its places or not at all. Sending it twice would do no
+harm either: the contract keeps the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from node.chain.transactions import CredentialRegistryCalls, WordChange
+from node.core import anchor
+from node.core.errors import Unavailable
+from node.core.evm import registry
+from node.core.evm.header import Header
+from node.services import bundles, registration, rotation, status_lists
+from node.services.dispatch import Dispatcher, Trouble
+from node.services.issuer import Issuer, address_of
+from node.storage.base import (
+    Batch,
+    ItemPlace,
+    ListMode,
+    OutboxEntry,
+    StatusList,
+    Transaction,
+    TransactionState,
+)
+
+MAX_BATCH: Final = 1000
+BATCH_AGE: Final = timedelta(seconds=60)
+TICK_SECONDS: Final = 0.5
+_MAX_WORDS: Final = 256  # a call takes no more
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What is left to do after a step, in numbers; `troubles` need a person or another endpoint."""
+
+    block: int  # number of the finalized block
+    waiting: int  # items in the open batch
+    batches: int  # closed and not final
+    transactions: int  # in the outbox, neither final nor parked
+    parked: int
+    bundles: int  # made in this step
+    unproven: int  # final credentials that still lack a bundle
+    settling: bool  # keys, writers or lists that wait for the chain
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self.waiting or self.batches or self.transactions or self.settling or self.unproven)
+
+
+class AnchorWorker:
+    """Takes everything that the issuer has promised to the chain, and back as proofs."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._store = issuer.store
+        self._chain = issuer.require_chain()
+        self._calls = CredentialRegistryCalls(self._chain.network.credential_registry)
+        self._dispatcher = Dispatcher(issuer, self)
+        self._checked = False
+
+    async def tick(self, *, close: bool = False) -> Tick:
+        """One step. `close` closes the open batch whatever its size and age. Unavailable: no chain now."""
+        if not self._checked:
+            await self._chain.check()
+            self._checked = True
+        finalized = await self._chain.client.finalized()
+        await self._close_batches(close=close)  # 1
+        await self._send_words()  # 2
+        troubles = await self._dispatcher.advance(finalized)  # 3
+        await registration.settle(self._issuer, finalized)  # 4
+        await rotation.advance(self._issuer)  # 5
+        await status_lists.publish_due(self._issuer)  # 6
+        await status_lists.ensure_room(self._issuer)
+        made, unproven = await bundles.prove_due(self._issuer, finalized)  # 7
+        return await self._summary(finalized, made, unproven, troubles)
+
+    async def run(self, stopped: asyncio.Event, on_trouble: Callable[[str], None] | None = None) -> None:
+        """Tick until `stopped`; an unreachable chain is tried again. For servers."""
+        told: str | None = None
+        while not stopped.is_set():
+            try:
+                tick = await self.tick()
+                trouble = tick.troubles[0].detail if tick.troubles else None
+            except Unavailable as error:
+                trouble = error.detail
+            if trouble is not None and trouble != told and on_trouble is not None:
+                on_trouble(trouble)
+            told = trouble
+            try:
+                await asyncio.wait_for(stopped.wait(), 2 * TICK_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def run_until_done(
+        self,
+        *,
+        close: bool = True,
+        on_tick: Callable[[Tick], None] | None = None,
+        done: Callable[[Tick], bool] | None = None,
+        timeout_seconds: float = 1800.0,
+    ) -> Tick:
+        """Tick until nothing is under way (or `done` says so); Unavailable when that takes too long."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    tick = await self.tick(close=close)
+                    if on_tick is not None:
+                        on_tick(tick)
+                    if (done or _nothing_left)(tick):
+                        return tick
+                    await asyncio.sleep(TICK_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"not final after {timeout_seconds:g} seconds", asked=self._chain.client.host
+            ) from error
+
+    # --- 1, batches
+
+    async def _close_batches(self, *, close: bool) -> None:
+        now = self._issuer.clock()
+        while True:
+            async with self._store.transaction() as transaction:
+                if not await _is_due(transaction, now, close=close):
+                    return
+                await self._close(transaction, now)
+
+    async def _close(self, transaction: Transaction, now: datetime) -> None:
+        items = await transaction.batches.load_waiting(MAX_BATCH)
+        size = anchor.padded_size(len(items))
+        order = list(range(size))
+        secrets.SystemRandom().shuffle(order)
+        sealed = anchor.seal_batch(
+            [(item.kind, item.digest) for item in items],
+            [secrets.token_bytes(anchor.SALT_BYTES) for _ in range(size)],
+            [secrets.token_bytes(32) for _ in range(size - len(items))],
+            order,
+        )
+        places = [
+            ItemPlace(item.id, place.salt, place.index, place.path)
+            for item, place in zip(items, sealed.places, strict=True)
+        ]
+        batch = await transaction.batches.seal(sealed.commitment, sealed.size, sealed.root, places, now)
+        writer = await registration.writer_of(transaction)
+        call = self._calls.anchor(self._issuer.identity, sealed.commitment)
+        entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now)
+        await transaction.batches.attach(batch.id, entry.id)
+
+    # --- 2, status words
+
+    async def _send_words(self) -> None:
+        async with self._store.reading() as reading:
+            lists = [one for one in await reading.status_lists.all() if one.is_open]
+            due = [one for one in lists if await reading.status_lists.pending_words(one.list_id, 1)]
+        for status_list in due:
+            async with self._store.transaction() as transaction:
+                await self._send_words_of(transaction, status_list)
+
+    async def _send_words_of(self, transaction: Transaction, status_list: StatusList) -> None:
+        words = await transaction.status_lists.pending_words(status_list.list_id, _MAX_WORDS)
+        if not words or status_list.mode is ListMode.PUBLISHED:
+            return
+        changes = []
+        for word in words:
+            current, desired = (int.from_bytes(bits, "big") for bits in (word.current, word.desired))
+            # Only what differs: another writer's bits are left as they are.
+            changes.append(WordChange(word.word, desired & ~current, current & ~desired))
+        writer = await registration.writer_of(transaction)
+        call = self._calls.set_status(self._issuer.identity, status_list.list_id, changes)
+        entry = await transaction.outbox.add(
+            "set_status", address_of(writer), call.to, call.data, self._issuer.clock()
+        )
+        numbers = [word.word for word in words]
+        await transaction.status_lists.mark_words_sent(status_list.list_id, numbers, entry.id)
+
+    # --- 3, what comes of calls (`dispatch.Effects`)
+
+    async def stands(self, entry: OutboxEntry, finalized: Header) -> bool:
+        """Whether the anchor's slot is written at the finalized block; other calls are read back in step 4."""
+        if entry.purpose != "anchor":
+            return True
+        async with self._store.reading() as reading:
+            batch = await reading.batches.find_by_transaction(entry.id)
+        if batch is None:
+            return True
+        slot = registry.anchor_slot(self._issuer.identity, batch.commitment)
+        registry_address = self._chain.network.credential_registry
+        return await self._chain.client.storage_at(registry_address, slot, finalized.hash) != 0
+
+    async def settle(self, transaction: Transaction, entry: OutboxEntry) -> None:
+        """A final call: its status words are effective."""
+        if entry.purpose == "set_status":
+            await transaction.status_lists.mark_words_effective(entry.id)
+
+    async def abandon(self, transaction: Transaction, entry: OutboxEntry) -> None:
+        """A parked call: its status words are free to go with the next."""
+        if entry.purpose == "set_status":
+            await transaction.status_lists.mark_words_unsent(entry.id)
+
+    # --- all
+
+    async def _summary(self, finalized: Header, made: int, unproven: int, troubles: list[Trouble]) -> Tick:
+        async with self._store.reading() as reading:
+            waiting = await reading.batches.waiting()
+            batches: tuple[Batch, ...] = await reading.batches.unfinished()
+            counts = await reading.outbox.counts()
+            settling = await rotation.is_settling(reading) or any(
+                not one.is_open for one in await reading.status_lists.all()
+            )
+        ended = (TransactionState.FINAL, TransactionState.PARKED)
+        return Tick(
+            block=finalized.number,
+            waiting=waiting.count,
+            batches=len(batches),
+            transactions=sum(number for state, number in counts.items() if state not in ended),
+            parked=counts[TransactionState.PARKED],
+            bundles=made,
+            unproven=unproven,
+            settling=settling,
+            troubles=tuple(troubles),
+        )
+
+
+async def _is_due(transaction: Transaction, now: datetime, *, close: bool) -> bool:
+    waiting = await transaction.batches.waiting()
+    if not waiting.count or waiting.oldest is None:
+        return False
+    return close or waiting.count >= MAX_BATCH or now - waiting.oldest >= BATCH_AGE
+
+
+def _nothing_left(tick: Tick) -> bool:
+    return tick.is_done
+
+
+async def retry_parked(issuer: Issuer) -> int:
+    """Take up again what was parked, after a person mended the reason; how many.
+
+    Status words of a parked call went back to waiting, so that call is not sent again: a new one carries them.
+    """
+    async with issuer.store.transaction() as transaction:
+        parked = await transaction.outbox.in_state(TransactionState.PARKED, limit=1000)
+        again = [entry for entry in parked if entry.purpose != "set_status"]
+        for entry in again:
+            await transaction.outbox.resume(entry.id, issuer.clock())
+    return len(again)

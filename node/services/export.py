@@ -1,0 +1,174 @@
+"""The issuer's own record, and single pieces of it, as files.
+
+The record is NDJSON, one line a thing, so that it can be read with any tool when this software is gone: credentials as
+signed, where each is anchored, and of evidence kinds and sizes but not the bytes, which are the learners'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from node.core.anchor import CREDENTIAL
+from node.core.did.ethr import document_from_events
+from node.core.did.ethr_identity import parse_did_ethr
+from node.core.did.key import resolve_did_key
+from node.core.encoding import encode_base64url, encode_hex
+from node.core.errors import Misconfigured, NotFound, Unavailable
+from node.core.evm.checkpoint import Checkpoint
+from node.core.strict_json import JsonObject
+from node.core.times import format_datetime_stamp
+from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
+from node.services import bundles, lookup
+from node.services.issuer import Issuer
+from node.storage.base import CredentialRecord, Transaction
+
+MAX_CHECKPOINT_HEADERS: Final = 5000
+
+
+async def bundle_json(issuer: Issuer, name: str) -> bytes:
+    """The bundle of a credential, proven now where the chain can be asked, else as it was proven last."""
+    digest = await lookup.find_digest(issuer, name)
+    bundle = await bundles.load_bundle(issuer, digest, max_age_seconds=-1)
+    if bundle is None:
+        raise NotFound(f"{name} is not final on the chain yet: run `issuer anchor`")
+    return orjson.dumps(bundle.to_json())
+
+
+async def document_json(issuer: Issuer, name: str) -> bytes:
+    """The credential alone, byte for byte as it was signed."""
+    record = await lookup.find_credential(issuer, name)
+    if record.signed is None:
+        raise NotFound(f"{name} is not signed yet")
+    return record.signed.document
+
+
+async def did_document_json(issuer: Issuer) -> bytes:
+    """The issuer's DID document as it stands now."""
+    if not issuer.on_chain:
+        return orjson.dumps(resolve_did_key(issuer.settings.did).raw, option=orjson.OPT_INDENT_2)
+    chain = issuer.require_chain()
+    finalized = await chain.client.finalized()
+    endpoint = RegistryEndpoint(chain.client, chain.network.did_registry)
+    history = await fetch_ethr_history(endpoint, issuer.identity, block=finalized.hash)
+    result = document_from_events(
+        parse_did_ethr(issuer.settings.did),
+        history.events,
+        block_time=finalized.timestamp,
+        at_block=finalized.number,
+    )
+    return orjson.dumps(result.document.raw, option=orjson.OPT_INDENT_2)
+
+
+async def checkpoint_json(issuer: Issuer) -> bytes:
+    """A checkpoint file of the chain's series up to the finalized block, at most the newest 5,000 of it.
+
+    Unsigned: whoever takes it over takes the issuer's word for its chain, as with a file named on a command line.
+    """
+    chain = issuer.require_chain()
+    client, network = chain.client, chain.network
+    newest = (await client.finalized()).number // network.step
+    oldest = max(0, newest - MAX_CHECKPOINT_HEADERS + 1)
+    numbers = [index * network.step for index in range(oldest, newest + 1)]
+    blocks = await client.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+    headers = []
+    for number, block in zip(numbers, blocks, strict=True):
+        if not isinstance(block, dict) or not isinstance(block.get("hash"), str):
+            raise Unavailable(f"chain endpoint {client.host} has no block {number}", asked=client.host)
+        headers.append((number, bytes.fromhex(block["hash"].removeprefix("0x"))))
+    # Heads of the series only ever grow, so the newest index is a sequence that grows with them.
+    checkpoint = Checkpoint(network.chain_id, network.genesis, network.step, newest, tuple(headers))
+    return orjson.dumps(checkpoint.to_json())
+
+
+async def write_records(issuer: Issuer, folder: Path) -> None:
+    """Write `issuer.json` and `credentials.ndjson` into a new or empty folder."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Misconfigured(f"{folder} is not empty")
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = issuer.settings
+    about = {
+        "did": settings.did,
+        "name": settings.name,
+        "url": settings.url,
+        "chain": settings.chain,
+        "credentialRegistry": None
+        if settings.credential_registry is None
+        else encode_hex(settings.credential_registry),
+        "exported": format_datetime_stamp(issuer.clock()),
+    }
+    (folder / "issuer.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
+    with (folder / "credentials.ndjson").open("wb") as file:
+        async for line in _records(issuer):
+            await asyncio.to_thread(file.write, orjson.dumps(line) + b"\n")
+
+
+async def _records(issuer: Issuer) -> AsyncIterator[JsonObject]:
+    after = ""
+    while True:
+        async with issuer.store.reading() as reading:
+            page = await reading.credentials.page(after=after)
+            lines = [await _line(reading, record) for record in page]
+        for line in lines:
+            yield line
+        if not page:
+            return
+        after = page[-1].intent.credential_id
+
+
+async def _line(reading: Transaction, record: CredentialRecord) -> JsonObject:
+    intent, signed = record.intent, record.signed
+    line: JsonObject = {
+        "id": intent.credential_id,
+        "cohort": intent.cohort,
+        "row": intent.row_key,
+        "state": str(record.state),
+        "created": format_datetime_stamp(intent.created_at),
+    }
+    changes = await reading.status_lists.changes(intent.credential_id)
+    line["changes"] = [
+        {
+            "purpose": change.purpose,
+            "value": change.value,
+            "reason": change.reason,
+            "by": change.requested_by,
+            "at": format_datetime_stamp(change.requested_at),
+            "state": str(change.state),
+        }
+        for change in changes
+    ]
+    line["evidence"] = [
+        {
+            "index": item.index,
+            "leaf": encode_hex(item.leaf),
+            "name": item.name,
+            "mediaType": item.media_type,
+            "genre": item.genre,
+            "erased": item.erased_at is not None,
+        }
+        for item in await reading.evidence.load(intent.credential_id, with_data=False)
+    ]
+    if signed is None:
+        return line
+    line |= {
+        "signed": format_datetime_stamp(signed.signed_at),
+        "digest": encode_hex(signed.digest),
+        "key": signed.key_multibase,
+        "document": signed.document.decode("utf-8"),
+    }
+    place = await reading.batches.find_place(CREDENTIAL, signed.digest)
+    if place is not None:
+        line["anchor"] = {
+            "salt": encode_base64url(place.place.salt),
+            "index": place.place.index,
+            "size": place.batch.size,
+            "path": [encode_hex(digest) for digest in place.place.path],
+            "commitment": encode_hex(place.batch.commitment),
+            "state": None if place.batch.state is None else str(place.batch.state),
+            "block": place.batch.block_number,
+        }
+    return line

@@ -1,0 +1,148 @@
+"""The issuer at work: its database, its keys, its chain and the pinned standards, handed to every use case.
+
+Made by an entry point from a folder and options; nothing here reads configuration. A key is named in the
+database by a URI relative to the issuer's folder, so that the folder can be moved, and is opened when it
+is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from node import keystore
+from node.core.dataintegrity import prepare_proof
+from node.core.did.ethr_identity import ethereum_address
+from node.core.errors import Misconfigured
+from node.core.evm.keccak import keccak256
+from node.core.evm.network import Network
+from node.core.keys import Signer, parse_multikey
+from node.core.openbadges import Profile
+from node.core.strict_json import JsonObject
+from node.core.times import format_datetime_stamp
+from node.core.verify.verifier import Standards
+from node.outbound.chain import ChainClient
+from node.storage.base import IssuerKey, IssuerSettings, KeyRole, Store, Transaction
+
+DEFAULT_SUITE: Final = "eddsa-rdfc-2022"
+ASSERTION_METHOD: Final = "assertionMethod"
+
+
+class Keyring:
+    """Opens keys of one issuer, each once: unsealing costs a deliberate fraction of a second."""
+
+    def __init__(self, folder: Path, passphrase: str | None) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        self._signers: dict[str, Signer] = {}
+        self._secrets: dict[str, bytes] = {}
+
+    def signer(self, uri: str) -> Signer:
+        """The Signer of a key; Misconfigured where it cannot be opened."""
+        if uri not in self._signers:
+            self._signers[uri] = keystore.open_signer(self._located(uri), self._passphrase)
+        return self._signers[uri]
+
+    def secret(self, uri: str) -> bytes:
+        """The 32 bytes of a secp256k1 key, for chain transactions."""
+        if uri not in self._secrets:
+            self._secrets[uri] = keystore.open_secret(self._located(uri), self._passphrase)
+        return self._secrets[uri]
+
+    def _located(self, uri: str) -> str:
+        scheme, _, path = uri.partition(":")
+        return f"file:{self._folder / path}" if scheme == "file" and not path.startswith("/") else uri
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAccess:
+    """The chain on which the issuer has its identity, by one endpoint of the operator's."""
+
+    client: ChainClient
+    network: Network
+
+    async def check(self) -> None:
+        """Misconfigured unless the endpoint speaks for the network of the table, registry code included."""
+        network, client = self.network, self.client
+        if await client.chain_id() != network.chain_id or await client.genesis_hash() != network.genesis:
+            raise Misconfigured(f"{client.host} is an endpoint of another chain than {network.chain}")
+        if keccak256(await client.code(network.credential_registry)) != network.code_hash:
+            raise Misconfigured(f"{network.chain} does not have our registry at the address in the table")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An open key and the DID URL by which proofs name it."""
+
+    multibase: str
+    verification_method: str
+    signer: Signer
+
+
+def now_utc() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Everything that a use case of the issuer needs."""
+
+    store: Store
+    settings: IssuerSettings
+    keyring: Keyring
+    standards: Standards
+    chain: ChainAccess | None = None
+    clock: Callable[[], datetime] = now_utc
+
+    @property
+    def identity(self) -> bytes:
+        """The issuer's 20-byte identity; Misconfigured for an issuer without a chain."""
+        if self.settings.identity is None:
+            raise Misconfigured("this issuer has no identity on a chain")
+        return self.settings.identity
+
+    @property
+    def on_chain(self) -> bool:
+        """Whether the issuer has an identity on a chain, reachable now or not."""
+        return self.settings.identity is not None
+
+    def require_chain(self) -> ChainAccess:
+        """The chain; Misconfigured where none is configured."""
+        if self.chain is None:
+            raise Misconfigured("this needs the chain: give its endpoint with --rpc")
+        return self.chain
+
+    def profile(self) -> JsonObject:
+        """The `issuer` member of credentials."""
+        settings = self.settings
+        return Profile(id=settings.did, name=settings.name, url=settings.url).to_json()
+
+    async def signing_key(self, transaction: Transaction | None = None) -> SigningKey:
+        """The key to sign with now, opened: the newest active one."""
+        if transaction is None:
+            async with self.store.reading() as reading:
+                return await self.signing_key(reading)
+        key = await transaction.keys.active(KeyRole.ASSERTION)
+        if key is None or key.verification_method is None:
+            raise Misconfigured("no assertion key is active yet: finish `issuer init`")
+        return SigningKey(key.multibase, key.verification_method, self.keyring.signer(key.uri))
+
+    def secure(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> JsonObject:
+        """`document` with an assertion proof by `key`."""
+        options = {
+            "cryptosuite": suite,
+            "created": format_datetime_stamp(now),
+            "verificationMethod": key.verification_method,
+            "proofPurpose": ASSERTION_METHOD,
+        }
+        prepared = prepare_proof(document, options, self.standards.canonicalizer)
+        return prepared.finish(key.signer.sign(prepared.message))
+
+
+def address_of(key: IssuerKey) -> bytes:
+    """The 20-byte address of an owner's or a writer's key."""
+    return ethereum_address(parse_multikey(key.multibase))

@@ -1,0 +1,47 @@
+"""Links for what was issued: the last step of a cohort's run. The wire side of offers is `offers.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.services import offers
+from node.services.issuance import Issued, chunks
+from node.services.issuer import Issuer
+from node.services.offers import NewOffer
+from node.storage.base import OfferState, Transaction
+
+
+async def offer(
+    issuer: Issuer, issued: Sequence[Issued], *, bearer: bool, with_tx_code: bool = False, again: bool = False
+) -> list[NewOffer]:
+    """Links for those who have none yet; with `again`, new ones for those who have not claimed theirs.
+
+    The secret of an offer is told once: what was made in an earlier run has to be made again to be told again.
+    """
+    made: list[NewOffer] = []
+    for part in chunks(issued):
+        async with issuer.store.transaction() as transaction:
+            due = [one for one in part if await _needs_offer(transaction, one.credential_id, again=again)]
+            for unbound in (False, True):
+                ids = [one.credential_id for one in due if unbound == (bearer and one.subject_did is None)]
+                made += await offers.create_offers(
+                    transaction,
+                    ids,
+                    url=issuer.settings.url,
+                    now=issuer.clock(),
+                    with_tx_code=with_tx_code,
+                    bearer=unbound,
+                )
+    return made
+
+
+async def _needs_offer(transaction: Transaction, credential_id: str, *, again: bool) -> bool:
+    made = await transaction.offers.of_credential(credential_id)
+    if any(one.state in (OfferState.CLAIMED, OfferState.REDEEMED) for one in made):
+        return False
+    alive = [one for one in made if one.state is OfferState.OPEN]
+    if alive and not again:
+        return False
+    for one in alive:
+        await transaction.offers.withdraw(one.id)
+    return True

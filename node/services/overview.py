@@ -1,0 +1,97 @@
+"""`issuer status`: what is where, and what is stuck."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node.core.encoding import encode_hex
+from node.core.errors import Unavailable
+from node.core.times import format_datetime_stamp
+from node.services.issuer import Issuer, address_of
+from node.storage.base import KeyRole, Transaction, TransactionState
+
+
+async def overview(issuer: Issuer) -> dict[str, Any]:
+    """The issuer's state as plain values; the chain is asked for its height and balances if it can be."""
+    settings = issuer.settings
+    async with issuer.store.reading() as reading:
+        body: dict[str, Any] = {
+            "did": settings.did,
+            "name": settings.name,
+            "url": settings.url,
+            "credentials": {
+                str(state): number for state, number in (await reading.credentials.counts()).items()
+            },
+            "anchoring": await _anchoring(reading),
+            "transactions": {str(state): number for state, number in (await reading.outbox.counts()).items()},
+            "set_aside": await _set_aside(reading),
+            "lists": await _lists(reading),
+            "keys": await _keys(reading),
+        }
+    if issuer.on_chain:
+        body["chain"] = await _chain(issuer)
+    return body
+
+
+async def _anchoring(reading: Transaction) -> dict[str, Any]:
+    waiting = await reading.batches.waiting()
+    unfinished = await reading.batches.unfinished()
+    return {
+        "waiting": waiting.count,
+        "waiting_since": None if waiting.oldest is None else format_datetime_stamp(waiting.oldest),
+        "batches_under_way": len(unfinished),
+    }
+
+
+async def _set_aside(reading: Transaction) -> list[dict[str, Any]]:
+    parked = await reading.outbox.in_state(TransactionState.PARKED)
+    return [
+        {"transaction": entry.id, "purpose": entry.purpose, "fault": entry.fault, "block": entry.block_number}
+        for entry in parked
+    ]
+
+
+async def _lists(reading: Transaction) -> list[dict[str, Any]]:
+    return [
+        {
+            "purpose": one.purpose,
+            "url": one.url,
+            "open": one.is_open,
+            "block": one.opened_block,
+            "given_out": one.allocated,
+            "entries": 1 << one.log2_entries,
+        }
+        for one in await reading.status_lists.all()
+    ]
+
+
+async def _keys(reading: Transaction) -> list[dict[str, Any]]:
+    return [
+        {
+            "role": str(key.role),
+            "state": str(key.state),
+            "publicKeyMultibase": key.multibase,
+            "verificationMethod": key.verification_method,
+            "from": key.valid_from,
+            "until": key.valid_until,
+        }
+        for key in await reading.keys.all()
+    ]
+
+
+async def _chain(issuer: Issuer) -> dict[str, Any]:
+    body: dict[str, Any] = {"chain": issuer.settings.chain}
+    if issuer.chain is None:
+        return body | {"endpoint": "none configured"}
+    client = issuer.chain.client
+    body["endpoint"] = client.host
+    async with issuer.store.reading() as reading:
+        keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
+    try:
+        body["final_block"] = (await client.finalized()).number
+        for key in keys:
+            balance = await client.balance(address_of(key)) / 10**18
+            body[f"{key.role}"] = f"{encode_hex(address_of(key))} has {balance:.6f} ether"
+    except Unavailable as error:
+        body["unreachable"] = error.detail
+    return body

@@ -1,0 +1,204 @@
+"""What the issuer's identity holds on the chain: keys, writers, status lists; asked for, and read back.
+
+Calls go into the outbox together with the state that says so, in one transaction: asked for twice is sent once. What
+became of them is read from storage slots at the finalized block, never from a receipt, so a database that was
+restored from a backup finds out what the chain knows already.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from node.chain.transactions import CredentialRegistryCalls, DidRegistryCalls
+from node.core.did.ethr import delegate_number
+from node.core.errors import Conflict, NotFound
+from node.core.evm import registry
+from node.core.evm.header import Header
+from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRecord, WriterRole
+from node.core.keys import parse_multikey
+from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
+from node.services.issuer import Issuer, address_of
+from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, StatusList, Transaction
+
+# The name under which an ERC-1056 registry lists an assertion key.
+ATTRIBUTE: Final = "did/pub/Multikey/veriKey"
+# "For good": retiring is the CredentialRegistry's business; an attribute that ran out would end old badges
+# for those who only read ERC-1056.
+ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
+WRITER_VALIDITY: Final = timedelta(days=10 * 365)
+WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
+KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
+_MODES: Final = {
+    ListMode.OR_ONLY: registry.MODE_OR_ONLY,
+    ListMode.SETTABLE: registry.MODE_SETTABLE,
+}
+
+
+async def owner_of(transaction: Transaction) -> IssuerKey:
+    """The owner's key, whose address is the identity."""
+    return (await transaction.keys.all(KeyRole.OWNER))[0]
+
+
+async def writer_of(transaction: Transaction) -> IssuerKey:
+    """The writer's key; Conflict before `issuer init` is through."""
+    writer = await transaction.keys.active(KeyRole.WRITER)
+    if writer is None:
+        raise Conflict("no writer is registered yet: finish `issuer init`")
+    return writer
+
+
+async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for an assertion key to be listed by ERC-1056 and opened in the CredentialRegistry; once."""
+    if key.state is not KeyState.PREPARED:
+        return
+    data = parse_multikey(key.multibase).multicodec_bytes
+    did_registry, credential_registry = _registries(issuer)
+    owner = address_of(await owner_of(transaction))
+    now = issuer.clock()
+    calls = (
+        (
+            "set_attribute",
+            did_registry.set_attribute(issuer.identity, ATTRIBUTE, data, ATTRIBUTE_VALIDITY_SECONDS),
+        ),
+        ("add_key", credential_registry.add_key(issuer.identity, data, int(KEY_PURPOSES))),
+    )
+    for purpose, call in calls:
+        await transaction.outbox.add(purpose, owner, call.to, call.data, now)
+    await transaction.keys.move(key.multibase, KeyState.ADDING)
+
+
+async def register_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for a writer's roles; once."""
+    if key.state is not KeyState.PREPARED:
+        return
+    _, credential_registry = _registries(issuer)
+    now = issuer.clock()
+    until = int((now + WRITER_VALIDITY).timestamp())
+    call = credential_registry.set_writer(issuer.identity, address_of(key), int(WRITER_ROLES), until)
+    owner = address_of(await owner_of(transaction))
+    await transaction.outbox.add("set_writer", owner, call.to, call.data, now)
+    await transaction.keys.move(key.multibase, KeyState.ADDING)
+
+
+async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for a key's window to be closed, unless that is under way already."""
+    _, credential_registry = _registries(issuer)
+    call = credential_registry.retire_key(issuer.identity, parse_multikey(key.multibase).multicodec_bytes)
+    owner = address_of(await owner_of(transaction))
+    under_way = await transaction.outbox.unfinished(owner, limit=1000)
+    if all(entry.data != call.data for entry in under_way):
+        await transaction.outbox.add("retire_key", owner, call.to, call.data, issuer.clock())
+
+
+async def open_list(issuer: Issuer, transaction: Transaction, status_list: StatusList) -> None:
+    """Record a list and ask for it to be opened; the owner does, so that it need not wait for the writer."""
+    _, credential_registry = _registries(issuer)
+    await transaction.status_lists.add(status_list)
+    call = credential_registry.open_list(
+        issuer.identity,
+        status_list.list_id,
+        _MODES[status_list.mode],
+        status_list.log2_entries,
+        status_list.status_size,
+    )
+    owner = address_of(await owner_of(transaction))
+    entry = await transaction.outbox.add("open_list", owner, call.to, call.data, issuer.clock())
+    await transaction.status_lists.attach(status_list.list_id, entry.id)
+
+
+async def settle(issuer: Issuer, finalized: Header) -> bool:
+    """Record what stands on the chain at the finalized block; whether anything was new."""
+    async with issuer.store.reading() as reading:
+        keys = await reading.keys.all()
+        lists = await reading.status_lists.all()
+    changed = False
+    for key in keys:
+        if key.role is KeyRole.ASSERTION and key.state is KeyState.ADDING:
+            changed |= await _settle_added(issuer, key, finalized)
+        elif key.role is KeyRole.WRITER and key.state is KeyState.ADDING:
+            changed |= await _settle_writer(issuer, key, finalized)
+        elif key.state is KeyState.RETIRING:
+            changed |= await _settle_retired(issuer, key, finalized)
+    for status_list in lists:
+        if not status_list.is_open:
+            changed |= await _settle_list(issuer, status_list, finalized)
+    return changed
+
+
+async def _slot(issuer: Issuer, slot: bytes, finalized: Header) -> int:
+    chain = issuer.require_chain()
+    return await chain.client.storage_at(chain.network.credential_registry, slot, finalized.hash)
+
+
+async def _window(issuer: Issuer, key: IssuerKey, finalized: Header) -> KeyWindow:
+    data = parse_multikey(key.multibase).multicodec_bytes
+    return KeyWindow.from_word(await _slot(issuer, registry.key_slot(issuer.identity, data), finalized))
+
+
+async def _settle_added(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    window = await _window(issuer, key, finalized)
+    if not window.valid_from:
+        return False
+    chain = issuer.require_chain()
+    endpoint = RegistryEndpoint(chain.client, chain.network.did_registry)
+    history = await fetch_ethr_history(endpoint, issuer.identity, block=finalized.hash)
+    try:
+        number = delegate_number(
+            history.events,
+            parse_multikey(key.multibase),
+            block_time=finalized.timestamp,
+            at_block=finalized.number,
+        )
+    except NotFound:
+        return False
+    async with issuer.store.transaction() as transaction:
+        await transaction.keys.move(
+            key.multibase,
+            KeyState.ACTIVE,
+            valid_from=window.valid_from,
+            delegate=number,
+            verification_method=f"{issuer.settings.did}#delegate-{number}",
+        )
+    return True
+
+
+async def _settle_writer(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    async with issuer.store.reading() as reading:
+        owner = address_of(await owner_of(reading))
+    slot = registry.writer_slot(issuer.identity, owner, address_of(key))
+    record = WriterRecord.from_word(await _slot(issuer, slot, finalized))
+    if WRITER_ROLES & ~record.roles:
+        return False
+    async with issuer.store.transaction() as transaction:
+        await transaction.keys.move(key.multibase, KeyState.ACTIVE, valid_from=finalized.number)
+    return True
+
+
+async def _settle_retired(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    window = await _window(issuer, key, finalized)
+    if not window.until:
+        return False
+    async with issuer.store.transaction() as transaction:
+        await transaction.keys.move(key.multibase, KeyState.RETIRED, valid_until=window.until)
+    return True
+
+
+async def _settle_list(issuer: Issuer, status_list: StatusList, finalized: Header) -> bool:
+    slot = registry.list_slot(issuer.identity, status_list.list_id)
+    record = ListRecord.from_word(await _slot(issuer, slot, finalized))
+    if not record.mode:
+        return False
+    asked_for = (_MODES[status_list.mode], status_list.log2_entries, status_list.status_size)
+    if (record.mode, record.log2_entries, record.status_size) != asked_for:
+        raise Conflict(f"the list {status_list.url} was opened on the chain in another form")
+    async with issuer.store.transaction() as transaction:
+        await transaction.status_lists.mark_open(status_list.list_id, record.opened)
+    return True
+
+
+def _registries(issuer: Issuer) -> tuple[DidRegistryCalls, CredentialRegistryCalls]:
+    settings = issuer.settings
+    if settings.did_registry is None or settings.credential_registry is None:
+        raise Conflict("this issuer has no registries: it was made without a chain")
+    return DidRegistryCalls(settings.did_registry), CredentialRegistryCalls(settings.credential_registry)

@@ -1,0 +1,120 @@
+"""Revoking, suspending, reinstating: accepted once, then effective on the chain and in the signed list.
+
+The change and the newly signed list credential are one transaction, so what was accepted is never forgotten and the
+list that is served says so from that moment. The chain follows with the next tick (`anchoring.py`): only the bits that
+differ are sent. A revocation is never undone (FORMATS.md section 6); asked for twice it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from node.core.errors import Malformed, NotFound, Refused
+from node.core.status.entry import REVOCATION, SUSPENSION
+from node.services import status_lists
+from node.services.issuer import Issuer
+from node.storage.base import ChangeState, CredentialRecord, CredentialState, StatusChange, Transaction
+
+MAX_REASON_BYTES = 1000
+
+
+class Action(StrEnum):
+    """What can be done to the status of a credential."""
+
+    REVOKE = "revoke"
+    SUSPEND = "suspend"
+    REINSTATE = "reinstate"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a request; `is_effective` where a verifier sees it already."""
+
+    credential_id: str
+    action: Action
+    is_effective: bool
+    reason: str
+
+
+async def change_status(
+    issuer: Issuer,
+    credentials: Sequence[CredentialRecord],
+    action: Action,
+    *,
+    reason: str,
+    requested_by: str,
+) -> list[Change]:
+    """Accept a change for all of the credentials, or for none.
+
+    A credential that nobody claimed yet is withdrawn by revoking it: it will never be signed. NotFound where one has
+    no status entry of the kind; Conflict where a revocation would be undone; Malformed for an unusable reason.
+    """
+    if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
+        raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
+    await issuer.signing_key()  # opened before the transaction: unsealing takes its time
+    changes = []
+    touched: dict[bytes, None] = {}
+    async with issuer.store.transaction() as transaction:
+        for record in credentials:
+            if record.signed is None:
+                changes.append(await _withdraw(transaction, record, action, reason))
+                continue
+            made = await _change(issuer, transaction, record, action, reason, requested_by)
+            touched[made.list_id] = None
+            credential_id = record.intent.credential_id
+            effective = made.state is ChangeState.EFFECTIVE
+            changes.append(Change(credential_id, action, effective, made.reason))
+        for list_id in touched:
+            status_list = await transaction.status_lists.load(list_id)
+            if status_list is not None:
+                await status_lists.publish(issuer, transaction, status_list)
+    return changes
+
+
+async def _change(
+    issuer: Issuer,
+    transaction: Transaction,
+    record: CredentialRecord,
+    action: Action,
+    reason: str,
+    requested_by: str,
+) -> StatusChange:
+    purpose = REVOCATION if action is Action.REVOKE else SUSPENSION
+    credential_id = record.intent.credential_id
+    entries = await transaction.status_lists.indexes_of(credential_id)
+    if not any(entry.purpose == purpose for entry in entries):
+        hint = "it was issued without one" if purpose == REVOCATION else "its template was not suspendable"
+        raise NotFound(f"{credential_id} has no status entry for a {purpose}: {hint}")
+    return await transaction.status_lists.change(
+        credential_id,
+        purpose,
+        0 if action is Action.REINSTATE else 1,
+        reason=reason,
+        requested_by=requested_by,
+        now=issuer.clock(),
+    )
+
+
+async def _withdraw(
+    transaction: Transaction, record: CredentialRecord, action: Action, reason: str
+) -> Change:
+    credential_id = record.intent.credential_id
+    if action is not Action.REVOKE:
+        raise Refused(f"{credential_id} was not claimed yet: it can only be revoked, which withdraws it")
+    if record.state is not CredentialState.WITHDRAWN:
+        await transaction.credentials.withdraw(credential_id)
+    for offer in await transaction.offers.of_credential(credential_id):
+        await transaction.offers.withdraw(offer.id)
+    return Change(credential_id, action, is_effective=True, reason=reason)
+
+
+async def is_effective(issuer: Issuer, credential_ids: Sequence[str]) -> bool:
+    """Whether every change that was accepted for these credentials is seen by verifiers."""
+    async with issuer.store.reading() as reading:
+        for credential_id in credential_ids:
+            for change in await reading.status_lists.changes(credential_id):
+                if change.state is not ChangeState.EFFECTIVE:
+                    return False
+    return True

@@ -1,0 +1,135 @@
+"""Status lists of the issuer: opened before an index is given out, published as signed list credentials.
+
+FORMATS.md sections 6 and 11. The URL of list n is `<issuer url>/status/<n>`. On a chain the slots decide; the list
+credential is for verifiers that do not read the chain. An issuer without a chain has the list credential alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+
+from node.core.errors import Conflict
+from node.core.evm.registry import list_id
+from node.core.status.bitstring import Bitstring
+from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
+from node.core.status.status_list import build_list_credential
+from node.services.issuer import DEFAULT_SUITE, Issuer
+from node.storage.base import ListCredential, ListMode, StatusList, Transaction
+
+LOG2_ENTRIES: Final = 17
+_MODES: Final = {REVOCATION: ListMode.OR_ONLY, SUSPENSION: ListMode.SETTABLE}
+# A list credential that is signed again each week ends the reign of a stolen copy; caches may keep it an hour.
+_VALID: Final = timedelta(days=14)
+_RENEW_BEFORE: Final = timedelta(days=7)
+_TTL_MILLISECONDS: Final = 3_600_000
+# The store gives out no more than half of a list; the next one is opened before that.
+_NEARLY_FULL_PERCENT: Final = 80
+
+
+async def ensure_list(issuer: Issuer, purpose: str) -> bool:
+    """See to it that a list of the purpose with room is open or on its way; whether one is open now."""
+    async with issuer.store.transaction() as transaction:
+        lists = await transaction.status_lists.all(purpose)
+        roomy = [one for one in lists if not _nearly_full(one)]
+        if not roomy:
+            number = len(await transaction.status_lists.all()) + 1
+            await _add(issuer, transaction, purpose, number)
+            lists = await transaction.status_lists.all(purpose)
+    return any(one.is_open for one in lists)
+
+
+def _nearly_full(status_list: StatusList) -> bool:
+    usable = (1 << status_list.log2_entries) // 2
+    return status_list.allocated * 100 >= usable * _NEARLY_FULL_PERCENT
+
+
+async def _add(issuer: Issuer, transaction: Transaction, purpose: str, number: int) -> None:
+    url = f"{issuer.settings.url}/status/{number}"
+    status_list = StatusList(
+        list_id=list_id(purpose, url),
+        purpose=purpose,
+        url=url,
+        mode=_MODES[purpose] if issuer.on_chain else ListMode.PUBLISHED,
+        log2_entries=LOG2_ENTRIES,
+        status_size=1,
+        transaction_id=None,
+        opened_block=None,
+        is_open=False,
+        allocated=0,
+        created_at=issuer.clock(),
+    )
+    if issuer.on_chain:
+        from node.services import registration  # noqa: PLC0415 - web3 is not for issuers without a chain
+
+        await registration.open_list(issuer, transaction, status_list)
+    else:
+        await transaction.status_lists.add(status_list)
+        await transaction.status_lists.mark_open(status_list.list_id, None)
+
+
+async def allocate(
+    transaction: Transaction, purpose: str, credential_ids: Sequence[str]
+) -> Mapping[str, StatusEntry]:
+    """A status entry for each credential, at a random index that was never given before."""
+    lists = [one for one in await transaction.status_lists.all(purpose) if one.is_open]
+    room = [one for one in lists if (one.allocated + len(credential_ids)) * 2 <= 1 << one.log2_entries]
+    if not room:
+        raise Conflict(f"no list of purpose {purpose} is open with room: run `issuer anchor` and try again")
+    chosen = room[0]
+    given = await transaction.status_lists.allocate(chosen.list_id, credential_ids, secrets.randbelow)
+    return {credential_id: StatusEntry(purpose, chosen.url, index) for credential_id, index in given.items()}
+
+
+async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusList) -> None:
+    """Sign the list as it shall be, and serve it from now on; in the transaction that changed it."""
+    key = await issuer.signing_key(transaction)
+    now = issuer.clock()
+    bits = Bitstring(await transaction.status_lists.bitstring(status_list.list_id))
+    document = build_list_credential(
+        list_url=status_list.url,
+        issuer=issuer.settings.did,
+        purpose=status_list.purpose,
+        bits=bits,
+        valid_from=now,
+        valid_until=now + _VALID,
+        ttl=_TTL_MILLISECONDS,
+    )
+    secured = issuer.secure(document, key, DEFAULT_SUITE, now)
+    await transaction.status_lists.save_credential(
+        status_list.list_id, ListCredential(orjson.dumps(secured), now, now + _VALID)
+    )
+    if status_list.mode is ListMode.PUBLISHED:
+        await transaction.status_lists.mark_published(status_list.list_id)
+
+
+async def publish_due(issuer: Issuer, *, everything: bool = False) -> int:
+    """Sign the open lists that have no list credential or an old one; how many."""
+    now = issuer.clock()
+    async with issuer.store.reading() as reading:
+        due = [
+            one
+            for one in await reading.status_lists.all()
+            if one.is_open and (everything or await _is_due(reading, one, now + _RENEW_BEFORE))
+        ]
+    for status_list in due:
+        async with issuer.store.transaction() as transaction:
+            await publish(issuer, transaction, status_list)
+    return len(due)
+
+
+async def _is_due(reading: Transaction, status_list: StatusList, horizon: datetime) -> bool:
+    known = await reading.status_lists.load_credential(status_list.list_id)
+    return known is None or known.valid_until < horizon
+
+
+async def ensure_room(issuer: Issuer) -> None:
+    """Open the next list of each purpose in use before the present one is full."""
+    async with issuer.store.reading() as reading:
+        purposes = sorted({one.purpose for one in await reading.status_lists.all()})
+    for purpose in purposes:
+        await ensure_list(issuer, purpose)
