@@ -41,9 +41,9 @@ up: $(STAMP) ## All roles running with the sample cohort, until Ctrl-C
 	@$(BIN)/bonafides demo --up $(if $(DIR),--dir "$(DIR)")
 
 test: $(STAMP) ## The tests that need nothing but Python
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not node_js and not anvil and not chromium and not postgres"
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not node_js and not anvil and not chromium and not postgres and not wheel"
 
-test-all: $(STAMP) ## Every test: also those that need Node.js, Anvil, Chromium or PostgreSQL
+test-all: $(STAMP) ## Every test: also those that need Node.js, Anvil, Chromium, PostgreSQL or uv
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
 
 lint: $(STAMP) ## Format check, lint and types
