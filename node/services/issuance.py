@@ -197,11 +197,18 @@ def _rehearse(
     purposes: Sequence[str],
     throwaway: Signer,
 ) -> None:
-    entries = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
+    entries = _stand_ins(issuer, purposes)
     evidence = _evidence_of(row)
     prepared = _prepare(issuer, cohort, row, terms, _new_id(), entries, evidence)
     subject = row.subject_did or (None if terms.bearer else _SOMEBODY)
     check_issuable(issuer, prepared.at_signing(issuer.clock(), subject), terms.suite, throwaway)
+
+
+def _stand_ins(issuer: Issuer, purposes: Sequence[str]) -> list[StatusEntry]:
+    return [
+        StatusEntry(purpose, f"{issuer.settings.url}/status/{number}", 0)
+        for number, purpose in enumerate(purposes, 1)
+    ]
 
 
 def check_issuable(issuer: Issuer, document: JsonObject, suite: str, throwaway: Signer) -> None:
@@ -457,7 +464,7 @@ async def issue_document(
         known = (await reading.credentials.known_rows(API_COHORT)).get(row_key)
     if known is None:
         purposes = (REVOCATION,) if with_status else ()
-        stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
+        stand_in = _stand_ins(issuer, purposes)
         throwaway = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
         rehearsed = {**document, **({"credentialStatus": _status_json(stand_in)} if stand_in else {})}
         prepared = Prepared(rehearsed, suite, None)
@@ -478,11 +485,11 @@ async def issue_document(
 
 def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
     document = dict(credential)
-    given = document.get("issuer", issuer.settings.did)
+    # What was given stays as it is: a profile has terms that the document's contexts may lack.
+    given = document.setdefault("issuer", issuer.settings.did)
     name = given.get("id") if isinstance(given, dict) else given
     if name != issuer.settings.did:
         raise Malformed(f"the issuer here is {issuer.settings.did}", path=("issuer",))
-    document["issuer"] = given if isinstance(given, dict) else issuer.profile()
     document.setdefault("id", _new_id())
     if not isinstance(document["id"], str) or len(document["id"].encode()) > MAX_ID_BYTES:
         raise Malformed(f"a text of at most {MAX_ID_BYTES:,} bytes", path=("id",))

@@ -255,12 +255,19 @@ class OfferDesk:
             await transaction.nonces.add(NoncePurpose.C_NONCE, _hashed(nonce), now + NONCE_LIFETIME)
         return nonce
 
-    async def claim(self, access_token: str, request: CredentialRequest) -> Issued | Deferred:
+    async def admit(self, access_token: str) -> AccessToken:
+        """What an access token opens; Refused with `invalid_token` where it is unknown or over."""
+        async with self.issuer.store.reading() as reading:
+            token = await reading.deliveries.find_token(_hashed(access_token), self.issuer.clock())
+        if token is None:
+            raise Refused("the access token is unknown or has expired", code=codes.INVALID_TOKEN)
+        return token
+
+    async def claim(self, token: AccessToken, request: CredentialRequest) -> Issued | Deferred:
         """The credential of an access token (section 8), or Refused with the code of section 8.3.1.2.
 
         Asked again with the same token, and a proof by the same key, it answers the same credential.
         """
-        token = await self._token(access_token)
         _check_asked(request, token)
         record = await self._record(token.credential_id)
         subject = await self._proven_subject(record, token, request)
@@ -269,9 +276,8 @@ class OfferDesk:
             return await self._defer(token, subject)
         return await self._deliver(token, signed)
 
-    async def claim_deferred(self, access_token: str, transaction_id: str) -> Issued | Deferred:
+    async def claim_deferred(self, token: AccessToken, transaction_id: str) -> Issued | Deferred:
         """What was deferred (section 9): the credential, or the same answer again."""
-        token = await self._token(access_token)
         async with self.issuer.store.reading() as reading:
             deferral = await reading.deliveries.find_deferred(_hashed(transaction_id))
         if deferral is None or deferral.offer_id != token.offer_id or deferral.delivered_at is not None:
@@ -283,9 +289,8 @@ class OfferDesk:
             return Deferred(transaction_id, RETRY_SECONDS)
         return await self._deliver(token, signed, transaction_id)
 
-    async def notify(self, access_token: str, notification: Notification) -> None:
+    async def notify(self, token: AccessToken, notification: Notification) -> None:
         """Keep what the wallet says of its credential (section 11); saying it again is as good."""
-        token = await self._token(access_token)
         known = _hashed(notification.notification_id)
         async with self.issuer.store.transaction() as transaction:
             expected = await transaction.deliveries.notifications(token.credential_id)
@@ -295,12 +300,11 @@ class OfferDesk:
                 known, str(notification.event), notification.description, self.issuer.clock()
             )
 
-    async def bundle(self, access_token: str, digest: bytes) -> Bundle | None:
+    async def bundle(self, token: AccessToken, digest: bytes) -> Bundle | None:
         """The bundle of the credential that was issued under this token, None until it is final.
 
         NotFound for any other digest: a bundle holds salt and evidence, and its digest is no secret.
         """
-        token = await self._token(access_token)
         record = await self._record(token.credential_id)
         if record.signed is None or record.signed.digest != digest:
             raise NotFound("no bundle of this digest belongs to the access token")
@@ -323,13 +327,6 @@ class OfferDesk:
         if len(self._tries) >= MAX_NONCES:
             self._tries.clear()
         self._tries[code_hash] = now
-
-    async def _token(self, access_token: str) -> AccessToken:
-        async with self.issuer.store.reading() as reading:
-            token = await reading.deliveries.find_token(_hashed(access_token), self.issuer.clock())
-        if token is None:
-            raise Refused("the access token is unknown or has expired", code=codes.INVALID_TOKEN)
-        return token
 
     async def _record(self, credential_id: str) -> CredentialRecord:
         async with self.issuer.store.reading() as reading:

@@ -135,7 +135,7 @@ async def give_nonce(request: web.Request) -> web.Response:
 @oauth_errors(codes.INVALID_CREDENTIAL_REQUEST)
 async def give_credential(request: web.Request) -> web.Response:
     """Credential endpoint (section 8)."""
-    token = bearer_token(request)
+    token = await request.app[DESK].admit(bearer_token(request))
     parsed = parse_credential_request(await read_json_object(request, MAX_REQUEST_BYTES))
     return _credential_response(await request.app[DESK].claim(token, parsed))
 
@@ -143,7 +143,7 @@ async def give_credential(request: web.Request) -> web.Response:
 @oauth_errors(codes.INVALID_CREDENTIAL_REQUEST)
 async def give_deferred(request: web.Request) -> web.Response:
     """Deferred credential endpoint (section 9)."""
-    token = bearer_token(request)
+    token = await request.app[DESK].admit(bearer_token(request))
     transaction_id = parse_deferred_request(await read_json_object(request, MAX_REQUEST_BYTES))
     return _credential_response(await request.app[DESK].claim_deferred(token, transaction_id))
 
@@ -151,7 +151,7 @@ async def give_deferred(request: web.Request) -> web.Response:
 @oauth_errors(codes.INVALID_NOTIFICATION_REQUEST)
 async def take_notification(request: web.Request) -> web.Response:
     """Notification endpoint (section 11)."""
-    token = bearer_token(request)
+    token = await request.app[DESK].admit(bearer_token(request))
     notification = parse_notification(await read_json_object(request, MAX_REQUEST_BYTES))
     await request.app[DESK].notify(token, notification)
     return web.Response(status=204)
@@ -159,7 +159,7 @@ async def take_notification(request: web.Request) -> web.Response:
 
 async def give_bundle(request: web.Request) -> web.Response:
     """The bundle of a credential by its digest, 202 until it is final (FORMATS.md section 7, Travel)."""
-    token = bearer_token(request)
+    token = await request.app[DESK].admit(bearer_token(request))
     try:
         digest = decode_hex("0x" + request.match_info["digest"], 32)
     except Malformed as error:

@@ -1,0 +1,7 @@
+"""What tests of the web applications may ask for."""
+
+from __future__ import annotations
+
+from fixtures.school import empty_database, learner, make_school, school, standards
+
+__all__ = ["empty_database", "learner", "make_school", "school", "standards"]
