@@ -166,13 +166,18 @@ class WalletStore:
             raise Malformed("the backup holds a damaged database")
         store = cls.create(folder, passphrase, disk=disk, cost=cost)
         try:
-            store._db.deserialize(image)
-            _bring_up_to_date(store._db)
+            store._db.close()
+            store._db = _database(image)
             store._save()
         except BaseException:
             store.close()
             raise
         return store
+
+    @staticmethod
+    def check_unused(folder: Path) -> None:
+        """Conflict where another command holds the wallet."""
+        os.close(_locked(folder))
 
     def close(self) -> None:
         """Forget the image and give up the lock."""
