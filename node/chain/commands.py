@@ -1,4 +1,4 @@
-"""`bonafides chain`: run the embedded chain, and tell a development chain to make blocks."""
+"""`bonafides chain`: run the embedded chain, prepare another one, tell a development chain to make blocks."""
 
 from __future__ import annotations
 
@@ -101,6 +101,46 @@ def serve(
 
 
 @chain.command()
+@click.option(
+    "--rpc",
+    default="http://127.0.0.1:8545",
+    show_default=True,
+    show_envvar=True,
+    help="URL of the development chain.",
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("chain"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder that gets networks.json.",
+)
+@click.option(
+    "--faucet",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    show_envvar=True,
+    help="File with the private key (64 hex digits) that pays.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def deploy(rpc: str, folder: Path, faucet: Path, as_json: bool) -> None:
+    """Deploy both registries on a development chain of another kind, such as Anvil, where they are missing.
+
+    Writes networks.json, which tells issuers and verifiers of both. The embedded chain does this by itself.
+    """
+    try:
+        entry = asyncio.run(_deploy(rpc, _faucet_key(faucet)))
+        folder.mkdir(parents=True, exist_ok=True)
+        networks = _write_networks(folder, entry)
+    except BonafidesError as error:
+        raise click.ClickException(error.detail) from error
+    made = {"chain": entry["chain"], "networks": str(networks)}
+    click.echo(orjson.dumps(made).decode() if as_json else f"{made['chain']} has both registries: {networks}")
+
+
+@chain.command()
 @click.argument("count", type=click.IntRange(1, 10_000), default=1)
 @click.option(
     "--rpc",
@@ -186,7 +226,13 @@ async def _deploy(url: str, faucet_key: bytes) -> JsonObject:
 
 
 def _faucet_key(path: Path) -> bytes:
-    return bytes.fromhex(path.read_text().strip())
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii", errors="replace").strip().removeprefix("0x"))
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise Misconfigured(f"{path} holds no private key of 64 hexadecimal digits")
+    return key
 
 
 def _write_networks(folder: Path, entry: JsonObject) -> Path:
