@@ -203,7 +203,7 @@ def receive(options: Common, offer: str | None, **more: Any) -> None:
 
     What comes is judged and shown. The proof that goes with it can come later: `receive --resume` fetches it.
     """
-    if sum((offer is not None, bool(more["resume"]), more["discard"] is not None)) != 1:
+    if sum((offer is not None, bool(more.pop("resume")), more["discard"] is not None)) != 1:
         raise click.UsageError("give an offer, or --resume, or --discard NUMBER")
     with options.open() as store:
         asyncio.run(_receive(options, store, offer, **more))
@@ -215,7 +215,6 @@ async def _receive(
     offer: str | None,
     *,
     tx_code: str | None,
-    resume: bool,
     discard: int | None,
     wait: float,
     keep_anyway: bool,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from node.core.bundle import MEDIA_TYPE, Bundle, parse_bundle
-from node.core.errors import BonafidesError, Malformed, Misconfigured, NotVerified, Refused, Unavailable
+from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, NotVerified, Refused
 from node.core.oid4vci.credential_request import CredentialRequest, Notification, NotificationEvent
 from node.core.oid4vci.credential_response import (
     MAX_RESPONSE_BYTES,
@@ -273,7 +273,10 @@ class Receiver:
         found = parse_offer_link(link)
         if isinstance(found, OfferReference):
             self._tell(f"fetching the offer from {host_of(found.url)}")
-            found = parse_offer(json_of(await self._http.get(found.url)))
+            answer = await self._http.get(found.url, expected=(200, 404, 410))
+            if answer.status != 200:
+                raise NotFound("the offer was taken or has run out: ask the issuer for a new one")
+            found = parse_offer(json_of(answer))
         if found.pre_authorized_code is None:
             raise Refused(
                 "the offer wants you to sign in at the issuer (authorization code), which is not done here",
@@ -578,5 +581,5 @@ def find_receipt(store: WalletStore, number: int) -> Receipt:
     """The receipt with this number."""
     found = next((one for one in pending(store) if one.number == number), None)
     if found is None:
-        raise Unavailable(f"no unfinished receipt has the number {number}")
+        raise NotFound(f"no unfinished receipt has the number {number}")
     return found
