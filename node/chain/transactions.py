@@ -12,21 +12,20 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from eth_account import Account
-from web3 import AsyncWeb3
-from web3.providers import AsyncBaseProvider
-from web3.types import RPCEndpoint, RPCResponse
+import coincurve
 
 from contracts import DEPLOYMENT_SALT, deployed_code, deployment_code, load_artifact
 from node.core import problem
-from node.core.encoding import decode_hex, encode_hex
+from node.core.did.ethr_identity import ethereum_address
+from node.core.encoding import encode_hex
 from node.core.errors import Malformed, Misconfigured, Refused, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Finality, Network, NetworkClass
 from node.core.evm.registry import CREATE2_DEPLOYER, HISTORY_ADDRESS, create2_address
+from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject
 from node.outbound.chain import ChainClient, Fees, TransactionRefused
 
@@ -47,29 +46,6 @@ class TransactionFailed(Refused):
     """A transaction is in a block, and the contract refused it there."""
 
     default_type = TRANSACTION_FAILED
-
-
-class ChainProvider(AsyncBaseProvider):
-    """web3's way to a chain: through our client, with its limits and its record of hosts."""
-
-    def __init__(self, client: ChainClient) -> None:
-        super().__init__()
-        self._client = client
-
-    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        return cast("RPCResponse", await self._client.exchange(method, params))
-
-    async def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: ARG002 - web3's signature
-        try:
-            await self._client.client_version()
-        except Unavailable:
-            return False
-        return True
-
-
-def web3_on(client: ChainClient) -> AsyncWeb3[ChainProvider]:
-    """web3's own interface to the chain behind `client`."""
-    return AsyncWeb3(ChainProvider(client))
 
 
 # --- what contracts are told ---
@@ -99,10 +75,17 @@ class _Contract:
 
     def __init__(self, address: bytes) -> None:
         self.address = address
-        self._abi = AsyncWeb3().eth.contract(abi=load_artifact(self.name)["abi"])
+        self._functions = {
+            entry["name"]: entry for entry in load_artifact(self.name)["abi"] if entry["type"] == "function"
+        }
 
     def _call(self, function: str, *arguments: Any) -> Call:
-        data = bytes.fromhex(self._abi.encode_abi(function, args=list(arguments)).removeprefix("0x"))
+        # Here and not above: most commands of an issuer send nothing, and these take their time to import.
+        from eth_abi.abi import encode  # noqa: PLC0415
+        from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types  # noqa: PLC0415
+
+        abi = self._functions[function]
+        data = function_abi_to_4byte_selector(abi) + encode(get_abi_input_types(abi), arguments)
         return Call(self.address, data, f"{self.name}.{function}")
 
 
@@ -219,7 +202,8 @@ class Inclusion:
 
 def address_of(key: bytes) -> bytes:
     """The 20-byte address of a 32-byte private key."""
-    return decode_hex(Account.from_key(key).address.lower(), 20)
+    point = coincurve.PrivateKey(key).public_key.format()
+    return ethereum_address(PublicKey(KeyKind.SECP256K1, point))
 
 
 def raised(fees: Fees) -> Fees:
@@ -254,6 +238,8 @@ class Transactions:
         Without `nonce` the next after those in the endpoint's pool; without `gas_limit` the endpoint's estimate and
         a quarter.
         """
+        from eth_account import Account  # noqa: PLC0415 - a second that only those who sign should pay
+
         account = Account.from_key(key)
         sender = address_of(key)
         if gas_limit is None:

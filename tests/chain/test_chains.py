@@ -14,6 +14,7 @@ from eth_utils import keccak
 from fixtures.chain import RunningChain
 from trie import HexaryTrie
 
+from node.chain.provider import web3_on
 from node.chain.transactions import (
     Deployments,
     Transactions,
@@ -22,7 +23,6 @@ from node.chain.transactions import (
     ensure_deployed,
     raised,
     transfer,
-    web3_on,
 )
 from node.core.errors import Unavailable
 from node.core.evm.network import parse_networks
