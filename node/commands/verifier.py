@@ -1,0 +1,132 @@
+"""`bonafides verifier serve`: the endpoint and the page that judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.core.errors import Misconfigured
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def verifier() -> None:
+    """Judge what people show you: by a page, an endpoint, and requests to wallets."""
+
+
+@verifier.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("verifier"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder that keeps requests and their results for an hour; made when missing.",
+)
+@click.option("--database", metavar="URL", show_envvar=True, help="PostgreSQL instead of a file in --dir.")
+@click.option("--host", show_envvar=True, help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    show_envvar=True,
+    help="Port to listen on; 0 takes a free one.  [default: 8803]",
+)
+@click.option(
+    "--url",
+    "public_url",
+    metavar="URL",
+    show_envvar=True,
+    help="Where browsers and wallets reach it.  [default: made of host and port]",
+)
+@click.option("--tls-cert", type=_FILE, show_envvar=True, help="Certificate chain (PEM).")
+@click.option("--tls-key", type=_FILE, show_envvar=True, help="Private key of --tls-cert (PEM).")
+@click.option("--rpc", metavar="URL", show_envvar=True, help="JSON-RPC endpoint of the chain.")
+@click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
+@click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
+@click.option("--checkpoint", type=_FILE, show_envvar=True, help="File of block hashes that you trust.")
+@click.option(
+    "--mode",
+    type=click.Choice(["offline", "chain"]),
+    show_envvar=True,
+    help="What may be opened: nothing, or the chain endpoint.  [default: chain with --rpc, else offline]",
+)
+@click.option(
+    "--policy",
+    show_envvar=True,
+    help="strict, any-issuer-unsafe or signature-only-unsafe.  [default: strict]",
+)
+@click.option(
+    "--max-header-age",
+    show_envvar=True,
+    metavar="SPAN",
+    help="How old the proof of key and status may be: 90s, 30m, 24h, 7d.  [default: 24h]",
+)
+@click.option(
+    "--name", metavar="TEXT", show_envvar=True, help="Your name, as wallets show it to their holders."
+)
+@click.option("--development", is_flag=True, default=None, help="Admit loopback hosts and plain http.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
+def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None:
+    """Serve the verifier until SIGTERM or SIGINT; prints its URL when it is ready.
+
+    Without a trust list no issuer is recognised, so nothing is accepted by the strict policy.
+    """
+    # Imported here: `--help` needs none of it.
+    from node.commands import loading  # noqa: PLC0415
+    from node.config import VerifierConfig, load_config  # noqa: PLC0415
+    from node.core.verify.materials import Mode  # noqa: PLC0415
+    from node.core.verify.policy import named_policy  # noqa: PLC0415
+    from node.core.verify.verifier import Verifier  # noqa: PLC0415
+    from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
+    from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
+
+    if options["mode"] is None and options["rpc"] is not None:
+        options["mode"] = "chain"
+    config = load_config(VerifierConfig, dir=folder, **options)
+    judge = Verifier.of(
+        loading.load_standards(),
+        operator_networks=loading.load_networks(config.networks),
+        trust=loading.load_trust(config.trust),
+        checkpoints=loading.load_checkpoints([config.checkpoint] if config.checkpoint else []),
+        policy=named_policy(config.policy).limited_to(config.max_header_age),
+        mode=Mode(config.mode),
+    )
+    _make_folder(config.dir)
+    tls = TlsFiles.of(config.tls_cert, config.tls_key)
+
+    def make_app(served_url: str) -> Any:
+        return make_verifier_app(
+            VerifierOptions(
+                public_url=_public_url(config.public_url or served_url, development=config.development),
+                database_url=config.database_url,
+                verifier=judge,
+                endpoints=(config.rpc,) if config.rpc else (),
+                name=name,
+                development=config.development,
+                request_seconds=config.challenge_seconds,
+                max_open_requests=config.max_open_requests,
+            )
+        )
+
+    run_app(make_app, config.host, config.port, tls=tls, ready=print_ready(as_json=as_json))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"{folder}: {error.strerror}") from error
+
+
+def _public_url(url: str, *, development: bool) -> str:
+    """https, unless this is for development: wallets send there what their holders show."""
+    if not url.startswith("https://") and not development:
+        raise Misconfigured(
+            f"{url} is not https: give --tls-cert and --tls-key, or --url of the proxy in front, "
+            "or --development to try it on this machine"
+        )
+    return url

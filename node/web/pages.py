@@ -1,0 +1,206 @@
+"""Pages: templates, static files, which of page and JSON somebody wants, and writes from elsewhere refused.
+
+Everything is escaped by default, nothing inline, nothing from elsewhere. Each text passes `_()`, so that a catalogue
+can take its place; sentences of reports come from `node.core.verify.wording` and are handed over whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from node.core.errors import BonafidesError, Malformed, Refused
+from node.core.problem import ours
+from node.core.times import parse_datetime_stamp
+from node.core.verify.wording import day_of
+from node.web.problems import NO_STORE, Handler, json_response, problem_response
+
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
+
+
+class Pages:
+    """The templates and static files of the package, read once."""
+
+    def __init__(self) -> None:
+        folder = files("node.web") / "static"
+        self._files = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+        self._environment = Environment(
+            loader=PackageLoader("node.web", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+        self._environment.filters |= {"day": _day, "fill": _fill, "size": _size, "pretty": _pretty}
+        self._environment.globals["static"] = self._address
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
+        """A page. No cache keeps it: it may tell what somebody holds."""
+        text = self._environment.get_template(template).render(**context)
+        return web.Response(text=text, status=status, content_type="text/html", headers=NO_STORE)
+
+    def problem(self, error: BonafidesError) -> web.Response:
+        """An error for people; its status, and what may be told of it, are the problem response's."""
+        plain = problem_response(error)
+        body = orjson.loads(plain.body) if isinstance(plain.body, bytes) else {}
+        page = self.render("problem.html", status=plain.status, problem=body)
+        if "Retry-After" in plain.headers:
+            page.headers["Retry-After"] = plain.headers["Retry-After"]
+        return page
+
+    async def static(self, request: web.Request) -> web.Response:
+        """A static file by its name; the address carries a digest, so that it can be kept for ever."""
+        name = request.match_info["name"]
+        if name not in self._files:
+            raise web.HTTPNotFound
+        kind = _TYPES["." + name.rpartition(".")[2]]
+        return web.Response(
+            body=self._files[name], content_type=kind, charset="utf-8", headers={"Cache-Control": _IMMUTABLE}
+        )
+
+    def _address(self, name: str) -> str:
+        return f"/static/{name}?v={sha256(self._files[name]).hexdigest()[:12]}"
+
+
+def wants_page(request: web.Request, *, default: bool) -> bool:
+    """Whether a page is wanted rather than JSON: by `?format=`, else by `Accept`, else `default`."""
+    asked = request.query.get("format")
+    if asked in ("json", "html"):
+        return asked == "html"
+    weights = _weights(request.headers.get(hdrs.ACCEPT, ""))
+    page = max(weights.get("text/html", 0.0), weights.get("application/xhtml+xml", 0.0))
+    data = weights.get("application/json", 0.0)
+    return default if page == data else page > data
+
+
+def _weights(accept: str) -> dict[str, float]:
+    weights = {}
+    for item in accept[:2048].split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        try:
+            weights[name] = float(quality)
+        except ValueError:
+            weights[name] = 0.0
+    return weights
+
+
+def errors_as_pages(pages: Pages, *, default: bool = False) -> Middleware:
+    """Errors as pages for those who want pages; the rest goes on to be problem+json."""
+
+    @web.middleware
+    async def render_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except BonafidesError as error:
+            if wants_page(request, default=default):
+                return pages.problem(error)
+            raise
+        except web.HTTPException as answer:
+            if answer.status < 400 or not wants_page(request, default=default):
+                raise
+            detail = {404: "there is nothing at this address", 413: "that is larger than this page takes"}
+            page = pages.problem(Malformed(detail.get(answer.status, answer.reason.lower())))
+            page.set_status(answer.status)
+            return page
+
+    return render_errors
+
+
+class ForeignOrigin(Refused):
+    """A page elsewhere made the browser send this."""
+
+    default_type = ours("foreign-origin")
+
+
+def same_origin_writes(public_url: str, *, except_under: tuple[str, ...] = ()) -> Middleware:
+    """Refuse what a page elsewhere makes a browser write, by the headers that browsers cannot be talked out of.
+
+    `except_under` are the ends of paths that wallets in browsers post to from their own pages.
+    """
+    own = _origin(public_url)
+
+    @web.middleware
+    async def refuse_foreign(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method not in _SAFE_METHODS and not request.path.endswith(except_under or ("\0",)):
+            site = request.headers.get("Sec-Fetch-Site")
+            origin = request.headers.get(hdrs.ORIGIN)
+            ours_too = {own, f"http://{request.host}", f"https://{request.host}"}
+            if (site is not None and site not in ("same-origin", "none")) or (
+                site is None and origin is not None and origin not in ours_too
+            ):
+                raise ForeignOrigin("another site's page may not send this", code="access_denied")
+        return await handler(request)
+
+    return refuse_foreign
+
+
+def twin(
+    request: web.Request, page: Any, data: object, *, default_page: bool = True, status: int = 200
+) -> web.Response:
+    """A page, or the same as JSON. `page` is called only if it is wanted."""
+    if wants_page(request, default=default_page):
+        response: web.Response = page()
+    else:
+        response = json_response(data, status=status)
+    response.headers[hdrs.VARY] = hdrs.ACCEPT
+    return response
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _day(stamp: str | None) -> Markup:
+    """A date in full, with time and zone on hover."""
+    if stamp is None:
+        return Markup("")
+    moment = parse_datetime_stamp(stamp)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        stamp, f"{moment:%H:%M:%S} UTC, {day_of(moment)}", day_of(moment)
+    )
+
+
+def _fill(text: str, fill: Mapping[str, str]) -> Markup:
+    """A sentence with its places filled: so far these are moments."""
+    filled = escape(text)
+    for name, stamp in fill.items():
+        filled = Markup(str(filled).replace("{" + name + "}", str(_day(stamp))))  # noqa: S704 - both are escaped
+    return filled
+
+
+def _size(count: int) -> str:
+    for unit, name in _UNITS:
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
+
+
+def _pretty(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def moment_in(text: str | None, name: str) -> datetime | None:
+    """A time out of a query or form; Malformed with the name of its field."""
+    if not text:
+        return None
+    try:
+        return parse_datetime_stamp(text)
+    except Malformed as error:
+        raise Malformed(error.detail, path=(name,)) from error
