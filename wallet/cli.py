@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from node.core.errors import BonafidesError, Conflict, Misconfigured, NotFound, Refused
+from wallet import words
 from wallet.config import DEFAULT_FOLDER, load_standards, load_verifier, read_file, read_passphrase
 
 if TYPE_CHECKING:
     from node.core.oid4vp.request import AuthorizationRequest
-    from wallet.arrivals import Taken
     from wallet.check import Checker
-    from wallet.consent import Disclosed
-    from wallet.holdings import Holding, LastCheck
+    from wallet.holdings import Holding
     from wallet.present import Showing
     from wallet.receive import Offered, Receipt, Receiver
     from wallet.store import WalletStore
@@ -34,7 +33,6 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATH: Final = click.Path(path_type=Path)
 EXIT_REFUSED: Final = 1
 EXIT_UNFINISHED: Final = 3
-_DAY_CHARS: Final = 10
 
 Command = Callable[..., None]
 
@@ -60,9 +58,9 @@ class Common:
             raise Misconfigured(f"there is no wallet in {self.folder}: make one with `bonafides wallet init`")
         return WalletStore.open(self.folder, self.passphrase(), writable=writable)
 
-    def print(self, body: Any, words: str) -> None:
+    def print(self, body: Any, text: str) -> None:
         """The result, for machines or for people."""
-        click.echo(json.dumps(body, ensure_ascii=False) if self.as_json else words)
+        click.echo(json.dumps(body, ensure_ascii=False) if self.as_json else text)
 
 
 def ask_passphrase(file: Path | None, what: str, *, confirm: bool = False) -> str:
@@ -269,18 +267,12 @@ def _ask_to_receive(offered: Offered, did_text: str, tx_code: str | None, *, yes
     """Say who offers what, and ask for a yes and, where one is needed, for the code."""
     from wallet.receive import check_tx_code  # noqa: PLC0415
 
-    calls_itself = offered.metadata.display_name
-    _tell(f"{offered.host} offers you" + (f" (it calls itself {calls_itself!r})" if calls_itself else ""))
-    for configuration in offered.configurations():
-        types = ", ".join(name for name in configuration.types if name != "VerifiableCredential")
-        _tell(f"  {configuration.display_name or configuration.id}" + (f" ({types})" if types else ""))
-        if configuration.proof_types:
-            _tell(f"  made out to {did_text}")
+    _tell_all(words.offer_lines(offered, did_text))
     if not yes:
         click.confirm("Take it?", abort=True, err=True)
     if offered.tx_code is not None and tx_code is None and not yes:
-        words = offered.tx_code.description or "The code that the issuer sent you another way"
-        tx_code = click.prompt(words, err=True)
+        question = offered.tx_code.description or "The code that the issuer sent you another way"
+        tx_code = click.prompt(words.plain(question), err=True)
     check_tx_code(offered.tx_code, tx_code)
     return tx_code
 
@@ -293,13 +285,16 @@ def _print_received(options: Common, receiver: Receiver, unfinished: Sequence[Re
             {**summary(one.holding), "kept": one.kept, "report": one.report.to_json()}
             for one in receiver.arrived
         ],
-        "unfinished": [_receipt_json(one) for one in unfinished],
+        "unfinished": [words.receipt_json(one) for one in unfinished],
     }
     lines = []
     for one in receiver.arrived:
         state = "kept" if one.kept else "refused, not kept (--resume --keep-anyway keeps it)"
-        lines += [f"{one.holding.short}  {one.holding.name}: {state}", *_check_lines(one.holding.last_check)]
-    lines += [f"unfinished {_receipt_line(one)}" for one in unfinished]
+        lines += [
+            f"{one.holding.short}  {one.holding.name}: {state}",
+            *words.check_lines(one.holding.last_check),
+        ]
+    lines += [f"unfinished {words.receipt_line(one)}" for one in unfinished]
     options.print(body, "\n".join(lines) or "nothing came")
 
 
@@ -316,7 +311,9 @@ def import_files(options: Common, files: Sequence[Path], keep_anyway: bool, **ju
     with options.open() as store:
         importer = Importer(store, _checker(options, **judged_by), now=_now(), keep_anyway=keep_anyway)
         taken = asyncio.run(importer.take(found))
-    options.print([_taken_json(one) for one in taken], "\n".join(_taken_words(one) for one in taken))
+    options.print(
+        [words.taken_json(one) for one in taken], "\n".join(words.taken_words(one) for one in taken)
+    )
     if any(one.became is Became.REFUSED for one in taken):
         _leave_with(EXIT_REFUSED)
 
@@ -390,7 +387,7 @@ async def _refresh(
             state = done.note if done.report is None or header is None else f"proven at block {header.number}"
             lines.append(f"{holding.short}  {holding.name}: {state}")
             if done.report is not None:
-                lines += _check_lines(done.holding.last_check)
+                lines += words.check_lines(done.holding.last_check)
     options.print(results, "\n".join(lines) or "nothing is held")
     if fault is not None:
         raise fault
@@ -423,11 +420,11 @@ def list_holdings(options: Common, disclosures: bool) -> None:
         return
     body = {
         "holdings": [summary(one) for one in held],
-        "unfinished": [_receipt_json(one) for one in unfinished],
+        "unfinished": [words.receipt_json(one) for one in unfinished],
         "bundlesWaiting": [digest.hex() for digest in waiting],
     }
-    lines = [_holding_line(one) for one in held]
-    lines += [f"unfinished {_receipt_line(one)}" for one in unfinished]
+    lines = [words.holding_line(one) for one in held]
+    lines += [f"unfinished {words.receipt_line(one)}" for one in unfinished]
     lines += [f"a bundle waits for the credential {digest.hex()[:10]}…" for digest in waiting]
     options.print(body, "\n".join(lines) or "the wallet is empty")
 
@@ -460,7 +457,7 @@ def show(options: Common, holding_id: str) -> None:
         }
         options.print(body, "")
         return
-    click.echo("\n".join(_facts(held)))
+    click.echo("\n".join(words.facts(held)))
     if rows:
         from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
@@ -468,7 +465,7 @@ def show(options: Common, holding_id: str) -> None:
         table = Table("Criterion", "Level", "Value", "Description")
         for row in rows:
             # As plain text: what an issuer wrote is no markup.
-            table.add_row(*map(_plain, (row.criterion, row.level, row.value, row.description)))
+            table.add_row(*map(words.plain, (row.criterion, row.level, row.value, row.description)))
         Console(markup=False, highlight=False).print(table)
     for item in held.evidence:
         click.echo(f"evidence   {item.item.name} ({item.item.media_type}, {len(item.item.data):,} bytes)")
@@ -476,7 +473,7 @@ def show(options: Common, holding_id: str) -> None:
         click.echo(
             f"shown to   {disclosure.verifier} on {disclosure.at:%Y-%m-%d %H:%M}Z ({disclosure.outcome})"
         )
-    click.echo("\n".join(_check_lines(held.last_check, indent="")))
+    click.echo("\n".join(words.check_lines(held.last_check, indent="")))
 
 
 # --- showing to others ---
@@ -534,7 +531,7 @@ async def _present_online(
         holdings = [store.find(text) for text in use] if use else store.holdings()
         found = presenter.answer_for(request, holdings, picked=bool(use))
         host = host_of(request.response_uri)
-        _tell_request(request, host)
+        _tell_all(words.request_lines(request, host))
         if found is None:
             await _decline(presenter, request)
             raise NotFound("nothing that is held answers the request: nothing was shown")
@@ -543,14 +540,14 @@ async def _present_online(
             raise Refused(f"{host} takes no proof bundles, so no evidence can be shown to it")
         showings = _with_evidence(found, evidence, ask=takes_bundles and not (yes or no_evidence or evidence))
         parts = [disclosed(one, with_bundle=takes_bundles) for one in showings]
-        _tell_disclosed(parts)
+        _tell_all(words.disclosed_lines(parts))
         if not yes and not click.confirm(f"Show this to {host}?", err=True):
             await _decline(presenter, request)
             raise Refused("nothing was shown", code="access_denied")
         redirect = await presenter.send(request, showings, _now())
     body = {"verifier": request.client_id, "shown": [one.to_json() for one in parts], "redirectUri": redirect}
-    words = f"shown to {host}" + (f"\nopen this to go on: {_plain(redirect)}" if redirect else "")
-    options.print(body, words)
+    done = f"shown to {host}" + (f"\nopen this to go on: {words.plain(redirect)}" if redirect else "")
+    options.print(body, done)
 
 
 async def _decline(presenter: Any, request: AuthorizationRequest) -> None:
@@ -585,12 +582,12 @@ def _present_file(
     for one in holdings:
         if any(subject != key.did for subject in one.subject_ids):
             _tell(f"{one.short} was issued to another DID than yours: a verifier will not accept it from you")
-    _tell(f"for {_plain(domain)}, challenge {_plain(challenge)}")
+    _tell(f"for {words.plain(domain)}, challenge {words.plain(challenge)}")
     showings = _with_evidence(
         [Showing(one) for one in holdings], evidence, ask=not (yes or no_evidence or evidence)
     )
     parts = [disclosed(one, with_bundle=True) for one in showings]
-    _tell_disclosed(parts)
+    _tell_all(words.disclosed_lines(parts))
     if not yes:
         click.confirm(f"Write this to {out}?", abort=True, err=True)
     body = presentation_file(
@@ -614,25 +611,6 @@ def _with_evidence(showings: Sequence[Showing], named: Sequence[str], *, ask: bo
                 if item.item.name not in names and click.confirm(f"Show the evidence {label} too?", err=True):
                     names.append(item.item.name)
     return with_evidence(showings, names)
-
-
-def _tell_request(request: AuthorizationRequest, host: str) -> None:
-    name = request.client_metadata.client_name
-    _tell(f"{host} asks" + (f" (it calls itself {_plain(name)!r}; nobody vouches for that)" if name else ""))
-    _tell(f"  known as {request.client_id}")
-
-
-def _tell_disclosed(parts: Sequence[Disclosed]) -> None:
-    for part in parts:
-        _tell(f"you would show {part.digest[:10]}  {_plain(part.name)}")
-        if part.asked:
-            _tell(f"  asked for:       {_plain(', '.join(part.asked))}")
-        rest = [name for name in part.claims if name not in part.asked]
-        _tell(f"  shown with it:   {_plain(', '.join(rest))}")
-        _tell(f"  evidence shown:  {', '.join(part.evidence) or 'none'}")
-        if part.withheld:
-            _tell(f"  evidence kept:   {', '.join(part.withheld)}")
-        _tell(f"  proof bundle:    {'goes along' if part.with_bundle else 'does not go along'}")
 
 
 # --- taking out, and bringing back ---
@@ -721,7 +699,7 @@ def restore(options: Common, file: Path, backup_passphrase_file: Path | None, re
     )
 
 
-# --- words ---
+# --- what commands share ---
 
 
 def _checker(
@@ -740,85 +718,13 @@ def _checker(
     return Checker(verifier, now=_now(), endpoints=endpoints, development=options.development)
 
 
-def _facts(held: Holding) -> list[str]:
-    name = held.issuer_name
-    start = _plain(str(held.credential.get("validFrom", "ever")))
-    end = _plain(str(held.credential.get("validUntil", "further notice")))
-    lines = [
-        f"{held.short}  {_plain(held.name)}",
-        f"issuer     {_plain(held.issuer_id)}" + (f" (calls itself {_plain(name)!r})" if name else ""),
-        f"subject    {_plain(', '.join(held.subject_ids)) or 'not named by an identifier'}",
-        f"valid      from {start} until {end}",
-        f"{held.provenance.how:<10} from {_plain(held.provenance.source)} on {held.provenance.received:%Y-%m-%d}",
-    ]
-    header = held.header
-    if held.bundle is None:
-        lines.append("bundle     none: others will not be able to tell without it")
-    elif header is None:
-        lines.append("bundle     without a proof of the chain's state")
-    else:
-        moment = datetime.fromtimestamp(header.timestamp, UTC)
-        lines.append(f"bundle     proven at block {header.number}, {moment:%Y-%m-%d %H:%M}Z")
-    return lines
-
-
-def _check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
-    if last is None:
-        return []
-    lines = [f"{indent}{last.acceptance}: {last.headline} {last.sentence}".rstrip()]
-    lines += [f"{indent}  {outcome:<8} {name:<16} {_plain(basis)}" for name, outcome, basis in last.doubts]
-    return lines
-
-
-def _holding_line(held: Holding) -> str:
-    last = held.last_check
-    verdict = last.acceptance if last else "not looked at"
-    until = str(held.credential.get("validUntil") or "")[:_DAY_CHARS]
-    details = [verdict, "with bundle" if held.bundle else "no bundle", *([f"until {until}"] if until else [])]
-    return f"{held.short}  {_plain(held.name)}  ({', '.join(details)})"
-
-
-def _receipt_line(receipt: Receipt) -> str:
-    return f"{receipt.number}: {receipt.issuer}, waits for {receipt.waits_for}"
-
-
-def _receipt_json(receipt: Receipt) -> dict[str, Any]:
-    return {
-        "number": receipt.number,
-        "issuer": receipt.issuer,
-        "waitsFor": receipt.waits_for,
-        "begun": receipt.begun.isoformat(),
-    }
-
-
-def _taken_json(taken: Taken) -> dict[str, Any]:
-    from wallet.holdings import summary  # noqa: PLC0415
-
-    return {
-        "file": taken.source,
-        "became": str(taken.became),
-        "holding": summary(taken.holding) if taken.holding else None,
-        "report": taken.report.to_json() if taken.report else None,
-    }
-
-
-def _taken_words(taken: Taken) -> str:
-    from wallet.check import last_check  # noqa: PLC0415
-
-    name = f"{taken.holding.short}  {_plain(taken.holding.name)}: " if taken.holding else ""
-    lines = [f"{taken.source}: {name}{taken.became}"]
-    if taken.report is not None:
-        lines += _check_lines(last_check(taken.report, _now()))
-    return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Somebody else's text without what would steer a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def _tell(text: str) -> None:
-    click.echo(_plain(text), err=True)
+    click.echo(words.plain(text), err=True)
+
+
+def _tell_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        _tell(line)
 
 
 def _leave_with(status: int) -> None:

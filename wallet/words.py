@@ -1,0 +1,132 @@
+"""What the commands say: holdings, verdicts and disclosures in lines for people, and their JSON twins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from node.core.oid4vp.request import AuthorizationRequest
+    from wallet.arrivals import Taken
+    from wallet.consent import Disclosed
+    from wallet.holdings import Holding, LastCheck
+    from wallet.receive import Offered, Receipt
+
+_DAY_CHARS: Final = 10
+
+
+def facts(held: Holding) -> list[str]:
+    """The facts of a holding, a line each."""
+    name = held.issuer_name
+    start = plain(str(held.credential.get("validFrom", "ever")))
+    end = plain(str(held.credential.get("validUntil", "further notice")))
+    lines = [
+        f"{held.short}  {plain(held.name)}",
+        f"issuer     {plain(held.issuer_id)}" + (f" (calls itself {plain(name)!r})" if name else ""),
+        f"subject    {plain(', '.join(held.subject_ids)) or 'not named by an identifier'}",
+        f"valid      from {start} until {end}",
+        f"{held.provenance.how:<10} from {plain(held.provenance.source)} on {held.provenance.received:%Y-%m-%d}",
+    ]
+    header = held.header
+    if held.bundle is None:
+        lines.append("bundle     none: others will not be able to tell without it")
+    elif header is None:
+        lines.append("bundle     without a proof of the chain's state")
+    else:
+        moment = datetime.fromtimestamp(header.timestamp, UTC)
+        lines.append(f"bundle     proven at block {header.number}, {moment:%Y-%m-%d %H:%M}Z")
+    return lines
+
+
+def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
+    """The last look at it: the verdict, and each check that failed or stayed open."""
+    if last is None:
+        return []
+    lines = [f"{indent}{last.acceptance}: {last.headline} {last.sentence}".rstrip()]
+    lines += [f"{indent}  {outcome:<8} {name:<16} {plain(basis)}" for name, outcome, basis in last.doubts]
+    return lines
+
+
+def holding_line(held: Holding) -> str:
+    """A holding in one line."""
+    last = held.last_check
+    verdict = last.acceptance if last else "not looked at"
+    until = str(held.credential.get("validUntil") or "")[:_DAY_CHARS]
+    details = [verdict, "with bundle" if held.bundle else "no bundle", *([f"until {until}"] if until else [])]
+    return f"{held.short}  {plain(held.name)}  ({', '.join(details)})"
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """An unfinished receipt in one line."""
+    return f"{receipt.number}: {receipt.issuer}, waits for {receipt.waits_for}"
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {
+        "number": receipt.number,
+        "issuer": receipt.issuer,
+        "waitsFor": receipt.waits_for,
+        "begun": receipt.begun.isoformat(),
+    }
+
+
+def taken_json(taken: Taken) -> dict[str, Any]:
+    """A file that was taken in, for `--json`."""
+    from wallet.holdings import summary  # noqa: PLC0415
+
+    return {
+        "file": taken.source,
+        "became": str(taken.became),
+        "holding": summary(taken.holding) if taken.holding else None,
+        "report": taken.report.to_json() if taken.report else None,
+    }
+
+
+def taken_words(taken: Taken) -> str:
+    """The same for people."""
+    from wallet.check import last_check  # noqa: PLC0415
+
+    name = f"{taken.holding.short}  {plain(taken.holding.name)}: " if taken.holding else ""
+    lines = [f"{taken.source}: {name}{taken.became}"]
+    if taken.report is not None:
+        lines += check_lines(last_check(taken.report, datetime.now(UTC)))
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Somebody else's text without what would steer a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def request_lines(request: AuthorizationRequest, host: str) -> Iterator[str]:
+    """Who asks."""
+    name = request.client_metadata.client_name
+    yield f"{host} asks" + (f" (it calls itself {plain(name)!r}; nobody vouches for that)" if name else "")
+    yield f"  known as {request.client_id}"
+
+
+def disclosed_lines(parts: Sequence[Disclosed]) -> Iterator[str]:
+    """What would be shown, each claim by name."""
+    for part in parts:
+        yield f"you would show {part.digest[:10]}  {plain(part.name)}"
+        if part.asked:
+            yield f"  asked for:       {plain(', '.join(part.asked))}"
+        rest = [name for name in part.claims if name not in part.asked]
+        yield f"  shown with it:   {plain(', '.join(rest))}"
+        yield f"  evidence shown:  {', '.join(part.evidence) or 'none'}"
+        if part.withheld:
+            yield f"  evidence kept:   {', '.join(part.withheld)}"
+        yield f"  proof bundle:    {'goes along' if part.with_bundle else 'does not go along'}"
+
+
+def offer_lines(offered: Offered, did: str) -> Iterator[str]:
+    """Who offers what, and to whom it would be made out."""
+    name = offered.metadata.display_name
+    yield f"{offered.host} offers you" + (f" (it calls itself {plain(name)!r})" if name else "")
+    for configuration in offered.configurations():
+        types = ", ".join(one for one in configuration.types if one != "VerifiableCredential")
+        yield f"  {configuration.display_name or configuration.id}" + (f" ({types})" if types else "")
+        if configuration.proof_types:
+            yield f"  made out to {did}"
