@@ -18,6 +18,7 @@ from node.core.evm.rlp import decode_integer, decode_list, encode, encode_intege
 from node.core.strict_json import MAX_INTEGER, JsonObject
 
 MAX_HEADER_BYTES: Final = 1024  # FORMATS.md section 8; mainnet's have about 640
+MAX_TIMESTAMP: Final = 253_402_300_799  # the last second of the year 9999: no calendar here reaches further
 
 # Name in JSON-RPC, and width in bytes; None: an integer, 0: bytes of any length.
 _FIELDS: Final[tuple[tuple[str, int | None], ...]] = (
@@ -82,8 +83,8 @@ def parse_header(raw: bytes) -> Header:
     if len(fields) != len(items):
         raise Malformed("a block header holds byte strings only")
     number, timestamp = (int.from_bytes(fields[at], "big") for at in (_NUMBER, _TIMESTAMP))
-    if number > MAX_INTEGER or timestamp > MAX_INTEGER:
-        raise Malformed("number or timestamp of a block header is beyond 2^53 - 1")
+    if number > MAX_INTEGER or timestamp > MAX_TIMESTAMP:
+        raise Malformed("number of a block header beyond 2^53 - 1, or its timestamp beyond the year 9999")
     return Header(raw, keccak256(raw), number, timestamp, fields[_STATE_ROOT], fields[0])
 
 

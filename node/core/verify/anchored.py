@@ -107,6 +107,8 @@ def check_anchor(ledger: Ledger, anchor: Anchor | None, freshness: Check, as_of:
 def _misplaced(ledger: Ledger, anchor: Anchor) -> str | None:
     """What the bundle says of chain, registry and identity is compared with the table and the DID."""
     identity = ledger.wanted.identity
+    if identity.chain_id is None:
+        return None
     if anchor.chain != identity.chain:
         return f"the bundle is false: it names chain {anchor.chain}, the issuer's is {identity.chain}"
     if anchor.identity != identity.address:
@@ -221,11 +223,10 @@ def _check_entry(ledger: Ledger, entry: StatusEntry | UnknownStatusEntry, as_of:
     if ledger.state is None:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _status(Outcome.UNKNOWN, f"{entry.purpose}: the state of the chain is not proven", reason)
-    values = [_read(ledger, state, entry) for state in (ledger.state, ledger.older) if state is not None]
-    # A bit that is set counts whatever the list slot says, and an older bundle may only add bits.
-    for found in values:
-        if found.value and entry.purpose not in _HARMLESS:
-            return _set(entry, found, as_of)
+    values = [_read(ledger, state, entry) for state in ledger.states]
+    # A bit that is set counts whatever the list slot says, and an older state may only add bits.
+    if entry.purpose not in _HARMLESS and any(found.value for found in values):
+        return worst([_set(entry, found, as_of) for found in values if found.value])
     return _unset(entry, values[0], as_of)
 
 

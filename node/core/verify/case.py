@@ -9,9 +9,9 @@ from typing import Final
 
 from node.core.anchor import CREDENTIAL, credential_digest
 from node.core.dataintegrity.proof import Proof
-from node.core.did.resolution import did_of
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
+from node.core.evm.registry import KeyPurpose, KeyWindow
 from node.core.keys import PublicKey
 from node.core.times import format_datetime_stamp
 from node.core.verify import anchored
@@ -20,7 +20,7 @@ from node.core.verify.anchored import AnchorFound
 from node.core.verify.foreign import check_foreign_status
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Shown
-from node.core.verify.ledger import Identity, Ledger, Wanted, open_ledger
+from node.core.verify.ledger import UNNAMED_CHAIN, Identity, Ledger, Wanted, open_ledger
 from node.core.verify.materials import DocumentNeed, Inquiry, Missing
 from node.core.verify.methods import find_in, find_key
 from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
@@ -35,6 +35,8 @@ from node.core.verify.securing import (
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
 
+# Each item shown is compared with each commitment, which costs a hash of all its bytes.
+_MAX_COMMITMENTS: Final = 16
 _NO_IDENTITY: Final = "its issuer has no identity on a chain"
 
 
@@ -55,13 +57,7 @@ class Case:
         """All sixteen checks, in their order."""
         facts = self.document.facts
         if facts is None:
-            rest = [
-                not_reached(name)
-                for name in CheckName
-                if name not in (CheckName.CONFORMANCE, CheckName.SCHEMA)
-            ]
-            checks: Sequence[Check] = (self.document.conformance, self.document.schema, *rest)
-            return make_report(checks, self.verifier, self.as_of, presented=holder is not None)
+            return self._unread(holder, asked)
         found = self.anchor
         checks = (
             self.document.conformance,  # 1
@@ -91,6 +87,17 @@ class Case:
             document=self.document.read,
         )
 
+    def _unread(self, holder: Holder | None, asked: Asked) -> Report:
+        """The report on what could not be read: who presented it, and to whom, is known all the same."""
+        known = [self.document.conformance, self.document.schema]
+        if self.document.enveloped is not None:
+            known.append(self.document.enveloped)
+        if holder is not None:
+            known += self._presented(holder, asked)
+        names = {check.name for check in known}
+        rest = [not_reached(name) for name in CheckName if name not in names]
+        return make_report([*known, *rest], self.verifier, self.as_of, presented=holder is not None)
+
     # Who issued it, and where its identity lives
 
     @cached_property
@@ -102,6 +109,8 @@ class Case:
     @cached_property
     def identity(self) -> Identity | None:
         """The issuer's identity on a chain, if its DID names one."""
+        if self.document.on_unnamed_chain:
+            return UNNAMED_CHAIN
         did = self.document.ethr
         return Identity(did.chain_id, did.identity) if did is not None else None
 
@@ -115,7 +124,7 @@ class Case:
     def _find_key(self, proof: Proof) -> KeyFound | KeyMissing:
         key = self._key_of_bundle(proof)
         if key is not None:
-            return KeyFound(key, "the bundle", confirmed=self._confirm(key))
+            return self._judge_key_of_bundle(key)
         return self._key_of(proof.verification_method, proof.proof_purpose)
 
     def _key_of_bundle(self, proof: Proof) -> PublicKey | None:
@@ -128,15 +137,20 @@ class Case:
         if bundle is None or bundle.key is None or bundle.anchor is None or self.identity is None:
             return None
         named = bundle.anchor.proof_value in (None, proof.proof_value)
-        return bundle.key.public_key if named and proof.verification_method == bundle.key.id else None
+        issuers = proof.verification_method.startswith(self.issuer + "#")
+        fits = named and issuers and proof.verification_method == bundle.key.id
+        return bundle.key.public_key if fits else None
+
+    def _judge_key_of_bundle(self, key: PublicKey) -> KeyFound:
+        """How far the bundle's key is to be believed: its slot must hold a window, with the purpose of asserting."""
+        word = self.ledger.key_word if self.ledger is not None else None
+        never_registered = word == 0
+        fit = not word or bool(KeyWindow.from_word(word).purposes & KeyPurpose.ASSERTION)
+        return KeyFound(key, "the bundle", confirmed=bool(word), enough=not never_registered, fit=fit)
 
     def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
-        return find_key(method, purpose, self.inquiry, may_fetch=self._may_fetch, confirm=self._confirm)
-
-    def _may_fetch(self, did: str) -> bool:
-        """Before the signature, a did:web is fetched for listed issuers only, or where any issuer will do."""
-        listed = self.verifier.trust is not None and bool(self.verifier.trust.of(did))
-        return listed or CheckName.ISSUER_TRUST not in self.verifier.policy.accepts
+        may_fetch = self.verifier.may_fetch
+        return find_key(method, purpose, self.inquiry, may_fetch=may_fetch, confirm=self._confirm)
 
     def _confirm(self, key: PublicKey) -> bool:
         """Whether the registry's slot confirms a key that events told of."""
@@ -166,7 +180,7 @@ class Case:
         proofs = self.document.issuer_proofs
         if not proofs:
             return None
-        answer = self.inquiry.document(DocumentNeed(did_of(proofs[0].verification_method)), on_chain=True)
+        answer = self.inquiry.document(DocumentNeed(self.issuer), on_chain=True)
         if isinstance(answer, Missing):
             return None
         method = find_in(answer.document, proofs[0].verification_method)
@@ -225,7 +239,13 @@ class Case:
     def _key(self) -> Check:
         if self.ledger is None:
             return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
-        return anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
+        check = anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
+        proven, verified_with = self.ledger.wanted.key, self.proofs.keys
+        if check.outcome is Outcome.PASSED and verified_with and proven not in verified_with:
+            # Else a proof by a retired key could pass beside a bundle that shows another key's window.
+            basis = "the proof was verified with another key than the one whose validity is proven"
+            return Check(CheckName.KEY, Outcome.UNKNOWN, basis, Reason.STATE_NOT_PROVEN)
+        return check
 
     def _status(self) -> Check:
         exempt = self.anchor.check.outcome is Outcome.NOT_APPLICABLE
@@ -242,6 +262,7 @@ class Case:
             self._key_of,
             self.as_of,
             genuine=self.proofs.proof.outcome is Outcome.PASSED,
+            may_fetch=self.verifier.may_fetch(self.issuer),
         )
 
     def _header_used(self) -> HeaderUsed | None:
@@ -281,6 +302,8 @@ class Case:
         visible = [item for item in shown if isinstance(item, ShownEvidence)]
         try:
             commitments = [made for item in objects if (made := committed_in(item)) is not None]
+            if len(commitments) > _MAX_COMMITMENTS:
+                raise Malformed(f"more than {_MAX_COMMITMENTS} commitments to evidence")
             if visible and not commitments:
                 raise NotVerified("files were shown, but the credential commits to none")
             for item in visible:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
@@ -15,7 +16,14 @@ from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.did.resolution import did_of, same_issuer
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.problem import Problem
-from node.core.status.entry import SUSPENSION, StatusEntry, UnknownStatusEntry
+from node.core.status.entry import (
+    MESSAGE,
+    REFRESH,
+    REVOCATION,
+    SUSPENSION,
+    StatusEntry,
+    UnknownStatusEntry,
+)
 from node.core.status.status_list import Status, StatusList, check_list_credential, read_status
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
@@ -26,6 +34,8 @@ from node.core.verify.securing import (
     ProofJudge,
     read_secured,
 )
+
+_PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 
 KeyOfMethod = Callable[[str, str], KeyFound | KeyMissing]
 
@@ -39,15 +49,25 @@ def check_foreign_status(
     as_of: datetime,
     *,
     genuine: bool,
+    may_fetch: bool,
 ) -> Check:
-    """The worst of all entries. `genuine` says whether the credential's own signature was verified."""
+    """The worst of all entries.
+
+    `genuine` says whether the credential's own signature was verified, `may_fetch` whether its issuer is one whose
+    hosts may be asked.
+    """
 
     def judge(entry: StatusEntry | UnknownStatusEntry) -> Check:
         if isinstance(entry, UnknownStatusEntry):
             basis = f"a status of type {', '.join(entry.types)} is not read here"
             return _unknown(basis, Reason.STATUS_LIST_UNKNOWN)
+        if entry.purpose not in _PURPOSES:
+            basis = f"there is no rule for a status of purpose {entry.purpose[:80]}"
+            return _unknown(basis, Reason.STATUS_LIST_UNKNOWN)
         if not genuine:
             return _unknown("the list is not asked for before the signature is verified", Reason.NOT_REACHED)
+        if not may_fetch:
+            return _unknown("the list of an unlisted issuer is not asked for", Reason.NOT_REACHED)
         answer = inquiry.status_list(StatusListNeed(entry.list_url))
         if isinstance(answer, Missing):
             retrieval = Problem(problem.STATUS_RETRIEVAL_ERROR, answer.reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from node.core import problem
 from node.core.credential import CredentialFacts
@@ -12,7 +12,7 @@ from node.core.did.resolution import same_issuer
 from node.core.problem import Problem
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
-AUTHENTICATION = "authentication"
+AUTHENTICATION: Final = "authentication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
     if holder.outcome is not Outcome.PASSED:
         return found(holder.outcome, holder.basis, holder.reason)
     controller = holder.controller
-    if controller is None or holder.declared is None or not same_issuer(controller, holder.declared):
+    if holder.declared is None:
+        return found(Outcome.UNKNOWN, "the presentation does not name its holder", Reason.HOLDER_UNRESOLVED)
+    if controller is None or not same_issuer(controller, holder.declared):
         basis = "the presentation was signed by another than the holder it names"
         return found(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
     if facts is None:
@@ -107,11 +109,3 @@ def _answer(name: CheckName, expected: object, given: object, equal: bool, asked
         basis = "this was answered before" if not asked.first else "the answer came too late"
         return Check(name, Outcome.FAILED, basis, Reason.ANSWERED_BEFORE, (Problem(kind, basis),))
     return Check(name, Outcome.PASSED, f"the {name} is the one that was asked for")
-
-
-def worst_of(checks: Iterable[Check]) -> dict[CheckName, list[Check]]:
-    """Checks by name, in the order of the names."""
-    found: dict[CheckName, list[Check]] = {name: [] for name in CheckName}
-    for check in checks:
-        found[check.name].append(check)
-    return found

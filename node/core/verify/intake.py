@@ -52,7 +52,7 @@ def intake_of(value: JsonObject) -> Intake:
     """As `read_intake`, for a JSON object that has been parsed already."""
     if "presentation" in value:
         return _from_presentation_file(value)
-    if "version" in value and "key" in value:
+    if "version" in value and "@context" not in value:
         return _from_bundle(value)
     if _has_type(value, "VerifiablePresentation"):
         return presented(value, ())

@@ -18,6 +18,7 @@ from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header, parse_header
 from node.core.evm.network import Network
+from node.core.evm.registry import AnchorRecord, KeyWindow
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import PublicKey
 from node.core.status.entry import BITSTRING_ENTRY, StatusEntry, UnknownStatusEntry
@@ -28,15 +29,22 @@ from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The pair that a did:ethr names."""
+    """The pair that a did:ethr names.
 
-    chain_id: int
+    `chain_id` is None where the DID writes its network by a name that is not known here: the identity is then on
+    some chain all the same, and nothing else is known of it.
+    """
+
+    chain_id: int | None
     address: bytes
 
     @property
     def chain(self) -> str:
         """The chain as CAIP-2 text."""
-        return f"eip155:{self.chain_id}"
+        return "a chain that is known by name only" if self.chain_id is None else f"eip155:{self.chain_id}"
+
+
+UNNAMED_CHAIN: Final = Identity(None, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,10 @@ class Networks:
     ours: Mapping[int, Network]
     operator: Mapping[int, Network]
 
-    def get(self, chain_id: int) -> Network | None:
+    def get(self, chain_id: int | None) -> Network | None:
         """The entry for a chain, if any table has one."""
+        if chain_id is None:
+            return None
         return self.operator.get(chain_id) or self.ours.get(chain_id)
 
 
@@ -91,6 +101,15 @@ class Wanted:
             if has_rule(entry) and entry.index < MAX_LIST_ENTRIES:
                 found.extend(entry_slots(identity, entry))
         return tuple(dict.fromkeys(found))
+
+    def check_words(self, words: Mapping[bytes, int]) -> None:
+        """Malformed where a slot of key or anchor holds what the registry's code never writes."""
+        identity = self.identity.address
+        if self.key is not None:
+            KeyWindow.from_word(words[registry.key_slot(identity, self.key.multicodec_bytes)])
+        if self.commitment is not None:
+            record = AnchorRecord.from_word(words[registry.anchor_slot(identity, self.commitment)])
+            from_unix(record.time)
 
 
 MAX_LIST_ENTRIES: Final = 1 << registry.MAX_LOG2_ENTRIES
@@ -139,17 +158,15 @@ class Ledger:
     registry: bytes | None = None
 
     @property
-    def state(self) -> Proven | None:
-        """The state that decides: the verifier's own where it has one."""
-        if isinstance(self.own, Proven):
-            return self.own
-        return self.shown if isinstance(self.shown, Proven) else None
+    def states(self) -> tuple[Proven, ...]:
+        """The states that are proven, the newest first; of two at one height the verifier's own."""
+        proven = [state for state in (self.own, self.shown) if isinstance(state, Proven)]
+        return tuple(sorted(proven, key=lambda state: -state.header.number))
 
     @property
-    def older(self) -> Proven | None:
-        """The bundle's state where the verifier's own decides: it may still speak against the credential."""
-        both = isinstance(self.own, Proven) and isinstance(self.shown, Proven)
-        return self.shown if both and isinstance(self.shown, Proven) else None
+    def state(self) -> Proven | None:
+        """The state that decides: the newest. An older one may still speak against the credential."""
+        return next(iter(self.states), None)
 
     @property
     def false(self) -> str | None:
@@ -166,13 +183,13 @@ class Ledger:
     def key_word(self) -> int | None:
         """The content of the key's slot, None where it is not proven."""
         key = self.wanted.key
-        if key is None:
+        if key is None or self.state is None:
             return None
         return self.value(registry.key_slot(self.wanted.identity.address, key.multicodec_bytes))
 
     def nothing_written(self) -> bool:
         """Whether the identity is proven never to have written to the registry."""
-        return self.value(registry.heads_slot(self.wanted.identity.address)) == 0
+        return self.state is not None and self.value(registry.heads_slot(self.wanted.identity.address)) == 0
 
 
 def open_ledger(
@@ -192,14 +209,18 @@ def open_ledger(
     header = _bundle_header(bundle)
     heights = (header.number,) if isinstance(header, Header) else ()
     answer = inquiry.header(HeaderNeed(network.chain_id, heights))
+    weak = isinstance(answer, HeaderAnswer) and answer.weak
     own = _read_own(wanted, network, answer, inquiry, now)
+    if isinstance(own, Gap) and own.reason is Reason.HEADER_OLD:
+        answer = Missing(own.detail)  # who lags vouches for no other block either
+    trust = _Trust(network, checkpoints.get(network.chain_id), answer)
     if isinstance(header, Gap):
         shown: Proven | Gap = header
+    elif dissent := trust.dissent(header):
+        own = shown = dissent
     else:
         assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
-        trust = _Trust(network, checkpoints.get(network.chain_id), answer)
         shown = _read_shown(wanted, network, bundle.state, header, trust)
-    weak = isinstance(answer, HeaderAnswer) and answer.weak
     header_check = _check_header(own, shown, weak=weak)
     return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry)
 
@@ -208,12 +229,11 @@ def _check_network(identity: Identity, networks: Networks) -> Check:
     def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
         return Check(CheckName.NETWORK, outcome, f"{identity.chain}: {basis}", reason)
 
-    if identity.chain_id in networks.operator:
-        name = networks.operator[identity.chain_id].name
-        return found(Outcome.PASSED, f"{name}, in the operator's own table")
-    network = networks.ours.get(identity.chain_id)
+    network = networks.get(identity.chain_id)
     if network is None:
         return found(Outcome.UNKNOWN, "in no table of networks", Reason.UNKNOWN_NETWORK)
+    if identity.chain_id in networks.operator:
+        return found(Outcome.PASSED, f"{network.name}, in the operator's own table")
     if network.network_class != "production":
         basis = f"{network.name} is a {network.network_class} network"
         return found(Outcome.FAILED, basis, Reason.TEST_NETWORK)
@@ -226,8 +246,8 @@ def _bundle_header(bundle: Bundle | None) -> Header | Gap:
     try:
         return parse_header(bundle.state.header)
     except Malformed as error:
-        detail = f"the bundle's header is not a block header: {error.detail}"
-        return Gap(Reason.BUNDLE_FALSE, detail, false=True)
+        # Nothing vouches for it, and nothing authentic contradicts it: not known, rather than false.
+        return Gap(Reason.HEADER_NOT_TRUSTED, f"the bundle's header is not a block header: {error.detail}")
 
 
 # Reading at the verifier's own header ----------------------------------------------------------------------
@@ -256,19 +276,20 @@ def _read_own(
         detail = f"the state of block {header.number} could not be read: {reply.reason}"
         return Gap(Reason.CHAIN_UNREACHABLE, detail)
     try:
-        return Proven(header, answer.source, _slots(header, reply.nodes, network, slots))
+        return Proven(header, answer.source, _slots(wanted, header, reply.nodes, network, slots))
     except (Malformed, NotVerified) as error:
         detail = f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
         return Gap(Reason.CHAIN_UNREACHABLE, detail)
 
 
 def _slots(
-    header: Header, nodes: Sequence[bytes], network: Network, slots: Sequence[bytes]
+    wanted: Wanted, header: Header, nodes: Sequence[bytes], network: Network, slots: Sequence[bytes]
 ) -> Mapping[bytes, int]:
     """The slots of the table's registry; the code is compared too, for it alone proves nothing."""
     proven = prove_slots(header, nodes, network.credential_registry, slots)
     if proven.code_hash != network.code_hash:
         raise NotVerified("the account at the registry's address has other code")
+    wanted.check_words(proven.values)
     return proven.values
 
 
@@ -282,6 +303,16 @@ class _Trust:
     network: Network
     checkpoint: Checkpoint | None
     answer: HeaderAnswer | Missing
+
+    def dissent(self, header: Header) -> Gap | None:
+        """Endpoint and checkpoint file name different blocks at this height: then neither is believed."""
+        if not isinstance(self.answer, HeaderAnswer) or self.checkpoint is None:
+            return None
+        told, written = self.answer.hashes.get(header.number), self.checkpoint.hash_at(header.number)
+        if told is None or written is None or told == written:
+            return None
+        detail = f"{self.answer.source} and the checkpoint file name different blocks {header.number}"
+        return Gap(Reason.HEADER_NOT_TRUSTED, detail)
 
     def vouch(self, header: Header) -> str | Gap:
         """The name of whoever vouches for the header, or why nobody does."""
@@ -321,7 +352,7 @@ def _read_shown(
     if isinstance(source, Gap):
         return source
     try:
-        return Proven(header, source, _slots(header, state.nodes, network, wanted.slots()))
+        return Proven(header, source, _slots(wanted, header, state.nodes, network, wanted.slots()))
     except (Malformed, NotVerified) as error:
         detail = f"the bundle's proof does not match block {header.number}: {error.detail}"
         return Gap(Reason.BUNDLE_FALSE, detail, false=True)
@@ -333,9 +364,13 @@ def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str
         return Gap(Reason.HEADER_NOT_TRUSTED, "this network keeps no history of block hashes (EIP-2935)")
     try:
         newer = parse_header(hop.header)
-        source = trust.vouch(newer)
-        if isinstance(source, Gap):
-            return source
+    except Malformed as error:
+        detail = f"the header of the bundle's hop is not a block header: {error.detail}"
+        return Gap(Reason.HEADER_NOT_TRUSTED, detail)
+    source = trust.vouch(newer)
+    if isinstance(source, Gap):
+        return source
+    try:
         named = prove_history(newer, hop.nodes, header.number)
     except (Malformed, NotVerified) as error:
         detail = f"the bundle's hop to a newer block does not hold: {error.detail}"
@@ -347,11 +382,12 @@ def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str
 
 
 def _check_header(own: Proven | Gap, shown: Proven | Gap, *, weak: bool) -> Check:
+    if isinstance(shown, Proven) and (not isinstance(own, Proven) or own.header.number < shown.header.number):
+        return Check(CheckName.HEADER, Outcome.PASSED, f"{shown.at}, vouched for by {shown.source}")
     if isinstance(own, Proven):
         word = " (one endpoint's word)" if weak else ""
         return Check(CheckName.HEADER, Outcome.PASSED, f"{own.at}, final according to {own.source}{word}")
-    if isinstance(shown, Proven):
-        return Check(CheckName.HEADER, Outcome.PASSED, f"{shown.at}, vouched for by {shown.source}")
+    assert isinstance(shown, Gap)  # noqa: S101 - narrows for the type checker
     if shown.false:
         # The header itself may be trusted: what is false is the proof under it, and `anchor` says so.
         return Check(CheckName.HEADER, Outcome.UNKNOWN, shown.detail, shown.reason)

@@ -27,7 +27,10 @@ def find_key(
     confirm: Callable[[PublicKey], bool],
 ) -> KeyFound | KeyMissing:
     """The key of a verification method: by itself, from a chain's events, or (mode full) from the web."""
-    did = did_of(method)
+    try:
+        did = did_of(method)
+    except Malformed:
+        return KeyMissing(Reason.KEY_UNKNOWN, "its verification method is not a DID URL")
     try:
         own = resolve_self_certifying(did)
     except Malformed as error:
@@ -36,7 +39,7 @@ def find_key(
         return _in_document(own, method, purpose, "its own identifier")
     on_chain = did.startswith("did:ethr:")
     if not on_chain and not may_fetch(did):
-        return KeyMissing(Reason.KEY_UNKNOWN, "the key of an unlisted issuer is not fetched")
+        return KeyMissing(Reason.KEY_UNKNOWN, "the key of somebody who is not listed is not fetched")
     answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
     if isinstance(answer, Missing):
         return KeyMissing(Reason.KEY_UNKNOWN, f"the key is not at hand: {answer.reason}")

@@ -16,7 +16,7 @@ from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry
 from node.core.verify.methods import find_key
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
-from node.core.verify.securing import KeyFound, KeyMissing, ProofJudge
+from node.core.verify.securing import KeyFound, KeyMissing, ProofJudge, read_secured
 from node.core.verify.verifier import Verifier, make_report
 
 
@@ -63,11 +63,13 @@ def _read_presentation(
     """The checks of the presentation itself (conformance, proof, purpose), and who its proof shows to hold it."""
     try:
         proofs = proofs_of(presentation)
-        facts = check_presentation(presentation)
+        facts = check_presentation(read_secured(presentation, proofs, verifier.canonicalizer).document)
     except Malformed as error:
         problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
         broken = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
         return [broken], Holder(Outcome.UNKNOWN, error.detail, Reason.NOT_REACHED, None, None, None)
+    basis = f"the presentation conforms to the VC Data Model {facts.version}"
+    conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, facts.warnings)
     proof = next((one for one in proofs if one.proof_purpose == holding.AUTHENTICATION), None)
     if proof is None:
         basis = "the presentation is not signed by its holder"
@@ -75,20 +77,23 @@ def _read_presentation(
         failed = [
             Check(name, Outcome.FAILED, basis, missing) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
         ]
-        return failed, Holder(Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id, None)
+        return [conforming, *failed], Holder(
+            Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id, None
+        )
 
     def key_of(one: Proof) -> KeyFound | KeyMissing:
         return find_key(
             one.verification_method,
             one.proof_purpose,
             inquiry,
-            may_fetch=lambda _did: True,
+            may_fetch=verifier.may_fetch,
             confirm=lambda _key: False,
         )
 
     verdict = ProofJudge(presentation, proofs, verifier.canonicalizer, key_of, as_of).judge(proof)
     basis = f"the presentation's proof: {verdict.basis}"
     checks = [
+        conforming,
         Check(CheckName.PROOF, verdict.outcome, basis, verdict.reason, verdict.problems),
         _purpose_of_presentation(verdict.key, verdict.outcome, basis),
     ]
@@ -106,7 +111,7 @@ def _read_presentation(
             facts.holder_id,
             proof,
         )
-    controller = did_of(proof.verification_method)
+    controller = did_of(proof.verification_method) if verdict.key is not None else None
     return checks, Holder(verdict.outcome, basis, reason, controller, facts.holder_id, proof)
 
 

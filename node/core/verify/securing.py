@@ -15,9 +15,15 @@ from node.core import problem
 from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.plain import read_as_signed
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.credential import CredentialFacts, NonConforming, check_credential
+from node.core.credential import (
+    CredentialFacts,
+    NonConforming,
+    check_credential,
+    check_envelope,
+    types_of,
+)
 from node.core.dataintegrity.cryptosuite import UnknownSuite
-from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof, proofs_of
 from node.core.dataintegrity.suites import SUITES, previous_proofs, signs_rdf, verify_proof
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
@@ -29,6 +35,7 @@ from node.core.strict_json import JsonObject
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 ASSERTION_METHOD: Final = "assertionMethod"
+_ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,13 @@ class Document:
     facts: CredentialFacts | None = None
     entries: tuple[StatusEntry | UnknownStatusEntry, ...] = ()
     ethr: EthrDid | None = None
-    """The issuer's DID, where it is a did:ethr."""
+    """The issuer's DID, where it is a did:ethr of a network that we know by that name."""
+    on_unnamed_chain: bool = False
+    """Whether the issuer is a did:ethr of a network that is written by a name we do not know."""
     proofs: tuple[Proof, ...] = ()
     context_missing: str | None = None
+    enveloped: Check | None = None
+    """The proof check of a document that is an envelope around a token, which is not opened here."""
 
     @property
     def issuer_proofs(self) -> tuple[Proof, ...]:
@@ -98,12 +109,14 @@ class Secured:
 
 def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: SchemaSet) -> Document:
     """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
+    if _ENVELOPES.intersection(types_of(raw)):
+        return _read_envelope(raw)
     try:
         proofs = proofs_of(raw)
         read = read_secured(raw, proofs, canonicalizer)
         facts = check_credential(read.document)
         entries = parse_status_entries(read.document)
-        ethr = parse_did_ethr(facts.issuer_id) if facts.issuer_id.startswith("did:ethr:") else None
+        ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
     except Malformed as error:
         return _not_conforming(raw, error)
     basis = f"conforms to the VC Data Model {facts.version}"
@@ -118,9 +131,32 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
         facts,
         entries,
         ethr,
+        on_unnamed_chain,
         proofs,
         read.context_missing,
     )
+
+
+def _read_envelope(raw: JsonObject) -> Document:
+    """An envelope (VC Data Model 2.0 section 4.13) may be sound: what it holds is in a form that is not read here."""
+    try:
+        check_envelope(raw)
+    except Malformed as error:
+        return _not_conforming(raw, error)
+    conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, "an envelope as the VC Data Model 2.0 has it")
+    basis = "it is secured as a token, and tokens are not read here"
+    proof = Check(CheckName.PROOF, Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
+    return Document(raw, raw, conforming, not_reached(CheckName.SCHEMA), enveloped=proof)
+
+
+def _identity_of(issuer: str) -> tuple[EthrDid | None, bool]:
+    """The did:ethr of the issuer, and whether it is one whose network's name is not known."""
+    if not issuer.startswith("did:ethr:"):
+        return None, False
+    try:
+        return parse_did_ethr(issuer), False
+    except Unavailable:
+        return None, True
 
 
 def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> Secured:
@@ -138,7 +174,7 @@ def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Cano
 
 def _signs_json(proof: Proof) -> bool:
     """Whether the members themselves are signed, so that nothing has to be read for them."""
-    return proof.cryptosuite in SUITES and not signs_rdf(proof)
+    return proof.type == DATA_INTEGRITY_PROOF and proof.cryptosuite in SUITES and not signs_rdf(proof)
 
 
 def _not_conforming(raw: JsonObject, error: Malformed) -> Document:
@@ -171,11 +207,11 @@ def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class ProofChecks:
-    """The two checks of the proofs, and the key that verified, if one did."""
+    """The two checks of the proofs, and the issuer's keys with which one verified."""
 
     proof: Check
     purpose: Check
-    key: KeyFound | None = None
+    keys: frozenset[PublicKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +239,15 @@ class ProofJudge:
 
     def judge(self, proof: Proof, *, seen: tuple[int, ...] = ()) -> _Verdict:
         """The verdict on one proof and on every proof that it refers to."""
-        known = self._verdicts.get(id(proof))
+        # By the object in the document: a proof that others refer to is parsed anew each time.
+        place = id(proof.raw)
+        known = self._verdicts.get(place)
         if known is None:
-            known = self._verdicts[id(proof)] = self._judge(proof, (*seen, id(proof)))
+            known = self._verdicts[place] = self._judge(proof, (*seen, place))
         return known
 
     def _judge(self, proof: Proof, seen: tuple[int, ...]) -> _Verdict:
-        if proof.type != "DataIntegrityProof" or proof.cryptosuite not in SUITES:
+        if proof.type != DATA_INTEGRITY_PROOF or proof.cryptosuite not in SUITES:
             named = proof.cryptosuite or proof.type
             return _Verdict(proof, Outcome.UNKNOWN, f"{named} is not known here", Reason.UNKNOWN_SUITE)
         if proof.expires is not None and self.as_of >= proof.expires:
@@ -219,9 +257,13 @@ class ProofJudge:
         except NotVerified as error:
             return _Verdict(proof, Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
         for one in previous:
-            if id(one) in seen or self.judge(one, seen=seen).outcome is not Outcome.PASSED:
-                basis = "a proof that it builds on does not verify"
+            if id(one.raw) in seen:
+                basis = "its proofs build on each other in a circle"
                 return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED)
+            earlier = self.judge(one, seen=seen)
+            if earlier.outcome is not Outcome.PASSED:
+                basis = f"a proof that it builds on does not verify: {earlier.basis}"
+                return _Verdict(proof, earlier.outcome, basis, earlier.reason, earlier.problems)
         found = self.find_key(proof)
         if isinstance(found, KeyMissing):
             outcome = Outcome.FAILED if found.refused else Outcome.UNKNOWN
@@ -251,9 +293,9 @@ def _wrong(proof: Proof, found: KeyFound, error: BonafidesError) -> _Verdict:
     """A wrong signature is the document's fault only where the key is known to be the issuer's."""
     if found.confirmed:
         basis = f"the signature does not fit the document: {error.detail}"
-        return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED, (error.problem,))
+        return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED, (error.problem,), found)
     basis = f"the signature does not fit, and nothing confirms the key from {found.source}"
-    return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_NOT_CONFIRMED, (error.problem,))
+    return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_NOT_CONFIRMED, (error.problem,), found)
 
 
 def check_proofs(
@@ -272,8 +314,8 @@ def check_proofs(
     verdicts = [judge.judge(proof) for proof in issued]
     others = len(document.proofs) - len(issued)
     proof = _proof_check(verdicts, others)
-    key = next((verdict.key for verdict in verdicts if verdict.outcome is Outcome.PASSED), None)
-    return ProofChecks(proof, _check_purpose(verdicts, proof), key)
+    passed = (verdict.key for verdict in verdicts if verdict.outcome is Outcome.PASSED)
+    return ProofChecks(proof, _check_purpose(verdicts, proof), frozenset(key.key for key in passed if key))
 
 
 def _without(basis: str, reason: Reason) -> ProofChecks:
@@ -305,6 +347,8 @@ def _check_purpose(verdicts: list[_Verdict], proof: Check) -> Check:
         if verdict.key is not None and not verdict.key.fit:
             basis = "the key may not be used to assert"
             return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
+        if verdict.outcome is Outcome.FAILED and verdict.reason is Reason.KEY_UNKNOWN:
+            return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, verdict.basis, verdict.reason)
     if proof.outcome is Outcome.UNKNOWN and not any(verdict.key for verdict in verdicts):
         return _purpose_unknown(proof)
     return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)

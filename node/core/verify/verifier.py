@@ -79,6 +79,14 @@ class Verifier:
             mode,
         )
 
+    def may_fetch(self, did: str) -> bool:
+        """Whether hosts that `did` names may be asked: for those listed, or where any issuer will do (section 10).
+
+        Else anybody could make a verifier call at a place of his choice.
+        """
+        listed = self.trust is not None and bool(self.trust.of(did))
+        return listed or CheckName.ISSUER_TRUST not in self.policy.accepts
+
 
 def make_report(
     checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
