@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from node.core.errors import Misconfigured, Unavailable
+from node.storage import migrations
 from node.storage.database import SqlTransaction, open_database, sqlite_url
 from node.storage.schema import metadata
 
@@ -147,3 +150,10 @@ class TestUrls:
         path.write_bytes(b"not a database" * 1000)
         with pytest.raises(Unavailable, match="the database refused: DatabaseError"):
             await open_database(sqlite_url(path))
+
+
+def test_the_newest_migration_is_the_head_that_alembic_knows() -> None:
+    """Opening a database passes Alembic over where the file names say that nothing is left to do."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.newest()]
