@@ -85,6 +85,10 @@ class Folder:
         file = self.path / NETWORKS_FILE
         return load_networks(file if file.is_file() else None)
 
+    def has(self, name: str) -> bool:
+        """Whether a file of that name is in the folder."""
+        return (self.path / name).is_file()
+
     @property
     def database_url(self) -> str:
         """The database: the one that was named, else the file in the folder."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import orjson
 
@@ -87,24 +87,30 @@ async def checkpoint_json(issuer: Issuer) -> bytes:
 
 async def write_records(issuer: Issuer, folder: Path) -> None:
     """Write `issuer.json` and `credentials.ndjson` into a new or empty folder."""
-    if folder.exists() and any(folder.iterdir()):
-        raise Misconfigured(f"{folder} is not empty")
-    folder.mkdir(parents=True, exist_ok=True)
+    with _new_record(issuer, folder) as file:
+        async for line in _records(issuer):
+            await asyncio.to_thread(file.write, orjson.dumps(line) + b"\n")
+
+
+def _new_record(issuer: Issuer, folder: Path) -> BinaryIO:
     settings = issuer.settings
+    registry = settings.credential_registry
     about = {
         "did": settings.did,
         "name": settings.name,
         "url": settings.url,
         "chain": settings.chain,
-        "credentialRegistry": None
-        if settings.credential_registry is None
-        else encode_hex(settings.credential_registry),
+        "credentialRegistry": None if registry is None else encode_hex(registry),
         "exported": format_datetime_stamp(issuer.clock()),
     }
-    (folder / "issuer.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
-    with (folder / "credentials.ndjson").open("wb") as file:
-        async for line in _records(issuer):
-            await asyncio.to_thread(file.write, orjson.dumps(line) + b"\n")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise Misconfigured(f"{folder} is not empty")
+        (folder / "issuer.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
+        return (folder / "credentials.ndjson").open("xb")
+    except OSError as error:
+        raise Misconfigured(f"{folder} cannot be written: {error.strerror}") from error
 
 
 async def _records(issuer: Issuer) -> AsyncIterator[JsonObject]:

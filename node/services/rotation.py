@@ -38,8 +38,8 @@ async def begin(issuer: Issuer, folder: Path, passphrase: str) -> IssuerKey:
         raise Misconfigured("a did:key is its key: an issuer without a chain cannot rotate it")
     async with issuer.store.reading() as reading:
         keys = await reading.keys.all(KeyRole.ASSERTION)
-    under_way = [key for key in keys if key.state in _WAITING]
-    if under_way:
+    active = [key for key in keys if key.state is KeyState.ACTIVE]
+    if len(active) > 1 or any(key.state in _WAITING for key in keys):
         return keys[-1]
     uri = f"file:keys/assertion-{len(keys) + 1}.json"
     public_key = make_key(KeyKind.ED25519, folder, uri, passphrase)

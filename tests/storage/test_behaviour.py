@@ -455,6 +455,8 @@ class TestBatches:
             assert newest.body == b"newer"
             assert await tx.bundles.load(digest(2)) is None
             assert await tx.bundles.due(4096) == (digest(1), digest(2))
+            assert await tx.bundles.due(4096, step=200) == (digest(2),), "200 is one of the series"
+            assert await tx.bundles.due(4096, step=4096) == (digest(1), digest(2))
 
 
 def status_list(

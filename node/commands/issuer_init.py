@@ -1,0 +1,200 @@
+"""`bonafides issuer init`: make an issuer, or go on making it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.commands.issuer_options import (
+    FILE,
+    as_json_option,
+    ask_new_passphrase,
+    finish,
+    issuer_place,
+    print_json,
+    run_async,
+)
+from node.core.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from node.commands.issuer_folder import Folder
+    from node.services.issuer import Issuer
+
+
+@click.command()
+@issuer_place
+@click.option("--name", required=True, help="The issuer's name, as it stands in credentials.")
+@click.option(
+    "--url", required=True, metavar="URL", help="Where the issuer will be served; status lists name it."
+)
+@click.option(
+    "--did",
+    "method",
+    type=click.Choice(["ethr", "key"]),
+    default="ethr",
+    show_default=True,
+    help="ethr: an identity on a chain. key: no chain, no anchors, no revocation on it; the quickest start.",
+)
+@click.option(
+    "--networks", type=FILE, show_envvar=True, help="Your table of networks, beside the one built in."
+)
+@click.option(
+    "--suspendable", is_flag=True, help="Open a list for suspensions as well, now and not at first use."
+)
+@click.option(
+    "--status", "with_status", is_flag=True, help="With --did key: publish a status list nevertheless."
+)
+@click.option("--faucet", type=FILE, show_envvar=True, help="Faucet key of a development chain, which pays.")
+@click.option(
+    "--development", is_flag=True, show_envvar=True, help="Admit an http URL on a loopback address."
+)
+@as_json_option
+@run_async
+async def init(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    name: str,
+    url: str,
+    method: str,
+    networks: Path | None,
+    suspendable: bool,
+    with_status: bool,
+    faucet: Path | None,
+    development: bool,
+    as_json: bool,
+) -> None:
+    """Make an issuer: keys, identity, status lists. Run again, it goes on where it stopped.
+
+    Owner, writer and assertion key are three keys in three sealed files. The address of owner and writer need ether
+    for fees; how much is said where it is missing.
+    """
+    from node.commands.issuer_folder import Folder  # noqa: PLC0415
+
+    _check_public_url(url, development=development)
+    if method == "ethr" and rpc is None:
+        raise Misconfigured("an identity on a chain needs an endpoint: --rpc URL (or --did key)")
+    place = Folder(folder, rpc if method == "ethr" else None, database, development)
+    await _check_method(place, method)
+    passphrase = ask_new_passphrase(passphrase_file, folder)
+    place.save()
+    place.keep_networks(networks)
+    if method == "key":
+        made = await _init_key(place, passphrase, name, url, suspendable=suspendable, with_status=with_status)
+    else:
+        made = await _init_chain(place, passphrase, name, url, faucet, suspendable=suspendable)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(made["did"])
+
+
+async def _check_method(place: Folder, method: str) -> None:
+    """Conflict where an issuer of the other kind lives there: before anything in its folder is touched."""
+    from node.commands.issuer_folder import DATABASE_FILE  # noqa: PLC0415
+    from node.core.errors import Conflict  # noqa: PLC0415
+    from node.storage.database import open_database  # noqa: PLC0415
+
+    if place.database is None and not place.has(DATABASE_FILE):
+        return
+    store = await open_database(place.database_url)
+    try:
+        async with store.reading() as reading:
+            settings = await reading.issuer.load()
+    finally:
+        await store.close()
+    if settings is not None and (settings.identity is None) != (method == "key"):
+        raise Conflict(f"the issuer here is {settings.did}: --did {method} makes another, elsewhere")
+
+
+def _check_public_url(url: str, *, development: bool) -> None:
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    parts = urlsplit(url)
+    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme == "https" or (development and parts.scheme == "http" and loopback):
+        return
+    raise Misconfigured("the issuer's URL begins with https:// (http on loopback: --development)")
+
+
+async def _init_key(
+    place: Folder, passphrase: str, name: str, url: str, *, suspendable: bool, with_status: bool
+) -> dict[str, Any]:
+    from node.commands.loading import load_standards  # noqa: PLC0415
+    from node.core.status.entry import REVOCATION, SUSPENSION  # noqa: PLC0415
+    from node.services import setup, status_lists  # noqa: PLC0415
+    from node.storage.database import open_database  # noqa: PLC0415
+
+    store = await open_database(place.database_url)
+    try:
+        where = setup.Place(place.path, store, passphrase)
+        made = await setup.create_without_chain(where, load_standards(), name, url)
+        for purpose, wanted in ((REVOCATION, with_status or suspendable), (SUSPENSION, suspendable)):
+            if wanted:
+                await status_lists.ensure_list(made, purpose)
+        await status_lists.publish_due(made)
+        return {"did": made.settings.did, "url": made.settings.url, "chain": None}
+    finally:
+        await store.close()
+
+
+async def _init_chain(
+    place: Folder, passphrase: str, name: str, url: str, faucet: Path | None, *, suspendable: bool
+) -> dict[str, Any]:
+    from node.commands.issuer_folder import open_chain  # noqa: PLC0415
+    from node.commands.loading import load_standards  # noqa: PLC0415
+    from node.core.encoding import encode_hex  # noqa: PLC0415
+    from node.services import setup  # noqa: PLC0415
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+    from node.services.issuer import address_of  # noqa: PLC0415
+    from node.storage.database import open_database  # noqa: PLC0415
+
+    standards = load_standards()
+    networks = {**standards.networks, **place.networks()}
+    store = await open_database(place.database_url)
+    try:
+        async with open_chain(place.rpc or "", networks) as chain:
+            await chain.check()
+            where = setup.Place(place.path, store, passphrase)
+            made = await setup.create_on_chain(where, standards, chain, name, url)
+            await _fund(made, faucet)
+            await setup.register(made, suspendable=suspendable)
+            await finish(AnchorWorker(made), "registering")
+            async with store.reading() as reading:
+                addresses = {
+                    str(key.role): encode_hex(address_of(key))
+                    for key in await reading.keys.all()
+                    if key.role in ("owner", "writer")
+                }
+            return {
+                "did": made.settings.did,
+                "url": made.settings.url,
+                "chain": chain.network.chain,
+            } | addresses
+    finally:
+        await store.close()
+
+
+async def _fund(made: Issuer, faucet: Path | None) -> None:
+    from node.services import setup  # noqa: PLC0415
+
+    lacking = await setup.shortages(made)
+    if lacking and faucet is not None:
+        await setup.fund(made, _faucet_key(faucet), lacking)
+        lacking = await setup.shortages(made)
+    if lacking:
+        raise Misconfigured("; ".join(map(str, lacking)) + ": send it, then run the same command again")
+
+
+def _faucet_key(file: Path) -> bytes:
+    text = file.read_text(encoding="ascii", errors="replace").strip().removeprefix("0x")
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise Misconfigured(f"{file} holds no private key of 64 hexadecimal digits")
+    return key

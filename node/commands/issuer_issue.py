@@ -1,0 +1,232 @@
+"""`bonafides issuer issue` and `anchor`: from a cohort to proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from node.commands.issuer_options import (
+    FILE,
+    FOLDER,
+    Bars,
+    as_json_option,
+    finish,
+    issuer_place,
+    no_wait_option,
+    opened,
+    print_json,
+    run_async,
+)
+
+if TYPE_CHECKING:
+    from node.services.issuance import Issued, Plan
+    from node.services.issuer import Issuer
+    from node.services.offers import NewOffer
+
+_SUITES: Final = ("eddsa-rdfc-2022", "eddsa-jcs-2022")
+_EXAMPLES_OF_FAULTS: Final = 50
+
+
+@click.command()
+@issuer_place
+@click.option(
+    "--template", required=True, type=FILE, help="What all credentials of the cohort have in common (JSON)."
+)
+@click.option("--cohort", required=True, type=FILE, help="The learners: CSV or NDJSON.")
+@click.option("--evidence", type=FOLDER, help="Folder of evidence, one sub-folder a row.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check everything, say what it would come to, and change nothing."
+)
+@click.option(
+    "--suite", type=click.Choice(_SUITES), default=_SUITES[0], show_default=True, help="Cryptosuite."
+)
+@click.option(
+    "--bearer",
+    is_flag=True,
+    help="Rows without subject_did: issue unbound credentials, anybody's who has them.",
+)
+@click.option(
+    "--status/--no-status", "with_status", default=None, help="Status entries.  [default: with a chain]"
+)
+@click.option("--tx-code", is_flag=True, help="Protect each offer by a code of six digits, sent another way.")
+@click.option("--renew-offers", is_flag=True, help="New links for rows that have not claimed theirs.")
+@as_json_option
+@run_async
+async def issue(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    template: Path,
+    cohort: Path,
+    evidence: Path | None,
+    dry_run: bool,
+    suite: str,
+    bearer: bool,
+    with_status: bool | None,
+    tx_code: bool,
+    renew_offers: bool,
+    as_json: bool,
+) -> None:
+    """Issue credentials to a cohort.
+
+    The whole input is checked before anything is stored. Run again, rows that were issued are passed over and
+    what was interrupted is finished. `issuer anchor` or a running `issuer serve` takes them to the chain.
+    """
+    from node.services import issuance, offering  # noqa: PLC0415
+    from node.services.cohort import load_cohort  # noqa: PLC0415
+    from node.services.faults import InputFaults  # noqa: PLC0415
+
+    async with opened(folder, passphrase_file, rpc, database, keys=not dry_run) as node:
+        status = node.on_chain if with_status is None else with_status
+        terms = issuance.Terms(suite, bearer=bearer, with_status=status)
+        try:
+            loaded = load_cohort(template, cohort, evidence)
+            with Bars() as progress:
+                plan = await issuance.plan(node, loaded, terms, progress)
+                if not dry_run:
+                    await _issue(node, plan, progress)
+        except InputFaults as error:
+            _tell_faults(error, as_json=as_json)
+            raise
+        if dry_run:
+            _print_plan(plan, as_json=as_json)
+            return
+        issued = await issuance.results(node, loaded)
+        made = await offering.offer(node, issued, bearer=bearer, with_tx_code=tx_code, again=renew_offers)
+        _print_issued(node, plan, issued, made, as_json=as_json)
+
+
+async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
+    from node.services import issuance  # noqa: PLC0415
+
+    await node.signing_key()  # a wrong passphrase is told before anything is stored
+    await _ready_lists(node, plan.purposes if plan.new else ())
+    await issuance.intend(node, plan, progress)
+    await issuance.sign_intended(node, plan.cohort.template.cohort, progress)
+
+
+async def _ready_lists(node: Issuer, purposes: Sequence[str]) -> None:
+    """No index is given out before its list is open and final."""
+    from node.services import status_lists  # noqa: PLC0415
+
+    ready = [await status_lists.ensure_list(node, purpose) for purpose in purposes]
+    if all(ready):
+        return
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+    await finish(
+        AnchorWorker(node), "opening a status list", close=False, done=lambda tick: not tick.settling
+    )
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    rows, new = len(plan.cohort.rows), len(plan.new)
+    bound = sum(row.subject_did is not None for row in plan.new)
+    body = {
+        "dry_run": True,
+        "rows": rows,
+        "new": new,
+        "issued_before": rows - new,
+        "signed_at_once": new if plan.terms.bearer else bound,
+        "signed_at_claim": 0 if plan.terms.bearer else new - bound,
+        "status_entries_per_credential": len(plan.purposes),
+        "suite": plan.terms.suite,
+    }
+    if as_json:
+        print_json(body)
+        return
+    click.echo(f"{rows} rows are in order: {new} new, {rows - new} issued before; nothing was changed")
+    click.echo(f"  signed at once: {body['signed_at_once']}, at their claim: {body['signed_at_claim']}")
+    if len(plan.purposes) > 1:
+        click.echo(
+            "  suspendable: a second status entry, so an array, which 1EdTech's strict schema does not allow,"
+            " and about a fifth more in each bundle"
+        )
+
+
+def _print_issued(
+    node: Issuer, plan: Plan, issued: Sequence[Issued], made: Sequence[NewOffer], *, as_json: bool
+) -> None:
+    links = {one.credential_id: one for one in made}
+    if as_json:
+        rows = [_issued_json(one, links.get(one.credential_id)) for one in issued]
+        print_json({"issuer": node.settings.did, "new": len(plan.new), "credentials": rows})
+        return
+    for one in issued:
+        link = links.get(one.credential_id)
+        shown = link.link if link else "offered before (--renew-offers makes a new link)"
+        code = f"  code {link.tx_code}" if link and link.tx_code else ""
+        click.echo(f"{one.row}  {one.state}  {one.credential_id}  {shown}{code}")
+    if node.on_chain:
+        click.echo("next: bonafides issuer anchor", err=True)
+
+
+def _issued_json(one: Issued, link: NewOffer | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "row": one.row,
+        "id": one.credential_id,
+        "state": str(one.state),
+        "digest": one.digest.hex() if one.digest else None,
+        "subject_did": one.subject_did,
+    }
+    if link is not None:
+        body["offer"] = {"link": link.link, "uri": link.page, "id": link.offer_id, "tx_code": link.tx_code}
+    return body
+
+
+def _tell_faults(error: Any, *, as_json: bool) -> None:
+    faults = error.faults
+    for fault in faults[:_EXAMPLES_OF_FAULTS]:
+        click.echo(str(fault), err=True)
+    if len(faults) > _EXAMPLES_OF_FAULTS:
+        click.echo(f"… and {len(faults) - _EXAMPLES_OF_FAULTS:,} more", err=True)
+    if as_json:
+        members = ("source", "detail", "row", "line", "column")
+        print_json({"faults": [{name: getattr(fault, name) for name in members} for fault in faults]})
+
+
+@click.command()
+@issuer_place
+@click.option("--retry", is_flag=True, help="Take up what was set aside, after its reason was mended.")
+@no_wait_option
+@as_json_option
+@run_async
+async def anchor(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    retry: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Close the open batch, take everything to the chain, and wait until it is final and proven."""
+    from node.services import anchoring  # noqa: PLC0415
+
+    async with opened(folder, passphrase_file, rpc, database) as node:
+        if retry:
+            await anchoring.retry_parked(node)
+        worker = anchoring.AnchorWorker(node)
+        if no_wait:
+            tick = await worker.tick(close=True)
+        else:
+            tick = await finish(worker, "anchoring")
+        body = {
+            "done": tick.is_done,
+            "block": tick.block,
+            "waiting": tick.waiting,
+            "batches": tick.batches,
+            "transactions": tick.transactions,
+            "set_aside": tick.parked,
+            "troubles": [trouble.detail for trouble in tick.troubles],
+        }
+        if as_json:
+            print_json(body)
+        else:
+            click.echo(
+                f"final as of block {tick.block}" if tick.is_done else "on its way: see `issuer status`"
+            )

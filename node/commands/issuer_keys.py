@@ -1,0 +1,170 @@
+"""`bonafides issuer key` and `token`: what signs, and who may call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.commands.issuer_options import (
+    as_json_option,
+    ask_passphrase,
+    finish,
+    issuer_place,
+    no_wait_option,
+    opened,
+    print_json,
+    run_async,
+    stamp,
+)
+
+
+@click.group()
+def key() -> None:
+    """The issuer's keys."""
+
+
+@key.command()
+@issuer_place
+@no_wait_option
+@as_json_option
+@run_async
+async def rotate(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Replace the assertion key: add the new one, wait, sign with it alone, wait for old batches, retire the old.
+
+    Credentials that were anchored before stay valid. Run again, it goes on where it stopped.
+    """
+    from node.services import rotation  # noqa: PLC0415
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+    from node.storage.base import KeyRole  # noqa: PLC0415
+
+    passphrase = ask_passphrase(passphrase_file)
+    async with opened(folder, passphrase_file, rpc, database, passphrase=passphrase) as node:
+        new = await rotation.begin(node, folder, passphrase)
+        worker = AnchorWorker(node)
+        await (worker.tick() if no_wait else finish(worker, "rotating the key"))
+        async with node.store.reading() as reading:
+            keys = await reading.keys.all(KeyRole.ASSERTION)
+        if as_json:
+            print_json({"new": new.multibase, "keys": [_key_json(one) for one in keys]})
+            return
+        for one in keys:
+            click.echo(f"{one.multibase}  {one.state}  {one.verification_method or ''}")
+
+
+def _key_json(one: Any) -> dict[str, Any]:
+    return {
+        "publicKeyMultibase": one.multibase,
+        "role": str(one.role),
+        "state": str(one.state),
+        "verificationMethod": one.verification_method,
+        "from": one.valid_from,
+        "until": one.valid_until,
+    }
+
+
+@click.group()
+def token() -> None:
+    """Bearer tokens of programs that call this issuer over HTTP."""
+
+
+@token.command("create")
+@issuer_place
+@click.argument("label")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(["issue", "status"]),
+    multiple=True,
+    help="What its bearer may do; may be given twice.  [default: both]",
+)
+@click.option("--days", type=click.IntRange(1, 3650), help="End it after so many days.")
+@as_json_option
+@run_async
+async def token_create(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001 - every command has it
+    rpc: str | None,
+    database: str | None,
+    label: str,
+    roles: tuple[str, ...],
+    days: int | None,
+    as_json: bool,
+) -> None:
+    """Make a token called LABEL. It is printed once and stored as a hash."""
+    from node.services import api_tokens  # noqa: PLC0415
+    from node.storage.base import ApiRole  # noqa: PLC0415
+
+    async with opened(folder, None, rpc, database, keys=False) as node:
+        lifetime = None if days is None else timedelta(days=days)
+        chosen = frozenset(map(ApiRole, roles or ("issue", "status")))
+        text = await api_tokens.create(node, label, chosen, lifetime)
+    if as_json:
+        print_json({"label": label, "token": text, "roles": sorted(chosen)})
+    else:
+        click.echo(text)
+
+
+@token.command("list")
+@issuer_place
+@as_json_option
+@run_async
+async def token_list(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001
+    rpc: str | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """List the tokens that were ever made, without their text."""
+    async with opened(folder, None, rpc, database, keys=False) as node, node.store.reading() as reading:
+        tokens = await reading.api_tokens.all()
+        now = node.clock()
+    rows = [
+        {
+            "label": one.label,
+            "roles": sorted(one.roles),
+            "created": stamp(one.created_at),
+            "expires": stamp(one.expires_at),
+            "alive": one.revoked_at is None and (one.expires_at is None or now < one.expires_at),
+        }
+        for one in tokens
+    ]
+    if as_json:
+        print_json({"tokens": rows})
+        return
+    for row in rows:
+        state = "alive" if row["alive"] else "ended"
+        click.echo(f"{row['label']}  {state}  {','.join(row['roles'])}  {row['created']}")
+
+
+@token.command("revoke")
+@issuer_place
+@click.argument("label")
+@run_async
+async def token_revoke(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001
+    rpc: str | None,
+    database: str | None,
+    label: str,
+) -> None:
+    """End the token called LABEL."""
+    from node.core.errors import NotFound  # noqa: PLC0415
+
+    async with (
+        opened(folder, None, rpc, database, keys=False) as node,
+        node.store.transaction() as transaction,
+    ):
+        if not await transaction.api_tokens.revoke(label, node.clock()):
+            raise NotFound(f"no token called {label} is alive")
+    click.echo(f"{label}: ended")

@@ -1,0 +1,169 @@
+"""What the issuer's commands share: the options that find an issuer, its passphrase, progress, and results."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import click
+
+from node.core.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from node.services.anchoring import AnchorWorker, Tick
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+CREDENTIAL_HELP: Final = "CREDENTIAL is an id, a digest, a row's id, or COHORT/ROW."
+
+
+def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
+    """The options by which every command finds its issuer."""
+    for option in (
+        click.option(
+            "--database",
+            metavar="URL",
+            show_envvar=True,
+            help="Database.  [default: issuer.db in the folder]",
+        ),
+        click.option(
+            "--rpc",
+            metavar="URL",
+            show_envvar=True,
+            help="JSON-RPC endpoint of the chain.  [default: as at init]",
+        ),
+        click.option(
+            "--passphrase-file",
+            type=FILE,
+            show_envvar=True,
+            help="File with the keys' passphrase; else asked for.",
+        ),
+        click.option(
+            "--dir",
+            "folder",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=Path("issuer"),
+            show_default=True,
+            show_envvar=True,
+            help="The issuer's folder.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+as_json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+no_wait_option: Final = click.option(
+    "--no-wait", is_flag=True, help="Leave the rest to `issuer serve` or the next command."
+)
+
+
+def run_async(command: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    @functools.wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        return asyncio.run(command(*arguments, **options))
+
+    return run
+
+
+def opened(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    *,
+    keys: bool = True,
+    passphrase: str | None = None,
+) -> Any:
+    """The issuer of a folder, for `async with`; with `keys`, its passphrase is asked for first."""
+    from node.commands.issuer_folder import Folder, open_issuer  # noqa: PLC0415
+
+    place = Folder.load(folder).with_options(rpc=rpc, database=database)
+    if keys and passphrase is None:
+        passphrase = ask_passphrase(passphrase_file)
+    return open_issuer(place, passphrase)
+
+
+def ask_passphrase(file: Path | None) -> str:
+    from node.keystore import read_passphrase  # noqa: PLC0415
+
+    if file is not None:
+        return read_passphrase(file)
+    entered: str = click.prompt("Passphrase of the issuer's keys", hide_input=True, err=True)
+    return entered
+
+
+def ask_new_passphrase(file: Path | None, folder: Path) -> str:
+    if file is not None or (folder / "keys").is_dir():
+        return ask_passphrase(file)
+    entered: str = click.prompt(
+        "New passphrase for the issuer's keys", hide_input=True, confirmation_prompt=True, err=True
+    )
+    return entered
+
+
+class Bars:
+    """Bars on standard error, one for each stage."""
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import Progress  # noqa: PLC0415
+
+        self._bars = Progress(console=Console(stderr=True), transient=True)
+        self._tasks: dict[str, Any] = {}
+        self._bars.start()
+        return self._tell
+
+    def _tell(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def __exit__(self, *raised: object) -> None:
+        self._bars.stop()
+
+
+def stamp(moment: Any) -> str | None:
+    from node.core.times import format_datetime_stamp  # noqa: PLC0415
+
+    return None if moment is None else format_datetime_stamp(moment)
+
+
+def print_json(body: Any) -> None:
+    import orjson  # noqa: PLC0415
+
+    click.echo(orjson.dumps(body).decode())
+
+
+async def finish(
+    worker: AnchorWorker,
+    what: str,
+    *,
+    close: bool = True,
+    done: Callable[[Tick], bool] | None = None,
+) -> Tick:
+    """Run the worker to its end with a line of progress; what is set aside ends it too, as an error."""
+    from rich.console import Console  # noqa: PLC0415
+
+    def over(tick: Tick) -> bool:
+        if tick.parked:
+            why = "; ".join(trouble.detail for trouble in tick.troubles) or "see `issuer status`"
+            raise Misconfigured(f"{what} stopped: {why}. Mend it, then `issuer anchor --retry`")
+        return (done or (lambda seen: seen.is_done))(tick)
+
+    with Console(stderr=True).status(what) as line:
+
+        def show(tick: Tick) -> None:
+            trouble = f"; {tick.troubles[0].detail}" if tick.troubles else ""
+            line.update(
+                f"{what}: block {tick.block}, {tick.waiting} waiting, {tick.batches} batches,"
+                f" {tick.transactions} transactions under way{trouble}"
+            )
+
+        return await worker.run_until_done(close=close, on_tick=show, done=over)

@@ -1,0 +1,135 @@
+"""`bonafides issuer status` and `export`: what is where, and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.commands.issuer_options import (
+    CREDENTIAL_HELP,
+    as_json_option,
+    issuer_place,
+    opened,
+    print_json,
+    run_async,
+)
+from node.core.errors import Misconfigured
+
+
+@click.command()
+@issuer_place
+@as_json_option
+@run_async
+async def status(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001
+    rpc: str | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Show what is where, and what is stuck. Needs no passphrase."""
+    from node.services import overview  # noqa: PLC0415
+
+    async with opened(folder, None, rpc, database, keys=False) as node:
+        found = await overview.overview(node)
+    if as_json:
+        print_json(found)
+    else:
+        _print_overview(found)
+
+
+def _print_overview(found: dict[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    console.print(f"{found['name']}\n{found['did']}\n{found['url']}", markup=False)
+    for title in ("chain", "credentials", "anchoring", "transactions"):
+        rows = found.get(title)
+        if not rows:
+            continue
+        table = Table(title=title, title_justify="left", show_header=False)
+        for name, value in rows.items():
+            table.add_row(name.replace("_", " "), str(value))
+        console.print(table)
+    for title in ("keys", "lists", "set_aside"):
+        rows = found[title]
+        if not rows:
+            continue
+        table = Table(*rows[0], title=title.replace("_", " "), title_justify="left")
+        for row in rows:
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        console.print(table)
+
+
+@click.command()
+@issuer_place
+@click.option("--credential", metavar="CREDENTIAL", help=f"One credential. {CREDENTIAL_HELP}")
+@click.option("--bundle", type=click.Path(dir_okay=False, path_type=Path), help="Write its bundle here.")
+@click.option("--document", type=click.Path(dir_okay=False, path_type=Path), help="Write it alone here.")
+@click.option(
+    "--did-document", type=click.Path(dir_okay=False, path_type=Path), help="Write the issuer's DID document."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a checkpoint file of the chain.",
+)
+@click.option(
+    "--records",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the issuer's whole record here.",
+)
+@as_json_option
+@run_async
+async def export(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001
+    rpc: str | None,
+    database: str | None,
+    credential: str | None,
+    bundle: Path | None,
+    document: Path | None,
+    did_document: Path | None,
+    checkpoint: Path | None,
+    records: Path | None,
+    as_json: bool,
+) -> None:
+    """Write credentials, bundles, the DID document, a checkpoint file, or the whole record. Needs no passphrase."""
+    from node.services import export as exporting  # noqa: PLC0415
+
+    if (bundle or document) and credential is None:
+        raise Misconfigured("name the credential: --credential")
+    if not any((bundle, document, did_document, checkpoint, records)):
+        raise Misconfigured(
+            "say what to write: --bundle, --document, --did-document, --checkpoint or --records"
+        )
+    written: dict[str, str] = {}
+    async with opened(folder, None, rpc, database, keys=False) as node:
+        if bundle is not None and credential is not None:
+            _write(bundle, await exporting.bundle_json(node, credential), written, "bundle")
+        if document is not None and credential is not None:
+            _write(document, await exporting.document_json(node, credential), written, "document")
+        if did_document is not None:
+            _write(did_document, await exporting.did_document_json(node), written, "did_document")
+        if checkpoint is not None:
+            _write(checkpoint, await exporting.checkpoint_json(node), written, "checkpoint")
+        if records is not None:
+            await exporting.write_records(node, records)
+            written["records"] = str(records)
+    if as_json:
+        print_json(written)
+    else:
+        for file in written.values():
+            click.echo(file)
+
+
+def _write(file: Path, data: bytes, written: dict[str, str], name: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
+    written[name] = str(file)

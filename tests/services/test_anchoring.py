@@ -1,0 +1,265 @@
+"""Anchoring on the embedded chain: once, whatever dies when, and bundles that hold offline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fixtures.chain import RunningChain
+from fixtures.issuers import ALICE, BOB, Crash, CrashingStore, MakeCohort
+
+from node.chain.transactions import Transactions, transfer
+from node.core.anchor import CREDENTIAL, STATUS_LIST
+from node.core.errors import NotFound
+from node.core.evm import registry
+from node.core.evm.checkpoint import parse_checkpoint
+from node.core.evm.registry import AnchorRecord
+from node.core.strict_json import parse_json_object
+from node.core.verify import engine
+from node.core.verify.intake import Intake, Shown
+from node.core.verify.materials import Materials
+from node.core.verify.policy import ANY_ISSUER_UNSAFE
+from node.core.verify.report import Acceptance, CheckName, Outcome
+from node.core.verify.verifier import Verifier
+from node.outbound.chain import ChainClient, TransactionRefused
+from node.services import anchoring, bundles, export, issuance
+from node.services.anchoring import AnchorWorker
+from node.services.issuance import Terms
+from node.services.issuer import Issuer, address_of
+from node.storage.base import KeyRole, TransactionState
+
+ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", BOB, "55"))
+
+
+async def issue(issuer: Issuer, make_cohort: MakeCohort, **template: Any) -> list[issuance.Issued]:
+    cohort = make_cohort(*ROWS, **template)
+    plan = await issuance.plan(issuer, cohort, Terms())
+    await issuance.intend(issuer, plan)
+    await issuance.sign_intended(issuer)
+    return await issuance.results(issuer, cohort)
+
+
+async def finish(issuer: Issuer) -> anchoring.Tick:
+    return await AnchorWorker(issuer).run_until_done(timeout_seconds=60)
+
+
+async def head(issuer: Issuer) -> int:
+    chain = issuer.require_chain()
+    slot = registry.heads_slot(issuer.identity)
+    return await chain.client.storage_at(chain.network.credential_registry, slot)
+
+
+async def writer_nonce(issuer: Issuer) -> int:
+    async with issuer.store.reading() as reading:
+        (writer,) = await reading.keys.all(KeyRole.WRITER)
+    return await issuer.require_chain().client.nonce(address_of(writer))
+
+
+async def judge(issuer: Issuer, digest: bytes) -> dict[str, Outcome]:
+    """What an employer finds with nothing but the bundle and a checkpoint file."""
+    bundle = await bundles.load_bundle(issuer, digest)
+    assert bundle is not None
+    assert bundle.credential is not None
+    network = issuer.require_chain().network
+    verifier = Verifier.of(
+        issuer.standards,
+        operator_networks={network.chain_id: network},
+        checkpoints=[parse_checkpoint(parse_json_object(await export.checkpoint_json(issuer)))],
+        policy=ANY_ISSUER_UNSAFE,
+    )
+    intake = Intake((Shown(bundle.credential, bundle),))
+    report = engine.verify(intake, Materials.none(), verifier, now=issuer.clock())
+    assert (report.acceptance is Acceptance.ACCEPTED) == (
+        Outcome.FAILED not in [check.outcome for check in report.checks]
+    )
+    return {check.name: check.outcome for check in report.checks}
+
+
+async def test_a_cohort_is_anchored_in_one_transaction_and_proven_for_each_holder(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(school, make_cohort)
+    before = await writer_nonce(school)
+    tick = await finish(school)
+    assert tick.is_done
+    assert await writer_nonce(school) == before + 1
+    for one in issued:
+        assert one.digest is not None
+        found = await judge(school, one.digest)
+        decided = (CheckName.PROOF, CheckName.ANCHOR, CheckName.KEY, CheckName.STATUS, CheckName.EVIDENCE)
+        assert {found[name] for name in decided} == {Outcome.PASSED}
+
+
+async def test_the_order_and_number_of_credentials_do_not_show_in_their_places(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(school, make_cohort)
+    await finish(school)
+    async with school.store.reading() as reading:
+        places = [await reading.batches.find_place(CREDENTIAL, one.digest or b"") for one in issued]
+    assert all(place is not None and place.batch.size == 64 for place in places)
+    assert len({place.place.salt for place in places if place is not None}) == 3
+
+
+async def test_a_young_small_batch_stays_open_until_it_is_old(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    await issue(school, make_cohort)
+    tick = await AnchorWorker(school).tick()
+    assert (tick.waiting, tick.batches) == (3, 0)
+    later = replace(school, clock=lambda: school.clock() + anchoring.BATCH_AGE)
+    tick = await AnchorWorker(later).tick()
+    assert tick.waiting == 0
+    assert tick.batches == 1
+
+
+async def test_a_thousand_items_close_a_batch_at_once(school: Issuer) -> None:
+    async with school.store.transaction() as transaction:
+        digests = [secrets.token_bytes(32) for _ in range(anchoring.MAX_BATCH + 1)]
+        await transaction.batches.enqueue(STATUS_LIST, digests, school.clock())
+    tick = await AnchorWorker(school).tick()
+    assert (tick.waiting, tick.batches) == (1, 1)
+
+
+async def test_a_process_that_dies_anywhere_anchors_each_batch_once(school: Issuer) -> None:
+    store = school.store
+    assert isinstance(store, CrashingStore)
+    for number in range(12):
+        async with store.transaction() as transaction:
+            await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], school.clock())
+        nonce, written = await writer_nonce(school), await head(school)
+        store.left = number
+        with contextlib.suppress(Crash):
+            await finish(school)
+        finished = store.left > 0
+        store.left = None
+        await finish(school)
+        assert (await writer_nonce(school), await head(school)) == (nonce + 1, written + 1)
+        if finished:
+            break
+    assert number >= 5  # closed, signed, sent, included, final
+
+
+async def test_a_transaction_that_was_sent_and_not_recorded_is_not_sent_as_another(
+    school: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with school.store.transaction() as transaction:
+        await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], school.clock())
+    nonce = await writer_nonce(school)
+    send = ChainClient.send_raw
+
+    async def send_and_die(client: ChainClient, raw: bytes) -> bytes:
+        await send(client, raw)
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "send_raw", send_and_die)
+        with pytest.raises(Crash):
+            await AnchorWorker(school).tick(close=True)
+    await finish(school)
+    assert await writer_nonce(school) == nonce + 1
+
+
+async def test_a_nonce_that_somebody_else_used_is_noticed_and_the_batch_still_anchored(
+    school: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with school.store.transaction() as transaction:
+        await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], school.clock())
+        (writer,) = await transaction.keys.all(KeyRole.WRITER)
+
+    async def lose(_: ChainClient, raw: bytes) -> bytes:
+        raise TransactionRefused("the pool is full", code="refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "send_raw", lose)
+        tick = await AnchorWorker(school).tick(close=True)
+        assert [trouble.detail for trouble in tick.troubles] == ["the pool is full"]
+    client = school.require_chain().client
+    secret = school.keyring.secret(writer.uri)
+    await Transactions(client).send(transfer(bytes(19) + b"\1", 1), secret)
+    worker = AnchorWorker(school)
+    async with asyncio.timeout(20):
+        while not (tick := await worker.tick()).parked:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    assert "somebody else" in tick.troubles[0].detail
+    assert await anchoring.retry_parked(school) == 1
+    assert (await finish(school)).is_done
+
+
+async def test_a_writer_without_ether_is_told_and_nothing_is_lost(
+    school: Issuer, devchain: RunningChain
+) -> None:
+    async with school.store.transaction() as transaction:
+        await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], school.clock())
+
+    async def poor(client: ChainClient, raw: bytes) -> bytes:
+        raise TransactionRefused("insufficient funds", code="insufficient_funds")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChainClient, "send_raw", poor)
+        tick = await AnchorWorker(school).tick(close=True)
+    assert "too little ether" in tick.troubles[0].detail
+    assert (await finish(school)).is_done
+
+
+async def test_the_block_in_a_bundle_is_that_of_the_first_anchor(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(school, make_cohort)
+    await finish(school)
+    bundle = await bundles.load_bundle(school, issued[0].digest or b"")
+    assert bundle is not None
+    assert bundle.anchor is not None
+    chain = school.require_chain()
+    commitment = bundle.anchor.commitment_of(CREDENTIAL, issued[0].digest or b"")
+    slot = registry.anchor_slot(school.identity, commitment)
+    word = await chain.client.storage_at(chain.network.credential_registry, slot)
+    assert bundle.anchor.block == AnchorRecord.from_word(word).block
+
+
+async def test_there_is_no_bundle_before_the_batch_is_final(school: Issuer, make_cohort: MakeCohort) -> None:
+    issued = await issue(school, make_cohort)
+    assert await bundles.load_bundle(school, issued[0].digest or b"") is None
+    with pytest.raises(NotFound):
+        await bundles.load_bundle(school, bytes(32))
+
+
+async def test_a_bundle_is_handed_out_without_the_chain_once_it_is_proven(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(school, make_cohort)
+    await finish(school)
+    alone = replace(school, chain=None, clock=lambda: school.clock() + timedelta(days=400))
+    bundle = await bundles.load_bundle(alone, issued[0].digest or b"")
+    assert bundle is not None
+    assert bundle.state is not None
+    assert len(bundle.evidence) == 2
+
+
+async def test_erased_evidence_is_gone_from_the_bundle_and_the_rest_still_opens(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(school, make_cohort)
+    await finish(school)
+    async with school.store.transaction() as transaction:
+        await transaction.evidence.erase(issued[0].credential_id, school.clock(), [0])
+    found = await judge(school, issued[0].digest or b"")
+    assert found[CheckName.EVIDENCE] is Outcome.PASSED
+    bundle = await bundles.load_bundle(school, issued[0].digest or b"")
+    assert bundle is not None
+    assert "leaf" in bundle.evidence[0].to_json()
+
+
+async def test_two_processes_on_one_database_anchor_once(school: Issuer, make_cohort: MakeCohort) -> None:
+    await issue(school, make_cohort)
+    nonce = await writer_nonce(school)
+    await asyncio.gather(finish(school), finish(school))
+    assert await writer_nonce(school) == nonce + 1
+    async with school.store.reading() as reading:
+        counts = await reading.outbox.counts()
+    assert counts[TransactionState.PARKED] == 0

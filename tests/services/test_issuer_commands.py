@@ -1,0 +1,176 @@
+"""`bonafides issuer` as a school types it, on the embedded chain: from nothing to a revoked badge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from fixtures.chain import RunningChain
+from fixtures.issuers import ALICE, MakeCohort
+
+from node.commands.issuer import issuer
+from node.core.bundle import parse_bundle
+from node.core.errors import Conflict, Misconfigured
+from node.core.strict_json import parse_json_object
+
+
+class School:
+    """A folder and the commands on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pass_file = folder / "passphrase"
+        folder.mkdir(exist_ok=True)
+        self.pass_file.write_text("correct horse\n")
+
+    def run(self, *arguments: str) -> Result:
+        """In a thread of its own: each command has its own event loop."""
+        place = ["--dir", str(self.folder / "issuer"), "--passphrase-file", str(self.pass_file)]
+        words = 2 if arguments[0] in ("key", "token") else 1
+        command = [*arguments[:words], *place, *arguments[words:]]
+        return CliRunner().invoke(issuer, command)
+
+    def json(self, *arguments: str) -> Any:
+        result = self.run(*arguments, "--json")
+        if result.exception is not None:
+            raise result.exception
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def inputs(make_cohort: MakeCohort, tmp_path: Path) -> list[str]:
+    make_cohort(("s1", ALICE, "90"), ("s2", "", "70"))
+    folder = tmp_path / "input"
+    options = {"--template": "template.json", "--cohort": "cohort.csv", "--evidence": "evidence"}
+    return [part for name, file in options.items() for part in (name, str(folder / file))]
+
+
+def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    networks, faucet = tmp_path / "networks.json", tmp_path / "faucet.key"
+    networks.write_text(json.dumps({"networks": [devchain.network]}))
+    faucet.write_text(devchain.key.hex())
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--rpc", devchain.url]
+    init += ["--networks", str(networks)]
+    with pytest.raises(Misconfigured, match=r"owner 0x.* needs .* ether"):
+        school.json(*init)
+    made = school.json(*init, "--faucet", str(faucet))
+    assert made["did"] == f"did:ethr:{devchain.chain_id:#x}:{made['owner']}"
+    assert school.json(*init) == made  # run again, it finds everything done
+
+    plan = school.json("issue", *inputs, "--dry-run")
+    assert (plan["new"], plan["signed_at_once"], plan["signed_at_claim"]) == (2, 1, 1)
+    issued = school.json("issue", *inputs)
+    assert [row["state"] for row in issued["credentials"]] == ["signed", "waiting"]
+    assert all(row["offer"]["link"].startswith("openid-credential-offer://") for row in issued["credentials"])
+    anchored = school.json("anchor")
+    assert anchored["done"] is True
+
+    out = tmp_path / "out"
+    bundle_file, checkpoint = out / "bundle.json", out / "checkpoint.json"
+    written = [
+        "--bundle",
+        str(bundle_file),
+        "--checkpoint",
+        str(checkpoint),
+        "--records",
+        str(out / "records"),
+    ]
+    school.json("export", "--credential", "s1", *written)
+    bundle = parse_bundle(parse_json_object(bundle_file.read_bytes()))
+    assert bundle.state is not None
+    assert len((out / "records" / "credentials.ndjson").read_text().splitlines()) == 2
+
+    assert school.json("revoke", "s1", "--reason", "plagiarism")["effective"] is True
+    status = school.json("status")
+    assert status["set_aside"] == []
+    assert status["credentials"]["signed"] == 1
+
+
+def test_an_issuer_without_a_chain_needs_two_commands(tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    made = school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    assert made["did"].startswith("did:key:z6Mk")
+    issued = school.json("issue", *inputs)
+    assert issued["credentials"][0]["state"] == "signed"
+    out = tmp_path / "out"
+    school.json("export", "--credential", "s1", "--document", str(out / "badge.json"))
+    document = parse_json_object((out / "badge.json").read_bytes())
+    assert "credentialStatus" not in document
+    assert document["proof"][0]["verificationMethod"] == f"{made['did']}#{made['did'].rpartition(':')[2]}"
+
+
+def test_an_issuer_without_a_chain_revokes_in_its_published_list(tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key", "--status"]
+    school.json(*init)
+    school.json("issue", *inputs, "--status")
+    assert school.json("revoke", "s1", "--reason", "plagiarism")["effective"] is True
+
+
+def test_another_passphrase_opens_nothing_and_changes_nothing(tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    school.pass_file.write_text("wrong\n")
+    with pytest.raises(Misconfigured, match="key file"):
+        school.json("issue", *inputs)
+    assert school.json("status")["credentials"]["signed"] == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["http://school.example", "school.example", "ftp://school.example", "https://school.example?a=b"]
+)
+def test_a_url_that_is_no_public_https_is_refused(tmp_path: Path, url: str) -> None:
+    school = School(tmp_path / "school")
+    with pytest.raises(Misconfigured):
+        school.json("init", "--name", "A school", "--url", url, "--did", "key")
+
+
+def test_a_second_init_with_another_method_is_a_conflict(tmp_path: Path) -> None:
+    school = School(tmp_path / "school")
+    init = ["init", "--name", "A school", "--url", "https://school.example"]
+    first = school.json(*init, "--did", "key")
+    assert school.json(*init, "--did", "key") == first
+    before = (school.folder / "issuer" / "issuer.json").read_bytes()
+    with pytest.raises(Conflict):
+        school.json(*init, "--rpc", "http://127.0.0.1:1")
+    assert (school.folder / "issuer" / "issuer.json").read_bytes() == before
+
+
+def test_faults_of_the_input_are_told_with_row_and_column(tmp_path: Path, make_cohort: MakeCohort) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    make_cohort(("s1", ALICE, "90"))
+    folder = tmp_path / "input"
+    (folder / "cohort.csv").write_text("id,subject_did,score\ns1,,900\ns1,did:key:nobody,\n")
+    result = school.run(
+        "issue", "--template", str(folder / "template.json"), "--cohort", str(folder / "cohort.csv"), "--evidence",
+        str(folder / "evidence"),
+    )  # fmt: skip
+    assert "row 1 (line 2), column score" in result.stderr
+    assert "row 2 (line 3), column subject_did" in result.stderr
+    assert school.json("status")["credentials"]["waiting"] == 0
+
+
+def test_a_token_is_printed_once_and_ended_by_its_label(tmp_path: Path) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    text = school.json("token", "create", "lms", "--role", "issue")["token"]
+    with pytest.raises(Conflict):
+        school.json("token", "create", "lms")
+    listed = school.run("token", "list").stdout
+    assert "lms  alive  issue" in listed
+    assert text not in listed
+    school.run("token", "revoke", "lms")
+    assert "lms  ended" in school.run("token", "list").stdout
+
+
+def test_the_folder_can_be_moved(tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    (tmp_path / "school").rename(tmp_path / "moved")
+    moved = School(tmp_path / "moved")
+    assert moved.json("issue", *inputs)["new"] == 2
