@@ -21,13 +21,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from fixtures.chain import ANVIL
+from fixtures.command_lines import check_command_line
 from fixtures.skipping import missing
-
-from node.cli import bonafides
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -40,35 +38,6 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 def command_line(service: dict[str, Any]) -> list[str]:
     """What the container runs, less the name of the program."""
     return [*service.get("entrypoint", ["bonafides"])[1:], *service["command"]]
-
-
-def check_command_line(words: list[str]) -> None:
-    """Assert that these words name a command, options that it has, and all that it asks for."""
-    command: click.Command = bonafides
-    context = click.Context(command, info_name="bonafides")
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        name, *words = words
-        found = command.get_command(context, name)
-        assert found is not None, f"no command {name}"
-        command, context = found, click.Context(found, info_name=name, parent=context)
-    options = {
-        text: parameter
-        for parameter in command.get_params(context)
-        if isinstance(parameter, click.Option)
-        for text in (*parameter.opts, *parameter.secondary_opts)
-    }
-    given = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        assert name in options, f"{context.command_path} has no {name}"
-        assert bool(equals) is not (options[name].is_flag or options[name].is_eager), word
-        given.append(options[name])
-        if equals and isinstance(options[name].type, click.Choice | click.IntRange):
-            options[name].type.convert(value, options[name], context)
-    if any(option.is_eager for option in given):
-        return
-    for parameter in command.get_params(context):
-        assert not parameter.required or parameter in given, f"{context.command_path} wants {parameter.name}"
 
 
 def test_docker_compose_understands_the_file() -> None:
@@ -95,7 +64,7 @@ def test_the_commands_of_the_readme_are_known_too(block: str) -> None:
     run = re.compile(r"docker-compose -f docker/docker-compose\.yml run --rm (\S+) ?(.*)")
     for service, words in run.findall(block.replace("\\\n", " ")):
         entrypoint = SERVICES[service].get("entrypoint", ["bonafides"])[1:]
-        check_command_line([*entrypoint, *(word for word in shlex.split(words) if word[0] != "$")])
+        check_command_line([*entrypoint, *shlex.split(words, comments=True)])
 
 
 @pytest.mark.parametrize("service", [name for name, one in OURS.items() if "healthcheck" in one])
