@@ -34,7 +34,7 @@ from fixtures.verification import (
 from node.core.errors import Malformed
 from node.core.verify import engine
 from node.core.verify.intake import read_intake
-from node.core.verify.materials import Mode
+from node.core.verify.materials import Materials, Mode
 from node.core.verify.report import CheckName, Outcome, Reason, Report
 
 Json = dict[str, Any]
