@@ -172,7 +172,7 @@ def _day(stamp: str | None) -> Markup:
     if stamp is None:
         return Markup("")
     moment = parse_datetime_stamp(stamp)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+    return Markup('<bdi><time datetime="{}" title="{}">{}</time></bdi>').format(
         stamp, f"{moment:%H:%M:%S} UTC, {day_of(moment)}", day_of(moment)
     )
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.core.errors import Malformed
-from node.core.evidence import ShownEvidence, WithheldEvidence
+from node.core.evidence import ShownEvidence, committed_in
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.core.verify.intake import Intake, Shown
-from node.core.verify.report import Check, CheckName, Outcome, Reason, Report
+from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
 from node.core.verify.wording import (
     DATED,
     OUTCOMES,
@@ -39,14 +39,19 @@ def account_of(report: Report, intake: Intake | None) -> JsonObject:
     credentials = [
         _credential(one, shown[index] if index < len(shown) else None) for index, one in enumerate(reports)
     ]
-    told = report.decisive
+    verdict = verdict_of(report)
     first = reports[0].document if len(reports) == 1 else None
+    following = None
+    if report.acceptance is Acceptance.ACCEPTED:
+        following = {"text": verdict.sentence, "fill": {}} if verdict.sentence else None
+    elif report.decisive is not None:
+        following = sentence(report.decisive, first)
     return {
         "acceptance": report.acceptance,
         "verified": report.verified,
         "presented": intake is not None and intake.presentation is not None,
-        "headline": verdict_of(report).headline,
-        "sentence": sentence(told, first) if told is not None and report.acceptance != "accepted" else None,
+        "headline": verdict.headline,
+        "sentence": following,
         "credentials": credentials,
         "checks": [_check(check, first) for check in report.checks],
         "contacted": list(report.contacted),
@@ -98,7 +103,11 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
             "description": _text(achievement.get("description")),
             "criteria": _text(_first(achievement.get("criteria")).get("narrative")),
         },
-        "person": {"id": _text(subject.get("id")), "name": _person(subject)},
+        "person": {
+            "id": _text(subject.get("id")),
+            "name": _person(subject),
+            "is_holder": report[CheckName.HOLDER_BINDING].outcome is Outcome.PASSED,
+        },
         "awarded": _moment(subject, "awardedDate"),
         "recorded": format_datetime_stamp(report.anchored) if report.anchored else None,
         "valid_from": _moment(document, "validFrom") or _moment(document, "issuanceDate"),
@@ -107,7 +116,7 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         if report.header is not None and status.outcome is Outcome.PASSED
         else None,
         "results": _results(subject, achievement),
-        **_evidence(report, shown),
+        **_evidence(report, document, shown),
         "checks": [_check(check, document) for check in report.checks],
         "header": report.header.to_json() if report.header else None,
     }
@@ -168,26 +177,40 @@ def _level(level: JsonObject | None) -> str | None:
     return None if level is None else _text(level.get("name")) or _text(level.get("level"))
 
 
-def _evidence(report: Report, shown: Shown | None) -> JsonObject:
+def _evidence(report: Report, document: Json, shown: Shown | None) -> JsonObject:
     """The files shown, by their place in the bundle; none where one of them is not what was assessed."""
+    total = _committed(document)
     bundle = shown.bundle if shown is not None else None
     items = bundle.evidence if bundle is not None else ()
     genuine = report[CheckName.EVIDENCE].outcome is Outcome.PASSED and _is_established(report)
+    files = [
+        {
+            "place": place,
+            "name": item.item.name,
+            "media_type": item.item.media_type,
+            "genre": item.item.genre or None,
+            "bytes": len(item.item.data),
+        }
+        for place, item in enumerate(items)
+        if isinstance(item, ShownEvidence) and genuine
+    ]
     return {
-        "evidence": [
-            {
-                "place": place,
-                "name": item.item.name,
-                "media_type": item.item.media_type,
-                "genre": item.item.genre or None,
-                "bytes": len(item.item.data),
-            }
-            for place, item in enumerate(items)
-            if isinstance(item, ShownEvidence) and genuine
-        ],
-        "evidence_withheld": sum(isinstance(item, WithheldEvidence) for item in items),
+        "evidence": files,
+        "evidence_withheld": max(total - len(files), 0) if files else 0,
         "evidence_note": _check(report[CheckName.EVIDENCE], None)["sentence"],
     }
+
+
+def _committed(document: Json) -> int:
+    """How many files the credential commits to."""
+    total = 0
+    for one in _objects(document.get("evidence")):
+        try:
+            made = committed_in(one)
+        except Malformed:
+            continue
+        total += made.size if made is not None else 0
+    return total
 
 
 def _first(value: Json) -> JsonObject:

@@ -12,9 +12,8 @@ from typing import Final
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
 
 ACCEPTED_PRESENTATION: Final = "This is genuine, and it belongs to the person who showed it."
-ACCEPTED_DOCUMENT: Final = (
-    "This document is genuine. It does not show that the person who gave it to you is its holder."
-)
+ACCEPTED_DOCUMENT: Final = "This document is genuine."
+NOT_SHOWN_BY_HOLDER: Final = "It does not show that the person who gave it to you is its holder."
 REFUSED: Final = "Do not rely on this."
 UNDETERMINED: Final = "We could not tell."
 
@@ -72,7 +71,8 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.EVIDENCE_WITHHELD: "There is evidence behind it; none was shown. You can ask the holder for it.",
     Reason.NO_EVIDENCE: "No evidence came with it.",
     Reason.NO_TRUST_LIST: "You have no list of issuers that you recognise, so nobody says who this issuer is.",
-    Reason.ISSUER_NOT_LISTED: "The issuer is not on your list of recognised issuers.",
+    Reason.ISSUER_NOT_LISTED: "The issuer is not on your list of recognised issuers. "
+    "If you know it, have it put there.",
     Reason.ISSUER_OUTSIDE_TIME: "The issuer is on your list, but not for the time of this credential.",
     Reason.ISSUER_TIME_UNKNOWN: "The issuer is on your list for a time, and when this was issued is not proven.",
     Reason.DOCUMENT_ALONE: "It was given as a document. Ask the holder to present it.",
@@ -152,7 +152,9 @@ def verdict_of(report: Report) -> Verdict:
     """Headline and sentence for a report."""
     if report.acceptance is Acceptance.ACCEPTED:
         presented = report[CheckName.CHALLENGE].outcome is not Outcome.NOT_APPLICABLE
-        return Verdict(ACCEPTED_PRESENTATION if presented else ACCEPTED_DOCUMENT, "")
+        if presented:
+            return Verdict(ACCEPTED_PRESENTATION, "")
+        return Verdict(ACCEPTED_DOCUMENT, NOT_SHOWN_BY_HOLDER)
     headline = REFUSED if report.acceptance is Acceptance.REFUSED else UNDETERMINED
     decisive = report.decisive
     return Verdict(headline, sentence_of(decisive) if decisive else "")
