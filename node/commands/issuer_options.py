@@ -151,8 +151,10 @@ async def finish(
     """Run the worker to its end with a line of progress; what is set aside ends it too, as an error."""
     from rich.console import Console  # noqa: PLC0415
 
+    before = await worker.parked()
+
     def over(tick: Tick) -> bool:
-        if tick.parked:
+        if tick.parked > before or tick.is_stuck:
             why = "; ".join(trouble.detail for trouble in tick.troubles) or "see `issuer status`"
             raise Misconfigured(f"{what} stopped: {why}. Mend it, then `issuer anchor --retry`")
         return (done or (lambda seen: seen.is_done))(tick)

@@ -25,7 +25,7 @@ from typing import Final
 
 from node.chain.transactions import CredentialRegistryCalls, WordChange
 from node.core import anchor
-from node.core.errors import Unavailable
+from node.core.errors import BonafidesError, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.services import bundles, registration, rotation, status_lists
@@ -62,6 +62,11 @@ class Tick:
     troubles: tuple[Trouble, ...]
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether something is set aside and nothing else moves: only a person can go on."""
+        return bool(self.parked) and not self.transactions and not self.is_done
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is under way."""
         return not (self.waiting or self.batches or self.transactions or self.settling or self.unproven)
@@ -91,17 +96,18 @@ class AnchorWorker:
         await rotation.advance(self._issuer)  # 5
         await status_lists.publish_due(self._issuer)  # 6
         await status_lists.ensure_room(self._issuer)
-        made, unproven = await bundles.prove_due(self._issuer, finalized)  # 7
-        return await self._summary(finalized, made, unproven, troubles)
+        proving = await bundles.prove_due(self._issuer, finalized)  # 7
+        troubles += [Trouble(None, "bundle", fault) for fault in proving.faults]
+        return await self._summary(finalized, proving, troubles)
 
     async def run(self, stopped: asyncio.Event, on_trouble: Callable[[str], None] | None = None) -> None:
-        """Tick until `stopped`; an unreachable chain is tried again. For servers."""
+        """Tick until `stopped`, whatever stands in the way of a step; each trouble is told once. For servers."""
         told: str | None = None
         while not stopped.is_set():
             try:
                 tick = await self.tick()
                 trouble = tick.troubles[0].detail if tick.troubles else None
-            except Unavailable as error:
+            except BonafidesError as error:
                 trouble = error.detail
             if trouble is not None and trouble != told and on_trouble is not None:
                 on_trouble(trouble)
@@ -133,6 +139,11 @@ class AnchorWorker:
             raise Unavailable(
                 f"not final after {timeout_seconds:g} seconds", asked=self._chain.client.host
             ) from error
+
+    async def parked(self) -> int:
+        """How many calls are set aside."""
+        async with self._store.reading() as reading:
+            return (await reading.outbox.counts())[TransactionState.PARKED]
 
     # --- 1, batches
 
@@ -211,14 +222,9 @@ class AnchorWorker:
         if entry.purpose == "set_status":
             await transaction.status_lists.mark_words_effective(entry.id)
 
-    async def abandon(self, transaction: Transaction, entry: OutboxEntry) -> None:
-        """A parked call: its status words are free to go with the next."""
-        if entry.purpose == "set_status":
-            await transaction.status_lists.mark_words_unsent(entry.id)
-
     # --- all
 
-    async def _summary(self, finalized: Header, made: int, unproven: int, troubles: list[Trouble]) -> Tick:
+    async def _summary(self, finalized: Header, proving: bundles.Proving, troubles: list[Trouble]) -> Tick:
         async with self._store.reading() as reading:
             waiting = await reading.batches.waiting()
             batches: tuple[Batch, ...] = await reading.batches.unfinished()
@@ -233,8 +239,8 @@ class AnchorWorker:
             batches=len(batches),
             transactions=sum(number for state, number in counts.items() if state not in ended),
             parked=counts[TransactionState.PARKED],
-            bundles=made,
-            unproven=unproven,
+            bundles=proving.made,
+            unproven=proving.left,
             settling=settling,
             troubles=tuple(troubles),
         )
@@ -252,13 +258,9 @@ def _nothing_left(tick: Tick) -> bool:
 
 
 async def retry_parked(issuer: Issuer) -> int:
-    """Take up again what was parked, after a person mended the reason; how many.
-
-    Status words of a parked call went back to waiting, so that call is not sent again: a new one carries them.
-    """
+    """Take up again what was parked, after a person mended the reason; how many."""
     async with issuer.store.transaction() as transaction:
         parked = await transaction.outbox.in_state(TransactionState.PARKED, limit=1000)
-        again = [entry for entry in parked if entry.purpose != "set_status"]
-        for entry in again:
+        for entry in parked:
             await transaction.outbox.resume(entry.id, issuer.clock())
-    return len(again)
+    return len(parked)

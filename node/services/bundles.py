@@ -73,20 +73,31 @@ class _Subject:
     slots: tuple[bytes, ...]
 
 
-async def prove_due(issuer: Issuer, finalized: Header) -> tuple[int, int]:
-    """Prove what became final and has no bundle, and renew at the series; how many were made, and are left."""
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """What a round of proving came to; `faults` say of which bundles the engine thought otherwise."""
+
+    made: int
+    left: int
+    faults: tuple[str, ...]
+
+
+async def prove_due(issuer: Issuer, finalized: Header) -> Proving:
+    """Prove what became final and has no bundle, and renew at the series."""
     step = issuer.require_chain().network.step
+    faults: list[str] = []
     async with issuer.store.reading() as reading:
         first = await reading.bundles.due(finalized.number, _PER_TICK + 1, step=1)
-    made = len(await _prove(issuer, first[:_PER_TICK], finalized))
+    made = len(await _prove(issuer, first[:_PER_TICK], finalized, faults))
+    left = len(first) - made - len(faults)
     in_series = finalized.number - finalized.number % step
     if step > 1 and finalized.number - in_series < _PROVABLE_BLOCKS:
         async with issuer.store.reading() as reading:
             again = await reading.bundles.due(in_series, _PER_TICK, step=step)
         if again:
             header = await issuer.require_chain().client.header(in_series)
-            made += len(await _prove(issuer, again, header))
-    return made, len(first) - min(made, len(first))
+            made += len(await _prove(issuer, again, header, faults))
+    return Proving(made, left, tuple(faults))
 
 
 async def make_bundle(issuer: Issuer, digest: bytes) -> Bundle | None:
@@ -99,7 +110,10 @@ async def make_bundle(issuer: Issuer, digest: bytes) -> Bundle | None:
     if not issuer.on_chain:
         return await _complete(issuer, record, None)
     finalized = await issuer.require_chain().client.finalized()
-    made = await _prove(issuer, [digest], finalized)
+    faults: list[str] = []
+    made = await _prove(issuer, [digest], finalized, faults)
+    if faults:
+        raise NotVerified(faults[0])
     return await _complete(issuer, record, made[0]) if made else None
 
 
@@ -141,15 +155,24 @@ def _age_seconds(issuer: Issuer, stored: StoredBundle) -> float:
 # --- proving
 
 
-async def _prove(issuer: Issuer, digests: Sequence[bytes], header: Header) -> list[StoredBundle]:
-    """Prove the credentials at `header` and keep the bundles; those that are not final there are left out."""
+async def _prove(
+    issuer: Issuer, digests: Sequence[bytes], header: Header, faults: list[str]
+) -> list[StoredBundle]:
+    """Prove the credentials at `header` and keep the bundles; those that are not final there are left out.
+
+    A bundle that does not hold is not kept, adds to `faults`, and does not stand in the way of the others.
+    """
     async with issuer.store.reading() as reading:
         subjects = [await _subject(issuer, reading, digest, header) for digest in digests]
     known = [subject for subject in subjects if subject is not None]
     made: list[StoredBundle] = []
     for part in _parts(known):
         proofs = await _fetch(issuer, part, header)
-        made += [_bundle(issuer, subject, header, nodes) for subject, nodes in zip(part, proofs, strict=True)]
+        for subject, nodes in zip(part, proofs, strict=True):
+            try:
+                made.append(_bundle(issuer, subject, header, nodes))
+            except NotVerified as error:
+                faults.append(error.detail)
     if made:
         async with issuer.store.transaction() as transaction:
             await transaction.bundles.save(made)

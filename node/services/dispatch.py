@@ -50,16 +50,12 @@ class Effects(Protocol):
         """Record in the same transaction what follows from the entry being final."""
         ...
 
-    async def abandon(self, transaction: Transaction, entry: OutboxEntry) -> None:
-        """Record in the same transaction that the entry came to nothing."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An entry that does not move, and why; for people."""
+    """Something that does not move, and why; for people. `entry_id` is that of the outbox, where it is of it."""
 
-    entry_id: int
+    entry_id: int | None
     purpose: str
     detail: str
 
@@ -300,9 +296,7 @@ class Dispatcher:
             if now_at is not None:
                 return now_at
             await transaction.outbox.park(entry.id, fault, self._issuer.clock(), nonce_spent=spent)
-            entry = await _known(transaction, entry.id)
-            await self._effects.abandon(transaction, entry)
-            return entry
+            return await _known(transaction, entry.id)
 
     async def _attempts(self, entry: OutboxEntry) -> tuple[Attempt, ...]:
         async with self._store.reading() as reading:

@@ -12,7 +12,8 @@ from node.core.keys import parse_multikey
 from node.core.status.entry import StatusEntry, parse_status_entries
 from node.core.status.status_list import check_list_credential, read_status
 from node.core.strict_json import parse_json_object
-from node.services import issuance, lookup, revocation
+from node.outbound.chain import ChainClient, Reverted
+from node.services import anchoring, issuance, lookup, revocation
 from node.services.anchoring import AnchorWorker
 from node.services.issuance import Terms
 from node.services.issuer import Issuer
@@ -164,3 +165,24 @@ async def test_a_credential_is_found_by_id_digest_row_and_cohort(
         assert await lookup.find_credential(paper, name) == record
     with pytest.raises(NotFound):
         await lookup.find_credential(paper, "s9")
+
+
+async def test_a_call_that_the_contract_refuses_is_set_aside_once_and_goes_on_when_mended(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    await issue(school, make_cohort)
+    await change(school, Action.REVOKE, "s1")
+    worker = AnchorWorker(school)
+
+    async def refuse(*_: object) -> int:
+        raise Reverted("eth_estimateGas", "CredentialRegistry: caller has no such role")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChainClient, "estimate_gas", refuse)
+        for _ in range(3):
+            tick = await worker.tick()
+        assert tick.parked == 1
+        assert tick.transactions == 0
+    assert await anchoring.retry_parked(school) == 1
+    await finish(school)
+    assert await on_chain(school, "s1", "revocation") == 1
