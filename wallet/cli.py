@@ -291,7 +291,7 @@ def _print_received(options: Common, receiver: Receiver, unfinished: Sequence[Re
     for one in receiver.arrived:
         state = "kept" if one.kept else "refused, not kept (--resume --keep-anyway keeps it)"
         lines += [
-            f"{one.holding.short}  {one.holding.name}: {state}",
+            f"{one.holding.short}  {words.plain(one.holding.name)}: {state}",
             *words.check_lines(one.holding.last_check),
         ]
     lines += [f"unfinished {words.receipt_line(one)}" for one in unfinished]
@@ -385,7 +385,7 @@ async def _refresh(
             )
             header = done.holding.header
             state = done.note if done.report is None or header is None else f"proven at block {header.number}"
-            lines.append(f"{holding.short}  {holding.name}: {state}")
+            lines.append(f"{holding.short}  {words.plain(holding.name)}: {words.plain(state)}")
             if done.report is not None:
                 lines += words.check_lines(done.holding.last_check)
     options.print(results, "\n".join(lines) or "nothing is held")

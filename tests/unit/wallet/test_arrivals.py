@@ -1,0 +1,148 @@
+"""Files that bring credentials and bundles, in any order and more than once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.verification import LEARNER, Story, evidence, of_key_school
+from fixtures.wallets import holding_of, new_wallet
+
+from node.core.errors import Malformed
+from wallet.arrivals import Became, Importer, Taken
+from wallet.backup import Format, encode_export
+from wallet.check import Checker
+from wallet.store import WalletStore
+
+STORY = Story(show=(0, 1, 2))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[WalletStore]:
+    with new_wallet(tmp_path) as opened:
+        yield opened
+
+
+async def take(
+    store: WalletStore, *files: bytes, story: Story = STORY, keep_anyway: bool = False
+) -> tuple[Taken, ...]:
+    checker = Checker(story.verifier(), now=story.now)
+    importer = Importer(store, checker, now=story.now, keep_anyway=keep_anyway)
+    return await importer.take([(f"file-{at}", data) for at, data in enumerate(files)])
+
+
+def plain() -> bytes:
+    return json.dumps(STORY.credential()).encode()
+
+
+def loose(*names: str) -> bytes:
+    return json.dumps(holding_of(STORY).loose_bundle(names).to_json()).encode()
+
+
+def shown(store: WalletStore) -> list[str]:
+    (held,) = store.holdings()
+    return [one.item.name for one in held.evidence]
+
+
+@pytest.mark.parametrize("form", list(Format))
+async def test_every_kind_of_export_comes_back(store: WalletStore, form: Format) -> None:
+    names = [] if form is Format.JSON else ["code.py"]
+    (taken,) = await take(store, encode_export(holding_of(STORY), form, names))
+    assert taken.became is Became.KEPT
+    (held,) = store.holdings()
+    assert held.credential == STORY.credential()
+    assert (held.bundle is None) == (form is Format.JSON)
+    assert shown(store) == names
+    assert taken.report is not None
+    assert taken.report.acceptance == ("undetermined" if form is Format.JSON else "accepted")
+
+
+async def test_credential_and_bundle_in_two_files_meet(store: WalletStore) -> None:
+    taken = await take(store, loose("marks"), plain())
+    assert {one.became for one in taken} == {Became.KEPT, Became.BUNDLE_ADDED}
+    assert shown(store) == ["marks"]
+
+
+async def test_they_meet_on_different_days_in_either_order(store: WalletStore, tmp_path: Path) -> None:
+    (first,) = await take(store, loose("marks"))
+    assert first.became is Became.WAITING
+    assert [digest.hex() for digest in store.loose_bundles()] == [holding_of(STORY).id]
+    (second,) = await take(store, plain())
+    assert second.became is Became.KEPT
+    assert second.report is not None
+    assert second.report.acceptance == "accepted"
+    assert store.loose_bundles() == ()
+    with new_wallet(tmp_path / "other") as other:
+        await take(other, plain())
+        (taken,) = await take(other, loose("marks"))
+        assert taken.became is Became.BUNDLE_ADDED
+        assert shown(other) == ["marks"]
+
+
+async def test_the_same_file_again_is_known_by_its_digest(store: WalletStore) -> None:
+    data = encode_export(holding_of(STORY), Format.BUNDLE)
+    await take(store, data)
+    (taken,) = await take(store, data)
+    assert taken.became is Became.HELD
+    assert len(store.holdings()) == 1
+
+
+async def test_evidence_is_gathered_from_several_bundles(store: WalletStore) -> None:
+    held = holding_of(STORY)
+    for item in evidence().items:
+        await take(store, encode_export(held, Format.BUNDLE, [item.name]))
+    assert shown(store) == [item.name for item in evidence().items]
+
+
+def tampered() -> bytes:
+    body = STORY.credential()
+    body["name"] = "Something greater"
+    return json.dumps(STORY.bundle(STORY.credential()).with_credential(body).to_json()).encode()
+
+
+async def test_what_is_refused_is_not_kept_unless_the_holder_insists(store: WalletStore) -> None:
+    (taken,) = await take(store, tampered())
+    assert taken.became is Became.REFUSED
+    assert taken.report is not None
+    assert store.holdings() == ()
+    (taken,) = await take(store, tampered(), keep_anyway=True)
+    assert taken.became is Became.KEPT
+    assert len(store.holdings()) == 1
+
+
+async def test_a_false_bundle_does_not_displace_a_good_one(store: WalletStore) -> None:
+    await take(store, encode_export(holding_of(STORY), Format.BUNDLE))
+    before = store.holdings()[0].bundle
+    body = json.loads(encode_export(holding_of(STORY), Format.BUNDLE))
+    body["anchor"]["salt"] = "A" * 43
+    (taken,) = await take(store, json.dumps(body).encode())
+    assert taken.became is Became.REFUSED
+    assert store.holdings()[0].bundle == before
+
+
+def presentation() -> Any:
+    return json.loads(Story(holder=LEARNER).shown_bytes())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\x89PNG\r\n\x1a\n",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        json.dumps(presentation()).encode(),
+        b'{"version": 1, "credentialDigest": "0x00"}',
+    ],
+    ids=["empty", "cut short", "half a PNG", "bare SVG", "presentation", "bundle without form"],
+)
+async def test_what_brings_nothing_is_one_clear_error_that_names_the_file(
+    store: WalletStore, data: bytes
+) -> None:
+    good = encode_export(holding_of(of_key_school(), bundled=False), Format.JSON)
+    with pytest.raises(Malformed, match="file-1: "):
+        await take(store, good, data)
+    assert store.holdings() == (), "all are read before the first is kept"

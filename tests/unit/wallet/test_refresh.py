@@ -1,0 +1,170 @@
+"""A renewed proof: at a block of the series, with the very slots that a verifier wants, or the old one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fixtures.verification import (
+    CHAIN_ID,
+    GENESIS,
+    NETWORK,
+    NOW,
+    LedgerState,
+    Story,
+    of_key_school,
+    revoked,
+)
+from fixtures.wallets import holding_of
+
+from node.core.errors import NotVerified, Unavailable
+from node.core.evm.header import Header
+from node.core.verify.materials import Mode
+from wallet.holdings import Holding
+from wallet.refresh import Refreshed, Refresher
+
+FRESH = LedgerState(number=8192, time=NOW - timedelta(minutes=5))
+
+
+@dataclass
+class FakeChain:
+    """An endpoint with one block of state; `lie` is the state whose nodes it hands out instead."""
+
+    story: Story
+    ledger: LedgerState
+    finalized_number: int = 8200
+    genesis: bytes = GENESIS
+    chain: int = CHAIN_ID
+    lie: LedgerState | None = None
+    host: str = "rpc.example:443"
+    asked: tuple[bytes, ...] = ()
+
+    async def chain_id(self) -> int:
+        return self.chain
+
+    async def genesis_hash(self) -> bytes:
+        return self.genesis
+
+    async def finalized(self) -> Header:
+        newer = replace(self.ledger, number=self.finalized_number, time=NOW)
+        return self.story.header_of(newer, self.story.credential())
+
+    async def header(self, number: int) -> Header:
+        if number != self.ledger.number:
+            raise Unavailable(f"no block {number}")
+        return self.story.header_of(self.ledger, self.story.credential())
+
+    async def proof_nodes(self, address: bytes, slots: Sequence[bytes], block: bytes) -> tuple[bytes, ...]:
+        credential = self.story.credential()
+        assert block == self.story.header_of(self.ledger, credential).hash
+        self.asked = tuple(slots)
+        return self.story._state(self.lie or self.ledger, credential).nodes(address, slots)
+
+
+class FakeEgress:
+    contacted = ("rpc.example:443",)
+
+    def __init__(self, chain: FakeChain) -> None:
+        self._chain = chain
+
+    def chain(self, _: str) -> FakeChain:
+        return self._chain
+
+
+async def refreshed(holding: Holding, chain: FakeChain, *, story: Story | None = None) -> Refreshed:
+    verifier = (story or Story()).verifier()
+    egress: Any = FakeEgress(chain)
+    return await Refresher(verifier, egress, ["https://rpc.example"], now=NOW).refresh(holding)
+
+
+async def test_the_proof_is_made_at_the_newest_final_block_of_the_series() -> None:
+    story = Story()
+    held = holding_of(story)
+    chain = FakeChain(story, FRESH)
+    done = await refreshed(held, chain)
+    assert done.report is not None
+    assert done.holding.header is not None
+    assert done.holding.header.number == 8192 == chain.finalized_number // NETWORK.step * NETWORK.step
+    assert chain.asked == story.wanted(story.credential()).slots()
+    assert done.holding.last_check is not None
+    assert done.holding.last_check.acceptance == "accepted"
+
+
+async def test_what_only_the_holder_has_stays_as_it_is() -> None:
+    held = holding_of(Story())
+    done = await refreshed(held, FakeChain(Story(), FRESH))
+    assert held.bundle is not None
+    assert done.holding.bundle is not None
+    assert replace(done.holding.bundle, state=held.bundle.state) == held.bundle
+
+
+async def test_the_renewed_bundle_stands_offline_with_a_checkpoint_of_its_block() -> None:
+    story = Story(shown=FRESH, mode=Mode.OFFLINE)
+    done = await refreshed(holding_of(Story()), FakeChain(Story(), FRESH))
+    assert story.judge(_bytes(done.holding)).acceptance == "accepted"
+
+
+async def test_a_revocation_is_proven_too_and_told() -> None:
+    chain = FakeChain(Story(), replace(FRESH, values=revoked()))
+    done = await refreshed(holding_of(Story()), chain)
+    assert done.report is not None
+    assert done.report.acceptance == "refused"
+    assert done.holding.header is not None
+    assert done.holding.header.number == 8192
+
+
+async def test_a_proof_that_does_not_hold_never_takes_the_place_of_the_old() -> None:
+    chain = FakeChain(Story(), FRESH, lie=replace(FRESH, heads=10))
+    with pytest.raises(NotVerified, match="the old one was kept"):
+        await refreshed(holding_of(Story()), chain)
+
+
+async def test_a_chain_that_does_not_know_the_anchor_changes_nothing() -> None:
+    with pytest.raises(NotVerified, match="the old one was kept"):
+        await refreshed(holding_of(Story()), FakeChain(Story(), replace(FRESH, anchor=0)))
+
+
+async def test_a_chain_with_the_same_number_and_another_genesis_is_not_believed() -> None:
+    with pytest.raises(NotVerified, match="another genesis"):
+        await refreshed(holding_of(Story()), FakeChain(Story(), FRESH, genesis=bytes(32)))
+
+
+async def test_an_endpoint_of_another_chain_is_passed_over() -> None:
+    with pytest.raises(Unavailable, match="no endpoint that was named"):
+        await refreshed(holding_of(Story()), FakeChain(Story(), FRESH, chain=1))
+
+
+async def test_a_chain_in_no_table_is_said_to_be_unknown() -> None:
+    with pytest.raises(Unavailable, match="--networks"):
+        await refreshed(
+            holding_of(Story()), FakeChain(Story(), FRESH), story=Story(operator_networks={}, checkpoint=None)
+        )
+
+
+@pytest.mark.parametrize(
+    ("finalized", "note"),
+    [(4099, "is the newest that can be proven"), (900, "no block of the series is final yet")],
+)
+async def test_where_nothing_newer_can_be_proven_nothing_is_changed(finalized: int, note: str) -> None:
+    held = holding_of(Story())
+    ledger = LedgerState(number=finalized // NETWORK.step * NETWORK.step)
+    done = await refreshed(held, FakeChain(Story(), ledger, finalized_number=finalized))
+    assert done.report is None
+    assert note in done.note
+    assert done.holding == held
+
+
+async def test_without_a_bundle_or_a_chain_there_is_nothing_to_renew() -> None:
+    bare = holding_of(Story(), bundled=False)
+    assert "no bundle" in (await refreshed(bare, FakeChain(Story(), FRESH))).note
+    keyed = holding_of(of_key_school(), bundled=False)
+    assert "no bundle" in (await refreshed(keyed, FakeChain(Story(), FRESH))).note
+
+
+def _bytes(holding: Holding) -> bytes:
+    import json
+
+    return json.dumps(holding.full_bundle().to_json()).encode()

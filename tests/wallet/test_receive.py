@@ -1,0 +1,309 @@
+"""Receiving over real HTTP, from an issuer that is slow, fails, or lies; the wallet may die at every step."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.verification import Story, evidence, of_key_school
+from fixtures.wallets import LEARNER_KEY, PASSPHRASE, QUICK, FakeIssuer, serving
+
+from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, Refused, Unavailable
+from node.core.verify.report import Acceptance
+from node.outbound.http import EgressDenied
+from wallet import receive as receiving
+from wallet.check import Checker
+from wallet.exchange import open_egress
+from wallet.receive import Receiver, pending
+from wallet.store import Disk, WalletStore
+
+ALL = (0, 1, 2)
+
+
+class Wallet:
+    """Drives a receiver as the command does."""
+
+    def __init__(self, store: WalletStore, *, story: Story, keep_anyway: bool = False) -> None:
+        self.store = store
+        self.checker = Checker(story.verifier(), now=story.now)
+        self.keep_anyway = keep_anyway
+        self.told: list[str] = []
+        self.arrived: tuple[receiving.Arrived, ...] = ()
+
+    async def _with(self, work: Any) -> Any:
+        async with open_egress(development=True) as egress:
+            receiver = Receiver(
+                self.store,
+                LEARNER_KEY,
+                self.checker,
+                egress,
+                tell=self.told.append,
+                clock=lambda: datetime.now(UTC),
+                keep_anyway=self.keep_anyway,
+            )
+            try:
+                return await work(receiver)
+            finally:
+                self.arrived = receiver.arrived
+
+    async def take(self, link: str, *, tx_code: str | None = None, wait: float = 0) -> None:
+        async def work(receiver: Receiver) -> None:
+            receipt = receiver.accept(await receiver.look_at(link), tx_code)
+            await receiver.go_on(receipt, wait_seconds=wait)
+
+        await self._with(work)
+
+    async def resume(self, *, wait: float = 0) -> None:
+        async def work(receiver: Receiver) -> None:
+            for receipt in pending(self.store):
+                await receiver.go_on(receipt, wait_seconds=wait)
+
+        await self._with(work)
+
+    async def discard(self) -> None:
+        async def work(receiver: Receiver) -> None:
+            for receipt in pending(self.store):
+                await receiver.discard(receipt)
+
+        await self._with(work)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second of an issuer's is a hundredth here."""
+    monkeypatch.setattr(receiving, "_MIN_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(receiving, "_MAX_POLL_SECONDS", 0.01)
+
+
+def names(store: WalletStore) -> list[str]:
+    (held,) = store.holdings()
+    return [one.item.name for one in held.evidence]
+
+
+async def test_a_credential_comes_with_its_bundle_and_is_judged(store: WalletStore) -> None:
+    story = Story(show=ALL)
+    async with serving(FakeIssuer(story, bundle_with_credential=True)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        (held,) = store.holdings()
+        assert held.credential == story.credential()
+        assert held.provenance.source == issuer.url
+        assert [one.report.acceptance for one in wallet.arrived] == [Acceptance.ACCEPTED]
+        assert held.last_check is not None
+        assert held.last_check.acceptance == "accepted"
+        assert names(store) == [item.name for item in evidence().items]
+        assert pending(store) == ()
+        assert issuer.notifications == ["credential_accepted"]
+
+
+async def test_a_deferred_credential_and_a_late_bundle_are_waited_for(store: WalletStore) -> None:
+    story = Story(show=ALL)
+    async with serving(FakeIssuer(story, deferrals=3, bundle_after=2)) as issuer:
+        await Wallet(store, story=story).take(issuer.link, wait=20)
+        assert names(store) == [item.name for item in evidence().items]
+        assert pending(store) == ()
+        assert issuer.log.count("/deferred") == 3
+        assert issuer.log.count("/credential") == 1
+
+
+async def test_without_patience_the_rest_is_fetched_another_day(store: WalletStore) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, deferrals=1, bundle_after=1)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        assert [one.waits_for for one in pending(store)] == ["the credential"]
+        await wallet.resume()
+        (held,) = store.holdings()
+        assert held.bundle is None
+        assert held.last_check is not None
+        assert held.last_check.acceptance == "undetermined"
+        assert [one.waits_for for one in pending(store)] == ["the proof bundle"]
+        await wallet.resume()
+        (held,) = store.holdings()
+        assert held.bundle is not None
+        assert held.last_check is not None
+        assert held.last_check.acceptance == "accepted"
+        assert pending(store) == ()
+
+
+@pytest.mark.parametrize("path", ["/token", "/nonce", "/credential", "/deferred", "/bundles"])
+async def test_a_failure_of_the_issuer_at_any_step_is_resumed_from(store: WalletStore, path: str) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, deferrals=1, broken={path})) as issuer:
+        wallet = Wallet(store, story=story)
+        with pytest.raises(Unavailable, match="status 500"):
+            await wallet.take(issuer.link, wait=20)
+        assert len(pending(store)) == 1
+        await wallet.resume(wait=20)
+        (held,) = store.holdings()
+        assert held.bundle is not None
+        assert issuer.log.count("/token") == (2 if path == "/token" else 1), "a code is redeemed once"
+
+
+async def test_a_failed_notification_costs_nothing(store: WalletStore) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, broken={"/notification"})) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        assert len(store.holdings()) == 1
+        assert any("could not be told" in line for line in wallet.told)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class MortalDisk(Disk):
+    """Dies in the save after `left` more."""
+
+    left = 10_000
+
+    def write(self, path: Path, data: bytes) -> None:
+        if self.left == 0:
+            path.write_bytes(data[:100])
+            raise Killed
+        self.left -= 1
+        super().write(path, data)
+
+
+@pytest.mark.parametrize("saves", range(1, 7))
+async def test_a_wallet_that_is_killed_at_any_save_loses_nothing(tmp_path: Path, saves: int) -> None:
+    """After the yes the code is single-use: whatever came for it must be there, or be had again."""
+    story = Story()
+    disk = MortalDisk()
+    async with serving(FakeIssuer(story, deferrals=1, bundle_after=1)) as issuer:
+        with WalletStore.create(tmp_path, PASSPHRASE, cost=QUICK, disk=disk) as store:
+            store.add_key(LEARNER_KEY)
+            disk.left = saves
+            try:
+                await Wallet(store, story=story).take(issuer.link, wait=20)
+            except Killed:
+                pass
+            else:
+                pytest.fail("it has fewer saves than this test thinks")
+        with WalletStore.open(tmp_path, PASSPHRASE) as store:
+            if saves == 1:
+                # The token was never kept: this issuer burned the code, and says so. Others give it again.
+                issuer.codes.add("code-1")
+            await Wallet(store, story=story).resume(wait=20)
+            (held,) = store.holdings()
+            assert held.bundle is not None
+            assert pending(store) == ()
+
+
+async def test_a_used_code_is_said_to_be_used_and_the_receipt_ends(store: WalletStore) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, codes=set())) as issuer:
+        with pytest.raises(Refused, match="ask the issuer for a new one"):
+            await Wallet(store, story=story).take(issuer.link)
+        assert pending(store) == ()
+
+
+async def test_the_transaction_code_is_sent_where_one_is_asked_for(store: WalletStore) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, tx_code="493536", bundle_with_credential=True)) as issuer:
+        wallet = Wallet(store, story=story)
+        with pytest.raises(Misconfigured, match="6 characters"):
+            await wallet.take(issuer.link)
+        assert "/token" not in issuer.log
+        await wallet.take(issuer.link, tx_code="493536")
+        assert len(store.holdings()) == 1
+
+
+async def test_no_code_is_sent_where_none_is_asked_for(store: WalletStore) -> None:
+    async with serving(FakeIssuer(Story())) as issuer:
+        with pytest.raises(Misconfigured, match="no code"):
+            await Wallet(store, story=Story()).take(issuer.link, tx_code="1")
+
+
+def better_marks(document: dict[str, Any]) -> None:
+    document["credentialSubject"]["achievement"]["name"] = "Something greater"
+
+
+async def test_what_is_refused_is_kept_only_by_the_holders_will(store: WalletStore) -> None:
+    story = of_key_school()
+    async with serving(FakeIssuer(story, spoil=better_marks)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        assert [one.kept for one in wallet.arrived] == [False]
+        assert store.holdings() == ()
+        assert [one.waits_for for one in pending(store)] == ["a decision: it was refused"]
+        insisting = Wallet(store, story=story, keep_anyway=True)
+        issuer.log.clear()
+        await insisting.resume()
+        (held,) = store.holdings()
+        assert held.last_check is not None
+        assert held.last_check.acceptance == "refused"
+        assert "/credential" not in issuer.log, "it was there already"
+
+
+async def test_giving_up_tells_the_issuer_and_keeps_nothing(store: WalletStore) -> None:
+    story = of_key_school()
+    async with serving(FakeIssuer(story, spoil=better_marks)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        await wallet.discard()
+        assert pending(store) == ()
+        assert store.holdings() == ()
+        assert issuer.notifications == ["credential_failure"]
+
+
+async def test_the_bundle_of_another_credential_is_not_taken(store: WalletStore) -> None:
+    story = Story()
+    other = Story(write=lambda document: document.update({"name": "Another"}))
+    async with serving(FakeIssuer(story, other_bundle=other)) as issuer:
+        with pytest.raises(BonafidesError, match="another credential"):
+            await Wallet(store, story=story).take(issuer.link)
+        (held,) = store.holdings()
+        assert held.bundle is None
+
+
+async def test_a_false_bundle_takes_nothing_away_and_is_reported(store: WalletStore) -> None:
+    story = Story()
+    never = Story(shown=Story().shown.__class__(anchor=0))
+    async with serving(FakeIssuer(story, other_bundle=never)) as issuer:
+        wallet = Wallet(store, story=never)
+        await wallet.take(issuer.link)
+        (held,) = store.holdings()
+        assert held.bundle is None
+        assert [one.kept for one in wallet.arrived] == [False]
+        assert held.last_check is not None
+        assert held.last_check.acceptance == "refused"
+        assert len(pending(store)) == 1
+
+
+async def test_the_same_credential_again_is_the_same_holding(store: WalletStore) -> None:
+    story = Story()
+    async with serving(FakeIssuer(story, codes={"code-1"}, bundle_with_credential=True)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        issuer.codes.add("code-1")
+        await wallet.take(issuer.link)
+        assert len(store.holdings()) == 1
+
+
+async def test_plain_http_and_loopback_are_for_development_only(store: WalletStore) -> None:
+    async with serving(FakeIssuer(Story())) as issuer, open_egress() as egress:
+        checker = Checker(Story().verifier(), now=Story().now)
+        receiver = Receiver(store, LEARNER_KEY, checker, egress, tell=print, clock=lambda: datetime.now(UTC))
+        with pytest.raises(EgressDenied):
+            await receiver.look_at(issuer.link)
+        assert issuer.log == []
+
+
+@pytest.mark.parametrize(
+    "offer",
+    ["", "nonsense", "openid-credential-offer://?", "openid-credential-offer://?credential_offer={}"],
+)
+async def test_what_is_no_offer_is_one_clear_error(store: WalletStore, offer: str) -> None:
+    with pytest.raises(Malformed):
+        await Wallet(store, story=Story()).take(offer)
+    assert pending(store) == ()
+
+
+async def test_an_offer_that_is_gone_is_said_to_be_gone(store: WalletStore) -> None:
+    async with serving(FakeIssuer(Story())) as issuer:
+        with pytest.raises(NotFound, match="taken or has run out"):
+            await Wallet(store, story=Story()).take(f"{issuer.url}/offers/2")
