@@ -50,7 +50,7 @@ def demo(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="bonafides-demo-") as temporary:
         stage = Stage((folder or Path(temporary)).resolve())
-        bill = Playbill(Console(highlight=False, soft_wrap=True))
+        bill = Playbill(Console(highlight=False, soft_wrap=True, emoji=False))
         play = Play(stage, bill)
         try:
             if up:
@@ -59,6 +59,9 @@ def demo(
                 play.perform(foreign)
         except BonafidesError as error:
             bill.expect("the demo goes on", held=False, error=error.detail)
+        except (KeyError, IndexError, ValueError, OSError) as error:
+            # An answer of another form than was expected is a promise that was not kept, not a fault of the reader's.
+            bill.expect("the demo goes on", held=False, error=f"{type(error).__name__}: {error}")
         except KeyboardInterrupt:
             bill.tell("interrupted")
         finally:

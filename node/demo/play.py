@@ -127,9 +127,11 @@ class Play:
         ]
         return ["wallet", verb, *common, *arguments, "--development", "--json"]
 
-    def wallet_run(self, name: str, verb: str, *arguments: str | Path) -> Finished:
+    def wallet_run(
+        self, name: str, verb: str, *arguments: str | Path, expect: Sequence[int] = (0,)
+    ) -> Finished:
         """Run a `wallet` command."""
-        return self.stage.run(*self.wallet_command(name, verb, *arguments))
+        return self.stage.run(*self.wallet_command(name, verb, *arguments), expect=expect)
 
     def ask_verifier(self, document: Any) -> Seen:
         """The employer's verifier, by HTTP."""
@@ -212,6 +214,8 @@ class Play:
             rows = list(csv.DictReader(file))
         bound = [row for row in rows if row["subject_did"]]
         free = [row for row in rows if not row["subject_did"]]
+        # Who has full marks already has none to improve with a text editor.
+        bound.sort(key=lambda row: row["total"] == "100")
         self.ada, self.ben, self.revoked, self.suspended, self.expiring = (row["id"] for row in bound[:5])
         self.claimer = free[0]["id"]
         self.unclaimed = [row["id"] for row in free]
@@ -262,14 +266,7 @@ class Play:
             {one["id"] for one in again} == {one["id"] for one in issued if one["row"] != self.suspended},
         )
         self.issuer_run("anchor")
-        bundles = {row: self.bundle_of(row) for row in (self.ada, self.ben, self.revoked, self.suspended)}
-        blocks = {bundle["anchor"]["block"] for bundle in bundles.values()}
-        self.bill.expect(
-            "all of them are anchored by one transaction, and each has its bundle",
-            len(blocks) == 1,
-            blocks=blocks,
-        )
-        self.bill.attempt("the issuer's record says the same: one batch", self._one_batch)
+        self.bill.attempt("all of them are anchored by one transaction, and final", self._one_anchor)
         common = ("--dir", self.issuer_folder, "--passphrase-file", self.stage.passphrase_file)
         port = str(urlsplit(self.issuer_url).port)
         self.issuer = self.stage.start(
@@ -277,9 +274,18 @@ class Play:
         )
         self.start_verifier()
 
-    def _one_batch(self) -> tuple[bool, Mapping[str, Any]]:
-        status = self.issuer_run("status").json
-        return status["batches"] == {"final": 1} or status["batches"].get("final") == 1, {"status": status}
+    def _one_anchor(self) -> tuple[bool, Mapping[str, Any]]:
+        records = self.records()
+        anchors = {json.dumps(records[row].get("anchor", {}).get("commitment")) for row in self.bound}
+        final = all(records[row].get("anchor", {}).get("state") == "final" for row in self.bound)
+        return final and len(anchors) == 1 and "null" not in anchors, {"commitments": sorted(anchors)}
+
+    def records(self) -> dict[str, JsonObject]:
+        """The school's own record of its credentials, by row."""
+        folder = self.folder / "work" / f"records-{time.monotonic_ns()}"
+        self.issuer_run("export", "--records", folder)
+        lines = (folder / "credentials.ndjson").read_text(encoding="utf-8").splitlines()
+        return {record["row"].removeprefix("id:"): record for record in map(json.loads, lines)}
 
     def start_verifier(self) -> None:
         """The employer's verifier node, with its own trust list and table of networks."""
@@ -302,7 +308,10 @@ class Play:
         self.bill.act("Learners take their credentials into wallets, and show them")
         offers = {row: self.rows[row]["offer"]["link"] for row in (self.ada, self.ben, self.claimer)}
         self.stage.run(*self.wallet_command(self.claimer, "init"))
-        received = {row: self.wallet_run(row, "receive", link, "--yes").json for row, link in offers.items()}
+        received = {
+            row: self.wallet_run(row, "receive", link, "--yes", expect=(0, 3)).json
+            for row, link in offers.items()
+        }
         self.bill.expect(
             "two learners receive what was signed for them, a third claims with a wallet that was made just now",
             all(received.values()),
@@ -319,18 +328,21 @@ class Play:
     def _claim_anchored(self) -> tuple[bool, Mapping[str, Any]]:
         held = self.export(self.claimer, "bundle", self.folder / "work" / "claimed.json")
         seen = self.ask_verifier(held)
-        first = self.read(self.folder / "work" / f"bundle-{self.ada}.json")["anchor"]["block"]
+        first = self.export(self.ada, "bundle", self.folder / "work" / "first.json")["anchor"]["block"]
         later = held["anchor"]["block"] > first
         return seen.acceptance == "accepted" and later, {
             "blocks": [first, held["anchor"]["block"]],
             **seen.brief(),
         }
 
+    def held_by(self, name: str) -> str:
+        """What a wallet calls its one credential."""
+        return str(self.wallet_run(name, "list").json["holdings"][0]["id"])
+
     def export(self, name: str, form: str, path: Path, *options: str | Path) -> JsonObject:
         """What a wallet exports of its one credential."""
-        held = self.wallet_run(name, "list").json
-        identifier = held["credentials"][0]["id"]
-        self.wallet_run(name, "export", identifier, "--format", form, "--out", path, *options)
+        identifier = self.held_by(name)
+        self.wallet_run(name, "export", identifier, "--format", form, "--out", path, "--replace", *options)
         value: JsonObject = self.read(path)
         return value
 
@@ -358,7 +370,7 @@ class Play:
             "demo-" + encode_base64url(generate_secret(KeyKind.ED25519)),
             "employer.example",
         )
-        held = self.wallet_run(self.ada, "list").json["credentials"][0]["id"]
+        held = self.held_by(self.ada)
         path = self.out / "presentation.json"
         answer = (
             "--challenge",

@@ -100,6 +100,7 @@ class Stage:
 
     def run(self, *arguments: str | Path, expect: Sequence[int] = (0,), cwd: Path | None = None) -> Finished:
         """Run `bonafides …` to its end; CommandFailed where its status is none of `expect`."""
+        began = time.monotonic()
         done = subprocess.run(  # noqa: S603 - our own command
             [*_BONAFIDES, *map(str, arguments)],
             capture_output=True,
@@ -112,7 +113,9 @@ class Stage:
         )
         with (self.logs / "commands.log").open("a", encoding="utf-8") as log:
             shown = " ".join(map(str, arguments))
-            log.write(f"$ bonafides {shown}\n{done.stderr}[{done.returncode}]\n")
+            log.write(
+                f"$ bonafides {shown}\n{done.stderr}[{done.returncode}, {time.monotonic() - began:.2f} s]\n"
+            )
         if done.returncode not in expect:
             last = (done.stderr or done.stdout).strip().splitlines()[-3:]
             raise CommandFailed(
