@@ -41,7 +41,8 @@ async def rotate(
 ) -> None:
     """Replace the assertion key: add the new one, wait, sign with it alone, wait for old batches, retire the old.
 
-    Credentials that were anchored before stay valid. Run again, it goes on where it stopped.
+    Credentials that were anchored before stay valid. An interrupted rotation is gone on with, by this command or by
+    whatever else runs for the issuer; once it is through, running this again begins another.
     """
     from node.services import rotation  # noqa: PLC0415
     from node.services.anchoring import AnchorWorker  # noqa: PLC0415

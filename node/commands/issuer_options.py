@@ -65,6 +65,8 @@ no_wait_option: Final = click.option(
 
 
 def run_async(command: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    """A coroutine function as the plain function that click calls, each in an event loop of its own."""
+
     @functools.wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> R:
         return asyncio.run(command(*arguments, **options))
@@ -91,6 +93,7 @@ def opened(
 
 
 def ask_passphrase(file: Path | None) -> str:
+    """The passphrase of the keys: from the file, else asked for without showing it."""
     from node.keystore import read_passphrase  # noqa: PLC0415
 
     if file is not None:
@@ -100,6 +103,7 @@ def ask_passphrase(file: Path | None) -> str:
 
 
 def ask_new_passphrase(file: Path | None, folder: Path) -> str:
+    """As `ask_passphrase`; asked for twice where `folder` has no keys yet."""
     if file is not None or (folder / "keys").is_dir():
         return ask_passphrase(file)
     entered: str = click.prompt(
@@ -130,12 +134,14 @@ class Bars:
 
 
 def stamp(moment: Any) -> str | None:
+    """A time for JSON."""
     from node.core.times import format_datetime_stamp  # noqa: PLC0415
 
     return None if moment is None else format_datetime_stamp(moment)
 
 
 def print_json(body: Any) -> None:
+    """One line of JSON on standard output: the whole result of a command."""
     import orjson  # noqa: PLC0415
 
     click.echo(orjson.dumps(body).decode())

@@ -528,5 +528,6 @@ async def _intend_document(
 
 
 def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`rows` in parts of which each is one transaction."""
     for start in range(0, len(rows), _CHUNK):
         yield rows[start : start + _CHUNK]
