@@ -1,0 +1,203 @@
+"""The commands as a learner types them, against the real issuer and the real verifier in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from node.cli import bonafides
+from node.core.errors import BonafidesError, Misconfigured, NotFound, Refused
+
+MAIN = [sys.executable, "-m", "node"]
+START_SECONDS = 30
+TEMPLATE = {
+    "template": 1,
+    "cohort": "c1",
+    "name": "Python, first course",
+    "achievement": {
+        "id": "urn:uuid:5e1a2c7e-94ab-4d0c-8b39-3a1d0c5f7a20",
+        "name": "Python, first course",
+        "description": "Writes small programs.",
+        "criteria": {"narrative": "One task."},
+    },
+}
+
+
+@dataclass
+class Learner:
+    """A wallet in a folder, driven by commands."""
+
+    folder: Path
+    passphrase: Path
+
+    def run(self, *arguments: str, answer: str | None = None) -> Result:
+        command = [
+            "wallet",
+            arguments[0],
+            "--dir",
+            str(self.folder),
+            "--passphrase-file",
+            str(self.passphrase),
+        ]
+        result = CliRunner().invoke(
+            bonafides, [*command, "--development", *arguments[1:]], input=answer, standalone_mode=False
+        )
+        if result.exception is not None and not isinstance(result.exception, click.Abort | BonafidesError):
+            raise result.exception
+        return result
+
+    def json(self, *arguments: str) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exception is None, result.exception
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Learner:
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("correct horse\n")
+    return Learner(tmp_path / "wallet", passphrase)
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[str]:
+    """A role that serves; its URL."""
+    process = subprocess.Popen(
+        [*MAIN, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(process.stderr.read())
+        yield str(json.loads(line)["url"])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=START_SECONDS)
+
+
+def call(*arguments: str) -> Any:
+    done = subprocess.run([*MAIN, *arguments, "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_offer_to_accepted_presentation_with_the_real_roles(tmp_path: Path, learner: Learner) -> None:
+    did = learner.json("init")["did"]
+    files = {
+        "template.json": json.dumps(TEMPLATE),
+        "cohort.csv": f"id,subject_did\ns-1,{did}\ns-2,\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    where = ["--dir", str(tmp_path / "issuer"), "--passphrase-file", str(learner.passphrase)]
+    url = f"http://127.0.0.1:{_free_port()}"
+    issuer = call(
+        "issuer", "init", *where, "--did", "key", "--name", "School", "--url", url, "--development"
+    )["did"]
+    (tmp_path / "trust.json").write_text(json.dumps({"issuers": [{"did": issuer, "name": "The School"}]}))
+    trust = ["--trust", str(tmp_path / "trust.json")]
+    with ExitStack() as stack:
+        inputs = ["--template", str(tmp_path / "template.json"), "--cohort", str(tmp_path / "cohort.csv")]
+        issued = call("issuer", "issue", *where, *inputs)["credentials"]
+        stack.enter_context(running("issuer", "serve", *where, "--development"))
+        links = [one["offer"]["link"] for one in issued]
+
+        no = learner.run("receive", links[0], answer="n\n")
+        assert isinstance(no.exception, click.Abort)
+        assert learner.json("list")["holdings"] == []
+
+        for link in links:
+            body = learner.json("receive", link, "--yes", *trust)
+            assert [one["report"]["acceptance"] for one in body["received"]] == ["accepted"]
+            assert body["unfinished"] == []
+        held = learner.json("list")["holdings"]
+        assert len(held) == 2
+
+        verifier = ["--dir", str(tmp_path / "verifier"), "--port", "0", "--development", *trust]
+        employer = stack.enter_context(running("verifier", "serve", *verifier))
+        asked = _ask(f"{employer}/requests", b"{}")
+        shown = learner.json("present", asked["link"], "--use", held[0]["id"], "--yes")
+        assert [one["digest"] for one in shown["shown"]] == [held[0]["id"]]
+        result = _ask(asked["result"])
+        assert result["acceptance"] == "accepted"
+        again = learner.run("present", asked["link"], "--yes")
+        assert isinstance(again.exception, Refused)
+        assert len(learner.json("list", "--disclosures")) == 1
+
+    out = tmp_path / "presentation.json"
+    asked_for = ["--challenge", "abc", "--domain", "https://employer.example"]
+    learner.json("present", held[1]["id"], *asked_for, "--out", str(out), "--yes")
+    report = call("verify", str(out), *asked_for, *trust)
+    assert report["acceptance"] == "accepted"
+
+
+def test_export_backup_restore_and_import_by_command(tmp_path: Path, learner: Learner) -> None:
+    from fixtures.verification import of_key_school
+
+    learner.run("init")
+    file = tmp_path / "badge.json"
+    file.write_text(json.dumps(of_key_school().credential()))
+    (taken,) = learner.json("import", str(file))
+    assert taken["became"] == "kept"
+    held = taken["holding"]["id"]
+    assert "Data structures" in learner.run("show", held[:8]).stdout
+    png = tmp_path / "badge.png"
+    learner.json("export", held, "--format", "png", "--out", str(png))
+    assert png.read_bytes().startswith(b"\x89PNG")
+    learner.json("backup", str(tmp_path / "b.bak"))
+    other = Learner(tmp_path / "other", learner.passphrase)
+    assert other.json("restore", str(tmp_path / "b.bak"))["holdings"] == 1
+    assert other.json("did") == learner.json("did")
+    assert other.json("import", str(png))[0]["became"] == "held already"
+
+
+def test_each_mistake_is_one_clear_error(tmp_path: Path, learner: Learner) -> None:
+    assert isinstance(learner.run("list").exception, Misconfigured)
+    learner.run("init")
+    assert isinstance(learner.run("show", "abcd").exception, NotFound)
+    learner.passphrase.write_text("another\n")
+    wrong = learner.run("list")
+    assert isinstance(wrong.exception, Misconfigured)
+    assert "wrong passphrase" in wrong.exception.detail
+    learner.passphrase.write_text("")
+    assert isinstance(learner.run("list").exception, Misconfigured)
+
+
+def test_importing_the_commands_imports_nothing_heavy() -> None:
+    code = (
+        "import wallet.cli, sys;"
+        "heavy = {'aiohttp', 'pyld', 'web3', 'nacl', 'cryptography', 'rich', 'sqlalchemy', 'coincurve'};"
+        "sys.exit(', '.join(sorted(heavy & {name.split('.')[0] for name in sys.modules})) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _ask(url: str, body: bytes | None = None) -> Any:
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - the URL of a role started here
+    with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:  # noqa: S310
+        return json.load(answer)

@@ -1,0 +1,299 @@
+"""Showing: who is asked is told first, what was not asked for stays, and the record comes before the sending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from fixtures.verification import CHALLENGE, DOMAIN, NOW, OTHER_LEARNER, Story, standards
+from fixtures.wallets import LEARNER_KEY, holding_of
+
+from node.core.credential import BASE_CONTEXT
+from node.core.errors import Malformed, NotFound, Refused, Unavailable
+from node.core.evidence import ShownEvidence, WithheldEvidence
+from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
+from node.core.oid4vp.request import (
+    MEDIA_TYPE,
+    AuthorizationRequest,
+    ClientMetadata,
+    RequestReference,
+    client_id_of,
+    encode_link,
+    encode_request_object,
+    vp_formats,
+)
+from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, parse_response
+from node.core.verify import engine
+from node.core.verify.holder import Asked
+from node.core.verify.intake import presented
+from node.core.verify.materials import Materials
+from wallet.consent import Outcome
+from wallet.exchange import open_egress
+from wallet.present import Presenter, Showing, disclosed, presentation_file, with_evidence
+from wallet.store import WalletStore
+
+FULL = Story(show=(0, 1, 2))
+QUERY = {
+    "credentials": [
+        {
+            "id": "badge",
+            "format": "ldp_vc",
+            "meta": {"type_values": [list(OPEN_BADGE_TYPES)]},
+            "claims": [{"path": ["credentialSubject", "achievement", "name"]}],
+        }
+    ]
+}
+
+
+def query() -> DcqlQuery:
+    return parse_dcql(QUERY)
+
+
+@dataclass
+class FakeVerifier:
+    """One request, and whatever is posted to it."""
+
+    metadata: ClientMetadata = field(
+        default_factory=lambda: ClientMetadata(vp_formats(), "An employer", bonafides_bundle=True)
+    )
+    query: DcqlQuery = field(default_factory=query)
+    status: int = 200
+    answer: Any = field(default_factory=dict)
+    got: list[AuthorizationResponse | AuthorizationError] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    content_type: str = MEDIA_TYPE
+    url: str = ""
+    on_post: Any = None
+
+    @property
+    def request(self) -> AuthorizationRequest:
+        return AuthorizationRequest(
+            client_id_of(f"{self.url}/response"), "n0nce-of-this-request", self.query, self.metadata, "st4te"
+        )
+
+    @property
+    def link(self) -> str:
+        return encode_link(RequestReference(self.request.client_id, f"{self.url}/request"))
+
+    async def _request(self, _: web.Request) -> web.Response:
+        return web.Response(body=encode_request_object(self.request).encode(), content_type=self.content_type)
+
+    async def _response(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self.raw.append(json.dumps(form))
+        self.got.append(parse_response(form))
+        if self.on_post is not None:
+            self.on_post()
+        headers = {"Location": "https://elsewhere.example"} if self.status == 302 else {}
+        return web.json_response(self.answer, status=self.status, headers=headers)
+
+
+@asynccontextmanager
+async def serving(verifier: FakeVerifier) -> AsyncIterator[FakeVerifier]:
+    app = web.Application(client_max_size=16 * 1024 * 1024)
+    app.add_routes([web.get("/request", verifier._request), web.post("/response", verifier._response)])
+    server = TestServer(app)
+    await server.start_server()
+    verifier.url = f"http://127.0.0.1:{server.port}"
+    try:
+        yield verifier
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def presenting(store: WalletStore) -> AsyncIterator[Presenter]:
+    async with open_egress(development=True) as egress:
+        yield Presenter(store, LEARNER_KEY, standards().canonicalizer, egress)
+
+
+async def send(store: WalletStore, verifier: FakeVerifier, *evidence: str) -> str | None:
+    async with presenting(store) as presenter:
+        request = await presenter.look_at(verifier.link)
+        found = presenter.answer_for(request, store.holdings())
+        assert found is not None
+        return await presenter.send(request, with_evidence(found, evidence), NOW)
+
+
+def judged(answer: AuthorizationResponse, request: AuthorizationRequest) -> Any:
+    """As a verifier judges it, with the endpoint and the trust list of the story."""
+    ((token,),) = answer.vp_token.values()
+    asked = Asked(request.nonce, (request.client_id,))
+    return engine.verify(
+        presented(token, answer.bundles), Materials.none(), FULL.verifier(), now=NOW, asked=asked
+    )
+
+
+async def test_an_answer_is_accepted_by_the_one_who_asked_and_by_nobody_else(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier()) as verifier:
+        assert await send(store, verifier) is None
+        (answer,) = verifier.got
+        assert isinstance(answer, AuthorizationResponse)
+        assert answer.state == "st4te"
+        assert list(answer.vp_token) == ["badge"]
+        assert judged(answer, verifier.request).acceptance == "accepted"
+        other = AuthorizationRequest(
+            "redirect_uri:https://other.example", "other", query(), verifier.metadata
+        )
+        assert judged(answer, other).acceptance == "refused"
+
+
+async def test_only_the_evidence_that_was_chosen_leaves(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier()) as verifier:
+        await send(store, verifier, "marks")
+        (answer,) = verifier.got
+        assert isinstance(answer, AuthorizationResponse)
+        (bundle,) = answer.bundles
+        shown = [one.item.name for one in bundle.evidence if isinstance(one, ShownEvidence)]
+        assert shown == ["marks"]
+        assert sum(isinstance(one, WithheldEvidence) for one in bundle.evidence) == 2
+        assert "code.py" not in verifier.raw[0]
+
+
+async def test_no_evidence_leaves_unless_it_was_chosen(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier()) as verifier:
+        await send(store, verifier)
+        for name in ("marks", "code.py", "log.txt"):
+            assert name not in verifier.raw[0]
+
+
+async def test_a_verifier_that_takes_no_bundles_gets_none(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier(ClientMetadata(vp_formats()))) as verifier:
+        await send(store, verifier)
+        (answer,) = verifier.got
+        assert isinstance(answer, AuthorizationResponse)
+        assert answer.bundles == ()
+        (record,) = store.disclosures()
+        assert not record.shown[0].with_bundle
+
+
+async def test_the_record_says_what_was_shown_to_whom_and_precedes_the_sending(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    seen: list[str] = []
+
+    def look() -> None:
+        seen.extend(str(one.outcome) for one in store.disclosures())
+
+    async with serving(FakeVerifier(on_post=look)) as verifier:
+        await send(store, verifier, "marks")
+        (record,) = store.disclosures()
+        assert seen == [Outcome.SENDING]
+        assert record.outcome is Outcome.SENT
+        assert record.verifier == verifier.request.client_id
+        (shown,) = record.shown
+        assert shown.evidence == ("marks",)
+        assert shown.withheld == ("code.py", "log.txt")
+        assert shown.asked == ("credentialSubject.achievement.name",)
+        assert "credentialSubject.achievement.description" in shown.claims
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "outcome"),
+    [
+        (400, Refused, Outcome.REFUSED),
+        (500, Unavailable, Outcome.SENDING),
+        (302, Unavailable, Outcome.SENDING),
+    ],
+)
+async def test_what_may_have_arrived_is_not_forgotten(
+    store: WalletStore, status: int, error: type[Exception], outcome: Outcome
+) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier(status=status, answer={"error": "invalid_request"})) as verifier:
+        with pytest.raises(error):
+            await send(store, verifier)
+        assert [one.outcome for one in store.disclosures()] == [outcome]
+
+
+async def test_where_the_browser_goes_next_is_handed_on(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(
+        FakeVerifier(answer={"redirect_uri": "https://v.example/cb#response_code=1"})
+    ) as verifier:
+        assert await send(store, verifier) == "https://v.example/cb#response_code=1"
+
+
+async def test_nothing_is_shown_where_nothing_answers_or_the_holder_says_no(store: WalletStore) -> None:
+    async with serving(FakeVerifier()) as verifier, presenting(store) as presenter:
+        request = await presenter.look_at(verifier.link)
+        assert presenter.answer_for(request, store.holdings()) is None
+        await presenter.decline(request)
+        assert verifier.got == [AuthorizationError("access_denied", None, "st4te")]
+        assert store.disclosures() == ()
+
+
+async def test_somebody_elses_credential_does_not_answer(store: WalletStore) -> None:
+    def for_another(document: dict[str, Any]) -> None:
+        document["credentialSubject"]["id"] = OTHER_LEARNER.did
+
+    store.save_holding(holding_of(Story(write=for_another)))
+    async with serving(FakeVerifier()) as verifier, presenting(store) as presenter:
+        request = await presenter.look_at(verifier.link)
+        assert presenter.answer_for(request, store.holdings()) is None
+
+
+@pytest.mark.parametrize("suite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
+async def test_the_presentation_is_signed_with_a_suite_that_the_verifier_takes(
+    store: WalletStore, suite: str
+) -> None:
+    store.save_holding(holding_of(FULL))
+    formats = {"ldp_vc": {"cryptosuite_values": [suite]}}
+    async with serving(FakeVerifier(ClientMetadata(formats, bonafides_bundle=True))) as verifier:
+        await send(store, verifier)
+        (answer,) = verifier.got
+        assert isinstance(answer, AuthorizationResponse)
+        assert answer.vp_token["badge"][0]["proof"][0]["cryptosuite"] == suite
+        assert judged(answer, verifier.request).acceptance == "accepted"
+
+
+async def test_a_verifier_that_takes_no_suite_of_ours_is_told_before_anything_is_shown(
+    store: WalletStore,
+) -> None:
+    formats = {"ldp_vc": {"cryptosuite_values": ["bbs-2023"]}}
+    async with serving(FakeVerifier(ClientMetadata(formats))) as verifier, presenting(store) as presenter:
+        with pytest.raises(Refused) as refused:
+            await presenter.look_at(verifier.link)
+        assert refused.value.code == "vp_formats_not_supported"
+
+
+async def test_what_is_no_request_is_one_clear_error(store: WalletStore) -> None:
+    async with serving(FakeVerifier(content_type="text/html")) as verifier, presenting(store) as presenter:
+        with pytest.raises(Malformed, match="something else than a request"):
+            await presenter.look_at(verifier.link)
+        for link in ("openid4vp://", "openid4vp://?client_id=a&client_id=b", "nonsense"):
+            with pytest.raises(Malformed):
+                await presenter.look_at(link)
+
+
+def test_a_presentation_file_is_accepted_with_its_challenge_and_domain() -> None:
+    showings = with_evidence([Showing(holding_of(FULL))], ["log.txt"])
+    body = presentation_file(
+        LEARNER_KEY, showings, standards().canonicalizer, challenge=CHALLENGE, domain=DOMAIN, now=NOW
+    )
+    assert list(body) == ["presentation", "bundles"]
+    assert body["presentation"]["@context"] == [BASE_CONTEXT]
+    report = FULL.judge(json.dumps(body).encode())
+    assert report.acceptance == "accepted"
+    body["presentation"]["proof"][0]["challenge"] = "another"
+    assert FULL.judge(json.dumps(body).encode()).acceptance == "refused"
+
+
+def test_evidence_that_nobody_holds_cannot_be_promised() -> None:
+    with pytest.raises(NotFound, match=r"there is code\.py, log\.txt, marks"):
+        with_evidence([Showing(holding_of(FULL))], ["diary"])
+
+
+def test_without_a_bundle_no_evidence_is_said_to_be_shown() -> None:
+    part = disclosed(Showing(holding_of(FULL), ("marks",)), with_bundle=False)
+    assert part.evidence == ()
+    assert part.withheld == ("code.py", "log.txt", "marks")
