@@ -1,0 +1,97 @@
+"""An issuer on the embedded chain, served: the credential at once, its bundle when the chain has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from fixtures.chain import RunningChain
+from fixtures.issuers import PASSPHRASE, URL, init_school
+from fixtures.school import FixedClock, Learner, School, bearer
+
+from node.commands.issuer_folder import Folder, open_issuer
+from node.core.bundle import parse_bundle
+from node.services.anchoring import AnchorWorker
+from node.services.issuer import now_utc
+from node.storage.base import ApiRole
+from node.web.issuer import make_issuer_app
+
+
+class RunningClock(FixedClock):
+    """The system's clock, which the chain's time is compared with."""
+
+    def __call__(self) -> datetime:
+        return now_utc()
+
+
+@pytest.fixture(scope="session")
+def initialised(devchain: RunningChain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an issuer on the chain, for the one test that uses it up."""
+    folder = tmp_path_factory.mktemp("served")
+    init_school(folder, devchain)
+    return folder
+
+
+@pytest.fixture
+async def on_chain(initialised: Path) -> AsyncIterator[School]:
+    """That issuer, served without its background worker: the test decides when time passes."""
+    async with open_issuer(Folder.load(initialised), PASSPHRASE) as issuer:
+        client = TestClient(TestServer(make_issuer_app(issuer, with_worker=False)))
+        await client.start_server()
+        yield School(issuer, RunningClock(), client, "", URL)
+        await client.close()
+
+
+async def test_a_credential_comes_at_once_its_bundle_when_final_and_a_revocation_reaches_the_list(
+    on_chain: School, learner: Learner
+) -> None:
+    school = on_chain
+    token = await school.token(await school.offer(await school.intend()))
+    status, body = await school.claim(token, learner)
+    assert status == 200
+    assert body["credentials"][0].keys() == {"credential"}
+    credential = body["credentials"][0]["credential"]
+    async with school.issuer.store.reading() as reading:
+        record = await reading.credentials.load(credential["id"])
+    assert record is not None
+    assert record.signed is not None
+    path = f"/bundles/{record.signed.digest.hex()}"
+    async with school.client.get(path, headers=bearer(token)) as answer:
+        assert (answer.status, "Retry-After" in answer.headers) == (202, True)
+
+    await AnchorWorker(school.issuer).run_until_done(timeout_seconds=60)
+    async with school.client.get(path, headers=bearer(token)) as answer:
+        assert answer.status == 200
+        bundle = parse_bundle(await answer.json())
+    assert bundle.credential == credential
+    assert bundle.anchor is not None
+    status, body = await school.claim(token, learner)
+    again = body["credentials"][0]
+    assert again["credential"] == credential
+    assert parse_bundle(again["bonafides_bundle"]).anchor == bundle.anchor
+
+    api = await school.api_token(ApiRole.ISSUE, ApiRole.STATUS)
+    badge = {
+        "@context": ["https://www.w3.org/ns/credentials/v2"],
+        "type": ["VerifiableCredential"],
+        "credentialSubject": {"id": learner.did},
+    }
+    status, body = await school.post("/credentials/issue", json={"credential": badge}, headers=bearer(api))
+    assert status == 201, body
+    issued = body["verifiableCredential"]
+    entry = issued["credentialStatus"]
+    change = {"credentialId": issued["id"], "credentialStatus": entry, "status": True}
+    status, body = await school.post("/credentials/status", json=change, headers=bearer(api))
+    assert (status, body["effective"]) == (200, False)
+    other = {**change, "credentialStatus": {**entry, "statusListIndex": "1" + entry["statusListIndex"]}}
+    assert (await school.post("/credentials/status", json=other, headers=bearer(api)))[0] == 400
+    undo = {**change, "status": False}
+    assert (await school.post("/credentials/status", json=undo, headers=bearer(api)))[0] == 400
+    await AnchorWorker(school.issuer).run_until_done(timeout_seconds=60)
+    _, body = await school.post("/credentials/status", json=change, headers=bearer(api))
+    assert body["effective"] is True
+    async with school.client.get("/health/ready") as answer:
+        assert answer.status == 200
