@@ -30,8 +30,9 @@ from node.services.offers import (
     server_metadata,
 )
 from node.web.app import add_public_routes, read_body, read_form, read_json_object
+from node.web.pages import wants_page
 from node.web.problems import json_response, oauth_errors
-from node.web.templating import render, wants_page
+from node.web.templating import render
 
 DESK: Final = web.AppKey("desk", OfferDesk)
 BUNDLE_TYPE: Final = "application/vnd.bonafides.bundle+json"
@@ -90,7 +91,7 @@ async def show_offer(request: web.Request) -> web.Response:
     """The offer for a wallet, or a page with link and QR code for a browser: one URL for both."""
     desk = request.app[DESK]
     view = await desk.view(request.match_info["secret"])
-    if wants_page(request):
+    if wants_page(request, default=False):
         response = _offer_page(view, base_path(desk.url))
     elif view.is_open:
         response = json_response(view.offer.to_json())

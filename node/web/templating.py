@@ -31,12 +31,6 @@ def add_static_routes(app: web.Application, names: Iterable[str], *, prefix: str
     app.add_routes([web.get(f"{prefix}/static/{name}", _static_handler(name)) for name in names])
 
 
-def wants_page(request: web.Request) -> bool:
-    """Whether a browser asks, which wants a page, and not a program, which wants its JSON twin."""
-    accepted = request.headers.get("Accept", "")
-    return "text/html" in accepted and not accepted.lower().startswith("application/json")
-
-
 def long_date(moment: datetime) -> str:
     """A date in full, as people write it: 5 December 2026."""
     return f"{moment.day} {moment:%B %Y}"

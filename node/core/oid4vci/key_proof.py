@@ -175,7 +175,7 @@ def _verify_jwt(proof: Json, issuer: str, now: datetime, allowed: Collection[str
         # Appendix F.1: left out where the wallet is anonymous, as all are here.
         raise NotVerified("the proof names a client, but the token was given to nobody by name")
     issued = claims.get("iat")
-    if type(issued) not in (int, float):
+    if not isinstance(issued, int | float) or isinstance(issued, bool):
         raise NotVerified("the proof does not say when it was made")
     _check_age(float(issued), now)
     nonce = claims.get("nonce")
