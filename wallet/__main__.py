@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from node.cli import main
+import click
+
+from node.core.errors import BonafidesError
+from wallet.cli import wallet
 
 if __name__ == "__main__":
-    sys.exit(main(["wallet", *sys.argv[1:]]))
+    try:
+        wallet(prog_name="wallet")
+    except BonafidesError as error:
+        click.echo(f"wallet: {error.detail}", err=True)
+        sys.exit(1)

@@ -71,12 +71,17 @@ def picture_of(holding: Holding, form: Format) -> bytes:
     return default_png() if form is Format.PNG else default_svg(holding.name)
 
 
-def save_file(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write an export whole; Conflict where the file exists, unless it may be replaced."""
+def check_target(path: Path, *, replace: bool) -> None:
+    """Conflict where the file exists, unless it may be replaced; Misconfigured where its folder does not."""
     if path.exists() and not replace:
         raise Conflict(f"{path} exists: choose another name, or say --replace")
     if not path.parent.is_dir():
         raise Misconfigured(f"there is no folder {path.parent}")
+
+
+def save_file(path: Path, data: bytes, *, replace: bool) -> None:
+    """Write an export whole; as `check_target` otherwise."""
+    check_target(path, replace=replace)
     write_whole(Disk(), path, data, new=path.with_name(path.name + ".new"))
 
 

@@ -34,11 +34,14 @@ LAYERS = (
         "node.core.baking",
     ),
     ("node.core.verify", "node.core.oid4vci", "node.core.oid4vp"),
+    ("wallet.holdings", "wallet.consent", "wallet.select", "wallet.holder_keys"),
     ("node.outbound",),
     ("node.chain", "node.storage", "node.keystore"),
     ("node.services",),
     ("node.web",),
     ("node.config",),
+    ("wallet.store", "wallet.check", "wallet.exchange"),
+    ("wallet.receive", "wallet.present", "wallet.refresh", "wallet.arrivals", "wallet.backup"),
     ("node.commands", "node.cli", "node.__main__", "node.demo", "wallet"),
 )
 # Beyond the layers: these never import those.

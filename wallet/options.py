@@ -1,0 +1,163 @@
+"""What the wallet's commands share: their common options, questions and ways of ending."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from node.core.errors import Misconfigured
+from wallet import words
+from wallet.config import DEFAULT_FOLDER, load_standards, load_verifier, read_passphrase
+
+if TYPE_CHECKING:
+    from wallet.check import Checker
+    from wallet.store import WalletStore
+
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+PATH: Final = click.Path(path_type=Path)
+EXIT_REFUSED: Final = 1
+EXIT_UNFINISHED: Final = 3
+
+Command = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command takes."""
+
+    folder: Path
+    passphrase_file: Path | None
+    as_json: bool
+    development: bool
+
+    def passphrase(self, what: str = "Passphrase of the wallet", *, confirm: bool = False) -> str:
+        """From the file, else asked for without showing it."""
+        return ask_passphrase(self.passphrase_file, what, confirm=confirm)
+
+    def open(self, *, writable: bool = True) -> WalletStore:
+        """The wallet, unlocked."""
+        from wallet.store import FILE_NAME, WalletStore  # noqa: PLC0415
+
+        if not (self.folder / FILE_NAME).is_file():
+            raise Misconfigured(f"there is no wallet in {self.folder}: make one with `bonafides wallet init`")
+        return WalletStore.open(self.folder, self.passphrase(), writable=writable)
+
+    def print(self, body: Any, text: str) -> None:
+        """The result, for machines or for people."""
+        click.echo(json.dumps(body, ensure_ascii=False) if self.as_json else text)
+
+
+def ask_passphrase(file: Path | None, what: str, *, confirm: bool = False) -> str:
+    """The passphrase in a file, else asked for without showing it."""
+    if file is not None:
+        return read_passphrase(file)
+    answer: str = click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True)
+    return answer
+
+
+def common(command: Command) -> Command:
+    """Add the options that every command takes, handed over as one `Common`."""
+
+    @functools.wraps(command)
+    def run(
+        folder: Path, passphrase_file: Path | None, as_json: bool, development: bool, **more: Any
+    ) -> None:
+        command(Common(folder, passphrase_file, as_json, development), **more)
+
+    options = (
+        click.option(
+            "--dir",
+            "folder",
+            type=PATH,
+            default=DEFAULT_FOLDER,
+            show_default=True,
+            envvar="BONAFIDES_WALLET_DIR",
+            show_envvar=True,
+            help="Folder of the wallet.",
+        ),
+        click.option(
+            "--passphrase-file",
+            type=FILE,
+            envvar="BONAFIDES_WALLET_PASSPHRASE_FILE",
+            show_envvar=True,
+            help="File with the passphrase; without it you are asked.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="The result as JSON."),
+        click.option(
+            "--development",
+            is_flag=True,
+            envvar="BONAFIDES_DEVELOPMENT",
+            show_envvar=True,
+            help="Admit loopback hosts and plain http.",
+        ),
+    )
+    for option in reversed(options):
+        run = option(run)
+    return run
+
+
+def judging(command: Command) -> Command:
+    """Add the options that say how what arrives is judged."""
+    options = (
+        click.option(
+            "--rpc",
+            "endpoints",
+            multiple=True,
+            metavar="URL",
+            show_envvar=True,
+            help="Endpoint of the chain.",
+        ),
+        click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks."),
+        click.option("--trust", type=FILE, show_envvar=True, help="Your list of recognised issuers."),
+        click.option(
+            "--checkpoint", "checkpoints", multiple=True, type=FILE, help="File of block hashes you trust."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def make_checker(
+    options: Common,
+    *,
+    endpoints: Sequence[str],
+    networks: Path | None,
+    trust: Path | None,
+    checkpoints: Sequence[Path],
+) -> Checker:
+    """The judge that the options of `judging` describe."""
+    from wallet.check import Checker  # noqa: PLC0415
+
+    verifier = load_verifier(
+        load_standards(), networks=networks, trust=trust, checkpoints=checkpoints, endpoints=endpoints
+    )
+    return Checker(verifier, now=now(), endpoints=endpoints, development=options.development)
+
+
+def tell(text: str) -> None:
+    """A line on stderr."""
+    click.echo(words.plain(text), err=True)
+
+
+def tell_all(lines: Iterable[str]) -> None:
+    """Lines on stderr."""
+    for line in lines:
+        tell(line)
+
+
+def leave_with(status: int) -> None:
+    """End the command with an exit status."""
+    click.get_current_context().exit(status)
+
+
+def now() -> datetime:
+    """The moment, aware."""
+    return datetime.now(UTC)
