@@ -13,9 +13,10 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ from node.demo.assess import Assessed, assess
 from node.demo.expectations import Playbill
 from node.demo.foreign import make_foreign_badge
 from node.demo.sample import Course, load_course, load_template
-from node.demo.stage import Finished, Role, Stage, http, wait_until
+from node.demo.stage import Finished, Role, Stage, http, together, wait_until
 from node.keystore import generate_secret, open_secret, open_signer, signer_of
 
 SCHOOL: Final = "Lindmere Open College"
@@ -97,7 +98,10 @@ class Play:
         self.chain: Role
         self.issuer: Role
         self.verifier: Role
+        self.assessed: Assessed
+        self.made: dict[str, Any] = {}
         self.did = ""
+        self.held: dict[str, str] = {}
 
     # --- what the roles do ---------------------------------------------------------------------------------
 
@@ -173,20 +177,17 @@ class Play:
     # --- scenery -------------------------------------------------------------------------------------------
 
     def set_up(self) -> None:
-        """Chain, wallets, assessed work, school."""
+        """Chain, wallets, assessed work, school: what does not wait for each other happens at once."""
         self.bill.act("A school, its learners, and their work")
-        self.chain = self.stage.start(
-            "chain", "chain", "serve", "--dir", self.folder / "chain", "--port", "0"
-        )
-        shutil.copy(self.folder / "chain" / "networks.json", self.networks_file)
+        scenes: list[Callable[[], None]] = [self.open_school, self.do_the_course]
+        together(scenes)
         self.bill.tell(f"chain {self.chain.ready['chain']} at {self.chain.url}")
-        bound = [learner.id for learner in self.course.learners if learner.wallet]
-        made = self.stage.run_all([self.wallet_command(name, "init") for name in [*bound, "visitor"]])
-        self.dids = {name: one.json["did"] for name, one in zip([*bound, "visitor"], made, strict=True)}
-        self.bill.tell(f"{len(bound)} learners have made a wallet")
-        work = self.folder / "work"
-        dids = {name: did for name, did in self.dids.items() if name != "visitor"}
-        self.assessed = assess(self.course, work, dids=dids)
+        self.bill.tell(f"{len(self.dids) - 1} learners have made a wallet")
+        self.bill.expect(
+            "the school has three separate keys and an identity on the chain",
+            self.did.startswith("did:ethr:") and self.made["owner"] != self.made["writer"],
+            did=self.did,
+        )
         passing = len(self.assessed.passing)
         self.bill.expect(
             f"the submissions were run against their tests: {passing} of {len(self.course.learners)} passed",
@@ -194,19 +195,29 @@ class Play:
             passing=passing,
         )
         self.cast(self.assessed)
-        answer = self.issuer_run(
+
+    def open_school(self) -> None:
+        """A chain, and on it an issuer; the employer recognises it."""
+        self.chain = self.stage.start(
+            "chain", "chain", "serve", "--dir", self.folder / "chain", "--port", "0"
+        )
+        shutil.copy(self.folder / "chain" / "networks.json", self.networks_file)
+        self.made = self.issuer_run(
             "init",
             *("--name", SCHOOL, "--url", self.issuer_url, "--rpc", self.chain.url),
             *("--networks", self.networks_file, "--faucet", self.folder / "chain" / "faucet.key"),
             *("--suspendable", "--development"),
         ).json
-        self.did = answer["did"]
+        self.did = self.made["did"]
         self.write("trust.json", {"issuers": [{"did": self.did, "name": SCHOOL}]})
-        self.bill.expect(
-            "the school has three separate keys and an identity on the chain",
-            self.did.startswith("did:ethr:") and answer["owner"] != answer["writer"],
-            did=self.did,
-        )
+
+    def do_the_course(self) -> None:
+        """Learners make wallets, and their submissions are run."""
+        bound = [learner.id for learner in self.course.learners if learner.wallet]
+        made = self.stage.run_all([self.wallet_command(name, "init") for name in [*bound, "visitor"]])
+        self.dids = {name: one.json["did"] for name, one in zip([*bound, "visitor"], made, strict=True)}
+        dids = {name: did for name, did in self.dids.items() if name != "visitor"}
+        self.assessed = assess(self.course, self.folder / "work", dids=dids)
 
     def cast(self, assessed: Assessed) -> None:
         """Who of those who passed plays what; and one row that ends soon, one in a suspendable course."""
@@ -308,10 +319,13 @@ class Play:
         self.bill.act("Learners take their credentials into wallets, and show them")
         offers = {row: self.rows[row]["offer"]["link"] for row in (self.ada, self.ben, self.claimer)}
         self.stage.run(*self.wallet_command(self.claimer, "init"))
-        received = {
-            row: self.wallet_run(row, "receive", link, "--yes", expect=(0, 3)).json
-            for row, link in offers.items()
-        }
+        receipts = together(
+            [
+                partial(self.wallet_run, row, "receive", link, "--yes", expect=(0, 3))
+                for row, link in offers.items()
+            ]
+        )
+        received = {row: receipt.json for row, receipt in zip(offers, receipts, strict=True)}
         self.bill.expect(
             "two learners receive what was signed for them, a third claims with a wallet that was made just now",
             all(received.values()),
@@ -337,7 +351,9 @@ class Play:
 
     def held_by(self, name: str) -> str:
         """What a wallet calls its one credential."""
-        return str(self.wallet_run(name, "list").json["holdings"][0]["id"])
+        if name not in self.held:
+            self.held[name] = str(self.wallet_run(name, "list").json["holdings"][0]["id"])
+        return self.held[name]
 
     def export(self, name: str, form: str, path: Path, *options: str | Path) -> JsonObject:
         """What a wallet exports of its one credential."""
@@ -409,29 +425,39 @@ class Play:
     def taking_back(self) -> None:
         """The school revokes, suspends, and changes its key."""
         self.bill.act("The school revokes, suspends, and changes its key")
-        self.issuer_run("revoke", self.rows[self.revoked]["id"], "--reason", "plagiarism")
-        self.issuer_run("suspend", self.rows[self.suspended]["id"], "--reason", "under review")
+        # The serving process takes both to the chain; changing the key waits until nothing is left to do there.
+        self.issuer_run("revoke", self.rows[self.revoked]["id"], "--reason", "plagiarism", "--no-wait")
+        self.issuer_run("suspend", self.rows[self.suspended]["id"], "--reason", "under review", "--no-wait")
         self.bill.tell("one credential is revoked, another suspended")
-        self.old_key = self.issuer_folder / "keys" / "assertion-1.json"
-        self.stolen_key = open_signer(f"file:{self.old_key}", self.passphrase)
+        keys = self.issuer_folder / "keys"
+        self.stolen_key = open_signer(f"file:{keys / 'assertion-1.json'}", self.passphrase)
+        self.writer_key = open_secret(f"file:{keys / 'writer.json'}", self.passphrase)
         self.issuer_run("key", "rotate")
         self.bill.attempt("the key is changed: the new one signs, the old one is retired", self._rotated)
-        self.wallet_run(self.ada, "refresh", *self.chain_options)
+        self.issuer_run("anchor")
+        self.gather_files()
+        self.write_checkpoint()
+
+    def gather_files(self) -> None:
+        """What learners and school can hand over after all this; none waits for another."""
+        shown = ((self.revoked, "revoked"), (self.suspended, "suspended"), (self.expiring, "expiring"))
+        jobs: list[Callable[[], object]] = [self.badge_without_chain, self.renew_and_export]
+        jobs += [partial(self.export_from_school, row, name) for row, name in shown]
+        jobs.append(partial(self.issuer_run, "export", "--did-document", self.out / "did.json"))
+        together(jobs)
+
+    def renew_and_export(self) -> None:
+        """Two learners renew their proofs; one exports what she has."""
+        for name in (self.ada, self.ben):
+            self.wallet_run(name, "refresh", *self.chain_options)
         self.export(self.ada, "json", self.out / "badge.json")
         self.export(self.ada, "bundle", self.out / "bundle.json")
-        self.wallet_run(self.ben, "refresh", *self.chain_options)
-        self.issuer_run("export", "--did-document", self.out / "did.json")
-        for row, name in (
-            (self.revoked, "revoked"),
-            (self.suspended, "suspended"),
-            (self.expiring, "expiring"),
-        ):
-            bundle = self.bundle_of(row)
-            self.write(f"{name}-bundle.json", bundle)
-            self.write(f"{name}.json", bundle["credential"])
-        self.writer_key = open_secret(f"file:{self.issuer_folder / 'keys' / 'writer.json'}", self.passphrase)
-        self.badge_without_chain()
-        self.write_checkpoint()
+
+    def export_from_school(self, row: str, name: str) -> None:
+        """A credential and its bundle as the school has them."""
+        bundle = self.bundle_of(row)
+        self.write(f"{name}-bundle.json", bundle)
+        self.write(f"{name}.json", bundle["credential"])
 
     @property
     def passphrase(self) -> str:
@@ -623,8 +649,8 @@ class Play:
                 "issuer_not_listed",
             ),
         )
-        for sentence, arguments, check, reason in cases:
-            seen = self.verify_files(*arguments)[0]
+        found = together([partial(self.verify_files, *arguments) for _, arguments, _, _ in cases])
+        for (sentence, _, check, reason), (seen,) in zip(cases, found, strict=True):
             held = seen.acceptance == "undetermined" and seen.reason(check) == reason
             self.bill.expect(f"undetermined: {sentence}", held, wanted=f"{check}: {reason}", **seen.brief())
 

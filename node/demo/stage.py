@@ -17,14 +17,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from node.core.errors import BonafidesError, Unavailable
 from node.core.problem import ours
+
+T = TypeVar("T")
 
 READY_SECONDS: Final = 60
 COMMAND_SECONDS: Final = 120
@@ -123,10 +126,9 @@ class Stage:
             )
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def run_all(self, commands: Sequence[Sequence[str | Path]], *, workers: int = 2) -> list[Finished]:
-        """Run several commands, as many at once as there are processors here."""
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(lambda command: self.run(*command), commands))
+    def run_all(self, commands: Sequence[Sequence[str | Path]]) -> list[Finished]:
+        """Run several commands that do not wait for each other; their results in the same order."""
+        return together([partial(self.run, *command) for command in commands])
 
     def start(self, name: str, *arguments: str | Path) -> Role:
         """Start `bonafides … --json` as a role and wait until it says that it is ready."""
@@ -152,9 +154,17 @@ class Stage:
                 role.stop()
 
 
+def together(jobs: Sequence[Callable[[], T]], *, workers: int = 3) -> list[T]:
+    """The results of jobs that mostly wait for processes and blocks, a few at a time; the first fault is raised."""
+    with ThreadPoolExecutor(workers) as pool:
+        return [future.result() for future in [pool.submit(job) for job in jobs]]
+
+
 def _environment() -> dict[str, str]:
     # What the caller configured for roles of their own must not reach the demo's.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BONAFIDES_")}
+    # Sixty commands that compile all they import again would take longer than all they do.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
 
 
