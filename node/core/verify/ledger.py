@@ -135,7 +135,7 @@ def entry_slots(identity: bytes, entry: StatusEntry) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A state that could not be read. `false` where the bundle contradicts a trusted header."""
+    """A state that could not be read. `false` where bundle or endpoint contradict the header they were held to."""
 
     reason: Reason
     detail: str
@@ -211,8 +211,8 @@ def open_ledger(
     answer = inquiry.header(HeaderNeed(network.chain_id, heights))
     weak = isinstance(answer, HeaderAnswer) and answer.weak
     own = _read_own(wanted, network, answer, inquiry, now)
-    if isinstance(own, Gap) and own.reason is Reason.HEADER_OLD:
-        answer = Missing(own.detail)  # who lags vouches for no other block either
+    if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
+        answer = Missing(own.detail)  # who lags or proves wrongly vouches for no other block either
     trust = _Trust(network, checkpoints.get(network.chain_id), answer)
     if isinstance(header, Gap):
         shown: Proven | Gap = header
@@ -279,7 +279,7 @@ def _read_own(
         return Proven(header, answer.source, _slots(wanted, header, reply.nodes, network, slots))
     except (Malformed, NotVerified) as error:
         detail = f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
-        return Gap(Reason.CHAIN_UNREACHABLE, detail)
+        return Gap(Reason.CHAIN_UNREACHABLE, detail, false=True)
 
 
 def _slots(
@@ -318,7 +318,8 @@ class _Trust:
         """The name of whoever vouches for the header, or why nobody does."""
         reasons = []
         if isinstance(self.answer, HeaderAnswer):
-            known = self.answer.hashes.get(header.number)
+            final = header.number <= self.answer.newest.number
+            known = self.answer.hashes.get(header.number) if final else None
             if known == header.hash:
                 return self.answer.source
             says = "names another block" if known is not None else "does not call final the block"
