@@ -188,8 +188,10 @@ class Case:
 
     @cached_property
     def _digest(self) -> bytes | BonafidesError:
-        """The digest that an anchor is over; an error where JCS refuses the document."""
+        """The digest that an anchor is over, with the issuer's proof; an error where there is none."""
         named = self.bundle.anchor.proof_value if self.bundle and self.bundle.anchor else None
+        if named is not None and all(proof.proof_value != named for proof in self.document.issuer_proofs):
+            return Malformed("the anchor is over a proof that is not the issuer's")
         try:
             return credential_digest(self.document.raw, named)
         except BonafidesError as error:

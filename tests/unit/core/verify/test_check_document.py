@@ -157,6 +157,10 @@ def unregistered(**changes: Any) -> Story:
     return Story(**{**fields, **changes})
 
 
+def no_anchor(bundle: Json) -> None:
+    del bundle["anchor"]
+
+
 def one_voice() -> dict[str, Any]:
     return {SCHOOL.did: agreed(ethr_document(SCHOOL), voices=False)}
 
@@ -239,6 +243,7 @@ PROOF = [
     Row("wrong signature, and no slot confirms the key", lambda: Story(tamper=change_mark, checkpoint=None), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
     Row("wrong signature, and the key's slot is zero", lambda: Story(tamper=change_mark, shown=NO_STATE), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
     Row("right signature, and the key's slot is zero", lambda: Story(shown=NO_STATE), UNKNOWN, Reason.KEY_SOURCE_WEAK),
+    Row("a bundle's key without anchor, of an identity that never wrote", lambda: unregistered(bundled=True, bundle_key=STRANGER, issuer=replace(SCHOOL, key=STRANGER.key), spoil=no_anchor, documents={}), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("events by one voice", lambda: unregistered(documents=one_voice()), UNKNOWN, Reason.KEY_SOURCE_WEAK),
     Row("changed, by events of one voice", lambda: unregistered(documents=one_voice(), tamper=change_mark), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
     Row("only suites that are not known", lambda: of_key_school(tamper=suite("xyz-2030")), UNKNOWN, Reason.UNKNOWN_SUITE),

@@ -67,6 +67,7 @@ def our_network(network_class: NetworkClass) -> Story:
     return other_chain(our_networks={7: replace(NETWORK, chain_id=7, network_class=network_class)})
 
 
+MIXED_CASE = f"did:ethr:0x{CHAIN_ID:X}:0x{IDENTITY.hex().upper()}"
 UNNAMED = Signatory(f"did:ethr:foonet:0x{IDENTITY.hex()}", "delegate-1", SCHOOL.key)
 ON_SEVEN = {7: replace(NETWORK, chain_id=7)}
 
@@ -229,6 +230,19 @@ def never_wrote(**changes: Any) -> Story:
     return chained(**{**fields, **changes})
 
 
+def on_mainnet(network: str) -> Story:
+    issuer = replace(SCHOOL, did=f"did:ethr:{network}0x{IDENTITY.hex()}")
+    table = {1: replace(NETWORK, chain_id=1)}
+    checkpoint = replace(Story(issuer=issuer).checkpoint_file(), chain_id=1)
+    return Story(
+        issuer=issuer,
+        operator_networks=table,
+        checkpoint=checkpoint,
+        trust=trusted(f"did:ethr:0x1:0x{IDENTITY.hex()}"),
+        spoil=anchor_member("chain", "eip155:1"),
+    )
+
+
 def two_proofs(**changes: Any) -> Story:
     return Story(more_proofs=((SCHOOL, {"created": "2026-04-02T00:00:00Z"}),), **changes)
 
@@ -237,6 +251,10 @@ ANCHOR = [
     Row("in its slot at the table's registry", Story, PASSED),
     Row("read at the endpoint's own header", chained, PASSED),
     Row("the bundle's proof is false, the verifier's own is not", lambda: chained(spoil=false_nodes), PASSED),
+    Row("the issuer's DID is spelled in another case", lambda: Story(issuer=replace(SCHOOL, did=MIXED_CASE)), PASSED),
+    Row("mainnet, by its name", lambda: on_mainnet("mainnet:"), PASSED),
+    Row("mainnet, not named at all", lambda: on_mainnet(""), PASSED),
+    Row("mainnet, by its number", lambda: on_mainnet("0x01:"), PASSED),
     Row("one of several proofs is named", lambda: two_proofs(anchored_proof=0), PASSED),
     Row("another's proof was added afterwards", lambda: Story(more_proofs=((STRANGER, {}),), anchored_proof=0), PASSED),
     Row("closed after it was anchored", lambda: Story(shown=replace(GOOD, closed=ANCHOR_BLOCK + 1)), PASSED),
@@ -266,6 +284,7 @@ ANCHOR = [
     Row("the endpoint vouches for a block beyond its newest", lambda: chained(own=replace(GOOD, number=ANCHOR_BLOCK - 1, anchor=0)), UNKNOWN, Reason.STATE_NOT_PROVEN),
     Row("claimed for a block after the header", lambda: Story(shown=replace(GOOD, anchor=0, number=ANCHOR_BLOCK - 1)), UNKNOWN, Reason.STATE_NOT_PROVEN),
     Row("asked for a time before it was anchored", lambda: Story(as_of=ANCHORED_AT - timedelta(seconds=1)), UNKNOWN, Reason.ANCHORED_LATER),
+    Row("over a proof that is not the issuer's", lambda: Story(more_proofs=((STRANGER, {}),), anchored_proof=1), UNKNOWN, Reason.STATE_NOT_PROVEN),
     Row("several proofs, and none is named", two_proofs, UNKNOWN, Reason.STATE_NOT_PROVEN),
     Row("heads zero, but the header is old", lambda: never_wrote(own=replace(NEVER, number=4_100, time=NOW - 2 * DAY)), UNKNOWN, Reason.BUNDLE_MISSING),
     Row("a chain in no table", lambda: other_chain(spoil=anchor_member("chain", "eip155:7")), UNKNOWN, Reason.UNKNOWN_NETWORK),
@@ -442,8 +461,6 @@ FRESHNESS = [
 def trusted(did: str, start: datetime | None = None, end: datetime | None = None) -> TrustList:
     return TrustList((TrustEntry(did, "Listed", start, end),))
 
-
-MIXED_CASE = f"did:ethr:0x{CHAIN_ID:X}:0x{IDENTITY.hex().upper()}"
 
 ISSUER_TRUST = [
     Row("on the list", Story, PASSED),
