@@ -1,4 +1,4 @@
-"""Pages: templates, static files, which of page and JSON somebody wants, and writes from elsewhere refused.
+"""Pages: templates, static files, and which of page and JSON somebody wants.
 
 Everything is escaped by default, nothing inline, nothing from elsewhere. Each text passes `_()`, so that a catalogue
 can take its place; sentences of reports come from `node.core.verify.wording` and are handed over whole.
@@ -11,7 +11,6 @@ from datetime import datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import hdrs, web
@@ -19,15 +18,13 @@ from aiohttp.typedefs import Middleware
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from node.core.errors import BonafidesError, Malformed, Refused
-from node.core.problem import ours
+from node.core.errors import BonafidesError, Malformed
 from node.core.times import parse_datetime_stamp
 from node.core.verify.wording import day_of
 from node.web.problems import NO_STORE, Handler, json_response, problem_response
 
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
 
 
@@ -122,34 +119,6 @@ def errors_as_pages(pages: Pages, *, default: bool = False) -> Middleware:
     return render_errors
 
 
-class ForeignOrigin(Refused):
-    """A page elsewhere made the browser send this."""
-
-    default_type = ours("foreign-origin")
-
-
-def same_origin_writes(public_url: str, *, except_under: tuple[str, ...] = ()) -> Middleware:
-    """Refuse what a page elsewhere makes a browser write, by the headers that browsers cannot be talked out of.
-
-    `except_under` are the ends of paths that wallets in browsers post to from their own pages.
-    """
-    own = _origin(public_url)
-
-    @web.middleware
-    async def refuse_foreign(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method not in _SAFE_METHODS and not request.path.endswith(except_under or ("\0",)):
-            site = request.headers.get("Sec-Fetch-Site")
-            origin = request.headers.get(hdrs.ORIGIN)
-            ours_too = {own, f"http://{request.host}", f"https://{request.host}"}
-            if (site is not None and site not in ("same-origin", "none")) or (
-                site is None and origin is not None and origin not in ours_too
-            ):
-                raise ForeignOrigin("another site's page may not send this", code="access_denied")
-        return await handler(request)
-
-    return refuse_foreign
-
-
 def twin(
     request: web.Request, page: Any, data: object, *, default_page: bool = True, status: int = 200
 ) -> web.Response:
@@ -160,11 +129,6 @@ def twin(
         response = json_response(data, status=status)
     response.headers[hdrs.VARY] = hdrs.ACCEPT
     return response
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _day(stamp: str | None) -> Markup:

@@ -35,7 +35,8 @@ from node.storage.database import open_database
 from node.web.app import add_health_routes, make_base_app, read_body, read_json_object
 from node.web.downloads import Shelf
 from node.web.oid4vp import DIRECT_POST, RequestRoutes
-from node.web.pages import Pages, errors_as_pages, moment_in, same_origin_writes, twin
+from node.web.origins import same_origin_writes
+from node.web.pages import Pages, errors_as_pages, moment_in, twin
 from node.web.problems import json_response
 
 _UNKNOWN_OPTION: Final = "https://www.w3.org/TR/vcalm#UNKNOWN_OPTION_PROVIDED"
