@@ -23,6 +23,7 @@ from node.core.verify.verifier import Verifier, make_report
 def judge_presentation(
     intake: Intake, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime, asked: Asked
 ) -> Report:
+    """The report on a presentation: one for each credential, and for each check the worst of them."""
     presentation = intake.presentation
     assert presentation is not None  # noqa: S101
     own, holder = _read_presentation(presentation, inquiry, verifier, as_of)
