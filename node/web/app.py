@@ -47,12 +47,16 @@ def make_base_app(
     *,
     max_body_bytes: int = MAX_BODY_BYTES,
     request_seconds: float = REQUEST_SECONDS,
-    middlewares: Iterable[Middleware] = (),
+    outermost: Iterable[Middleware] = (),
+    innermost: Iterable[Middleware] = (),
 ) -> web.Application:
-    """An application without routes, with limits, headers and problem responses; `middlewares` come innermost."""
+    """An application without routes, with limits, headers and problem responses.
+
+    `outermost` see every answer, problems among them; `innermost` may raise as handlers do.
+    """
     app = web.Application(
         client_max_size=max_body_bytes,
-        middlewares=[problems_middleware, _time_limit(request_seconds), *middlewares],
+        middlewares=[*outermost, problems_middleware, _time_limit(request_seconds), *innermost],
     )
     app.on_response_prepare.append(_add_security_headers)
     return app

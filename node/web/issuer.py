@@ -28,8 +28,8 @@ from node.services.revocation import Action
 from node.storage.base import ApiRole, ApiToken, ListCredential
 from node.web.app import add_health_routes, add_public_routes, make_base_app, read_json_object
 from node.web.oid4vci import DESK, add_oid4vci_routes, base_path, bearer_token
+from node.web.pages import PAGES, Pages, errors_as_pages, twin
 from node.web.problems import json_response
-from node.web.templating import add_static_routes, render
 
 ISSUER: Final = web.AppKey("issuer", Issuer)
 VC_TYPE: Final = "application/vc"
@@ -68,7 +68,9 @@ def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool
     """
     desk = OfferDesk(issuer, url or issuer.settings.url)
     base = base_path(desk.url)
-    app = make_base_app(max_body_bytes=MAX_CREDENTIAL_BYTES)
+    pages = Pages("issuer.html", issuer.settings.name, base)
+    app = make_base_app(max_body_bytes=MAX_CREDENTIAL_BYTES, outermost=[errors_as_pages(pages)])
+    pages.add_to(app)
     app[ISSUER] = issuer
     add_oid4vci_routes(app, desk)
     add_public_routes(app, [web.get(f"{base}/status/{{number}}", show_status_list)])
@@ -79,7 +81,6 @@ def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool
             web.post(f"{base}/credentials/status", change_status),
         ]
     )
-    add_static_routes(app, ["tokens.css", "issuer.css"], prefix=base)
     add_health_routes(app, lambda: _lacking(issuer))
     app.cleanup_ctx.append(_housekeeping)
     if with_worker and issuer.chain is not None:
@@ -91,17 +92,19 @@ def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool
 
 
 async def show_home(request: web.Request) -> web.Response:
-    """A small page about the issuer."""
+    """Who this issuer is, for whoever follows a link to it: nothing about whom it issued to, or how much."""
     issuer, desk = request.app[ISSUER], request.app[DESK]
     async with issuer.store.reading() as reading:
         lists = [one for one in await reading.status_lists.all() if one.is_open]
-    return render(
-        "issuer_home.html",
-        settings=issuer.settings,
-        metadata=issuer_metadata_url(desk.url),
-        lists=lists,
-        base=base_path(desk.url),
-    )
+    settings = issuer.settings
+    about = {
+        "name": settings.name,
+        "did": settings.did,
+        "chain": settings.chain,
+        "metadata": issuer_metadata_url(desk.url),
+        "status_lists": [{"purpose": one.purpose, "url": one.url} for one in lists],
+    }
+    return twin(request, lambda: request.app[PAGES].render("issuer_home.html", about=about), about)
 
 
 async def show_status_list(request: web.Request) -> web.Response:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import Final
 from urllib.parse import urlsplit
 
-import segno
 from aiohttp import web
 
 from node.core.encoding import decode_hex
@@ -25,14 +23,13 @@ from node.core.problem import ours
 from node.services.offers import (
     RETRY_SECONDS,
     OfferDesk,
-    OfferView,
     issuer_metadata,
     server_metadata,
 )
 from node.web.app import add_public_routes, read_body, read_form, read_json_object
-from node.web.pages import wants_page
-from node.web.problems import json_response, oauth_errors
-from node.web.templating import render
+from node.web.pages import PAGES, wants_page
+from node.web.problems import PROBLEM_TYPE, json_response, oauth_errors
+from node.web.qr import qr_code
 
 DESK: Final = web.AppKey("desk", OfferDesk)
 BUNDLE_TYPE: Final = "application/vnd.bonafides.bundle+json"
@@ -92,31 +89,16 @@ async def show_offer(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     view = await desk.view(request.match_info["secret"])
     if wants_page(request, default=False):
-        response = _offer_page(view, base_path(desk.url))
+        response = request.app[PAGES].render(
+            "offer.html", status=200 if view.is_open else 410, view=view, qr=qr_code(view.link)
+        )
     elif view.is_open:
         response = json_response(view.offer.to_json())
     else:
         body = {"type": ours("gone"), "title": "gone", "status": 410, "detail": "the offer is used or over"}
-        response = json_response(body, status=410, content_type="application/problem+json")
+        response = json_response(body, status=410, content_type=PROBLEM_TYPE)
     response.headers["Vary"] = "Accept"
     return response
-
-
-def _offer_page(view: OfferView, base: str) -> web.Response:
-    drawing = io.BytesIO()
-    # Inline and without style attributes, which the content security policy would refuse.
-    segno.make(view.link, error="m", micro=False).save(
-        drawing,
-        kind="svg",
-        xmldecl=False,
-        svgns=False,
-        omitsize=True,
-        border=2,
-        svgclass=None,
-        lineclass=None,
-    )
-    qr = drawing.getvalue().decode()
-    return render("offer.html", status=200 if view.is_open else 410, view=view, qr=qr, base=base)
 
 
 @oauth_errors()

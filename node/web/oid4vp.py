@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import Final
 
-import segno
 from aiohttp import web
-from markupsafe import Markup
 
 from node.core.encoding import decode_base64url
 from node.core.errors import Malformed, NotFound
@@ -28,6 +25,7 @@ from node.web.app import add_public_routes, read_form, read_json_object
 from node.web.downloads import download
 from node.web.pages import Pages, twin, wants_page
 from node.web.problems import NO_STORE, json_response, oauth_errors
+from node.web.qr import qr_code
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 # The form carries JSON in percent-encoding, which is up to three times as long.
@@ -123,7 +121,7 @@ class RequestRoutes:
 
     def _page(self, result: Result, data: JsonObject) -> web.Response:
         if result.record is None or result.state is ResultState.DECLINED:
-            return self._pages.render("waiting.html", result=data, qr=_qr(result.link))
+            return self._pages.render("waiting.html", result=data, qr=qr_code(result.link))
         return self._pages.render("answers.html", result=data)
 
     async def evidence(self, request: web.Request) -> web.Response:
@@ -177,20 +175,3 @@ def _told(result: Result) -> JsonObject:
             ]
         data |= record
     return data
-
-
-def _qr(link: str) -> Markup:
-    """The link as an inline SVG: drawn here, since nothing is loaded from elsewhere."""
-    out = io.BytesIO()
-    segno.make(link, error="m", micro=False).save(
-        out,
-        kind="svg",
-        xmldecl=False,
-        svgns=False,
-        omitsize=True,
-        border=4,
-        light="#fff",
-        dark="#000",
-        nl=False,
-    )
-    return Markup(out.getvalue().decode())  # noqa: S704 - segno draws it, the link is in no text of it

@@ -18,10 +18,10 @@ from aiohttp.typedefs import Middleware
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from node.core.errors import BonafidesError, Malformed
-from node.core.times import parse_datetime_stamp
+from node.core.errors import Malformed
+from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.core.verify.wording import day_of
-from node.web.problems import NO_STORE, Handler, json_response, problem_response
+from node.web.problems import NO_STORE, PROBLEM_TYPE, Handler, json_response
 
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -29,11 +29,15 @@ _UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
 
 
 class Pages:
-    """The templates and static files of the package, read once."""
+    """The templates and static files of the package, read once, for one application.
 
-    def __init__(self) -> None:
+    `layout` is the template that its pages stand in, `owner` the name at their top, `base` the path they live below.
+    """
+
+    def __init__(self, layout: str, owner: str, base: str = "") -> None:
         folder = files("node.web") / "static"
         self._files = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+        self._base = base
         self._environment = Environment(
             loader=PackageLoader("node.web", "templates"),
             autoescape=True,
@@ -44,21 +48,23 @@ class Pages:
         )
         self._environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
         self._environment.filters |= {"day": _day, "fill": _fill, "size": _size, "pretty": _pretty}
-        self._environment.globals["static"] = self._address
+        self._environment.globals |= {
+            "static": self._address,
+            "layout": layout,
+            "owner": owner,
+            "home": base or "/",
+        }
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve the static files, and store the pages for handlers."""
+        app[PAGES] = self
+        app.router.add_get(f"{self._base}/static/{{name}}", self.static)
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
         """A page. No cache keeps it: it may tell what somebody holds."""
         text = self._environment.get_template(template).render(**context)
-        return web.Response(text=text, status=status, content_type="text/html", headers=NO_STORE)
-
-    def problem(self, error: BonafidesError) -> web.Response:
-        """An error for people; its status, and what may be told of it, are the problem response's."""
-        plain = problem_response(error)
-        body = orjson.loads(plain.body) if isinstance(plain.body, bytes) else {}
-        page = self.render("problem.html", status=plain.status, problem=body)
-        if "Retry-After" in plain.headers:
-            page.headers["Retry-After"] = plain.headers["Retry-After"]
-        return page
+        headers = {**NO_STORE, "X-Robots-Tag": "noindex"}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     async def static(self, request: web.Request) -> web.Response:
         """A static file by its name; the address carries a digest, so that it can be kept for ever."""
@@ -71,7 +77,10 @@ class Pages:
         )
 
     def _address(self, name: str) -> str:
-        return f"/static/{name}?v={sha256(self._files[name]).hexdigest()[:12]}"
+        return f"{self._base}/static/{name}?v={sha256(self._files[name]).hexdigest()[:12]}"
+
+
+PAGES: Final = web.AppKey("pages", Pages)
 
 
 def wants_page(request: web.Request, *, default: bool) -> bool:
@@ -97,26 +106,30 @@ def _weights(accept: str) -> dict[str, float]:
     return weights
 
 
-def errors_as_pages(pages: Pages, *, default: bool = False) -> Middleware:
-    """Errors as pages for those who want pages; the rest goes on to be problem+json."""
+def errors_as_pages(pages: Pages) -> Middleware:
+    """Problems as pages for those who prefer pages. Outermost: whatever went wrong is problem+json by then."""
 
     @web.middleware
     async def render_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except BonafidesError as error:
-            if wants_page(request, default=default):
-                return pages.problem(error)
-            raise
-        except web.HTTPException as answer:
-            if answer.status < 400 or not wants_page(request, default=default):
-                raise
-            detail = {404: "there is nothing at this address", 413: "that is larger than this page takes"}
-            page = pages.problem(Malformed(detail.get(answer.status, answer.reason.lower())))
-            page.set_status(answer.status)
-            return page
+        response = await handler(request)
+        if not isinstance(response, web.Response) or response.content_type != PROBLEM_TYPE:
+            return response
+        if wants_page(request, default=False):
+            problem = orjson.loads(response.body if isinstance(response.body, bytes) else b"{}")
+            detail = _sentence(problem["detail"])
+            page = pages.render("problem.html", status=response.status, problem=problem, detail=detail)
+            for name in (hdrs.RETRY_AFTER, hdrs.ALLOW):
+                if name in response.headers:
+                    page.headers[name] = response.headers[name]
+            response = page
+        response.headers[hdrs.VARY] = hdrs.ACCEPT
+        return response
 
     return render_errors
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def twin(
@@ -131,11 +144,12 @@ def twin(
     return response
 
 
-def _day(stamp: str | None) -> Markup:
+def _day(when: str | datetime | None) -> Markup:
     """A date in full, with time and zone on hover."""
-    if stamp is None:
+    if when is None:
         return Markup("")
-    moment = parse_datetime_stamp(stamp)
+    moment = when if isinstance(when, datetime) else parse_datetime_stamp(when)
+    stamp = format_datetime_stamp(moment)
     return Markup('<bdi><time datetime="{}" title="{}">{}</time></bdi>').format(
         stamp, f"{moment:%H:%M:%S} UTC, {day_of(moment)}", day_of(moment)
     )

@@ -52,7 +52,15 @@ _OAUTH_STATUS: Final = {
     "server_error": 500,
     "temporarily_unavailable": 503,
 }
+# What aiohttp itself refuses.
+_PLAIN: Final = {
+    404: ("not-found", "there is nothing at this address; a part of the link may have got lost"),
+    405: ("method-not-allowed", "this address is not for that"),
+    413: ("too-large", "that is larger than this address takes"),
+    415: ("unsupported-media-type", "this address does not take that kind of data"),
+}
 RETRY_AFTER_SECONDS: Final = 5
+PROBLEM_TYPE: Final = "application/problem+json"
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -96,9 +104,7 @@ def problem_response(error: BonafidesError) -> web.Response:
     body = problem_object(error.problem, status)
     if isinstance(error, Refused):
         body["code"] = error.code
-    return json_response(
-        body, status=status, headers=_extra_headers(error), content_type="application/problem+json"
-    )
+    return json_response(body, status=status, headers=_extra_headers(error), content_type=PROBLEM_TYPE)
 
 
 def oauth_response(error: BonafidesError, *, default: str = "invalid_request") -> web.Response:
@@ -121,7 +127,7 @@ def unforeseen(error: BaseException) -> web.Response:
         "detail": "something went wrong here; it is not a fault of what you sent",
         "instance": f"urn:bonafides:fault:{_logged(error)}",
     }
-    return json_response(body, status=500, content_type="application/problem+json")
+    return json_response(body, status=500, content_type=PROBLEM_TYPE)
 
 
 def oauth_errors(default: str = "invalid_request") -> Callable[[Handler], Handler]:
@@ -165,14 +171,14 @@ async def problems_middleware(request: web.Request, handler: Handler) -> web.Str
 
 
 def _plain_http(answer: web.HTTPException) -> web.Response:
-    names = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
-    problem = Problem(ours(names.get(answer.status, f"http-{answer.status}")), answer.reason.lower())
+    name, detail = _PLAIN.get(answer.status, (f"http-{answer.status}", answer.reason.lower()))
+    problem = Problem(ours(name), detail)
     headers = {name: answer.headers[name] for name in ("Allow", "Retry-After") if name in answer.headers}
     return json_response(
         problem_object(problem, answer.status),
         status=answer.status,
         headers=headers,
-        content_type="application/problem+json",
+        content_type=PROBLEM_TYPE,
     )
 
 

@@ -83,13 +83,11 @@ VERIFIER: Final = web.AppKey("verifier", VerifierOptions)
 
 def make_verifier_app(options: VerifierOptions) -> web.Application:
     """The verifier's application. Database and connections open when it starts and close when it ends."""
-    pages = Pages()
+    pages = Pages("verifier.html", "Bonafides")
     app = make_base_app(
         max_body_bytes=MAX_INPUT_BYTES,
-        middlewares=[
-            errors_as_pages(pages),
-            same_origin_writes(options.public_url, except_under=(DIRECT_POST,)),
-        ],
+        outermost=[errors_as_pages(pages)],
+        innermost=[same_origin_writes(options.public_url, except_under=(DIRECT_POST,))],
     )
     app[VERIFIER] = options
     node = _Node(options, pages)
@@ -128,9 +126,9 @@ class _Node:
                 web.post("/credentials/verify", self.verify_credential),
                 web.post("/presentations/verify", self.verify_presentation),
                 web.post("/challenges", self.challenge),
-                web.get("/static/{name}", self._pages.static),
             ]
         )
+        self._pages.add_to(app)
         RequestRoutes(self._presentations, self._pages, self._options.public_url).add_to(app)
         add_health_routes(app, self.check_ready)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -167,12 +168,27 @@ class TestApplication:
                 assert (answer.status, (await answer.json())["status"]) == (200, "ok")
 
     async def test_the_page_about_the_issuer_stands_at_its_url(self, school: School) -> None:
-        async with school.client.get("/hall") as answer:
+        async with school.client.get("/hall", headers={"Accept": "text/html"}) as answer:
             text = await answer.text()
         assert "A School" in text
         assert school.issuer.settings.did in text
-        async with school.client.get("/hall/static/issuer.css") as answer:
+        (style,) = re.findall(r'href="(/hall/static/style.css[^"]*)"', text)
+        async with school.client.get(style) as answer:
             assert answer.content_type == "text/css"
+            assert "immutable" in answer.headers["Cache-Control"]
+
+    async def test_the_page_about_the_issuer_has_a_twin_in_json(self, school: School) -> None:
+        await school.intend()
+        async with school.client.get("/hall", headers={"Accept": "application/json"}) as answer:
+            about = await answer.json()
+        assert about["name"] == "A School"
+        assert about.keys() == {"name", "did", "chain", "metadata", "status_lists"}, "nothing about holders"
+
+    async def test_what_goes_wrong_is_a_page_for_a_browser(self, school: School) -> None:
+        for path, status in (("/nothing", 404), ("/hall/offers/x", 404), ("/hall/token", 405)):
+            async with school.client.get(path, headers={"Accept": "text/html"}) as answer:
+                assert (answer.status, answer.content_type) == (status, "text/html")
+                assert "That did not work" in await answer.text()
 
     async def test_unknown_paths_and_methods_are_problems_with_strict_headers(self, school: School) -> None:
         async with school.client.get("/nothing") as answer:

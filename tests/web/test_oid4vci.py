@@ -512,7 +512,7 @@ class TestOffers:
             assert answer.content_type == "application/problem+json"
         async with school.client.get(path, headers={"Accept": "text/html"}) as answer:
             assert answer.status == 410
-            assert "This offer was used" in await answer.text()
+            assert "This link was used" in await answer.text()
 
     async def test_names_are_escaped(self, school: School, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(

@@ -171,7 +171,7 @@ async def test_more_than_16_mib_are_not_read(served: Served) -> None:
         assert answer.content_type == "application/problem+json"
     status, page = await served.page(b" " * (MAX_INPUT_BYTES + 1))
     assert status == 413
-    assert "larger than this page takes" in page.lower()
+    assert "larger than this address takes" in page.lower()
 
 
 async def test_a_presentation_file_is_judged_with_challenge_and_domain(served: Served) -> None:
