@@ -142,11 +142,15 @@ class Case:
         return bundle.key.public_key if fits else None
 
     def _judge_key_of_bundle(self, key: PublicKey) -> KeyFound:
-        """How far the bundle's key is to be believed: its slot must hold a window, with the purpose of asserting."""
+        """How far the bundle's key is to be believed: its slot must be proven to hold a window, fit to assert.
+
+        Until it is, anybody can have put a key of his own into the bundle (FORMATS.md section 7).
+        """
         word = self.ledger.key_word if self.ledger is not None else None
-        never_registered = word == 0
-        fit = not word or bool(KeyWindow.from_word(word).purposes & KeyPurpose.ASSERTION)
-        return KeyFound(key, "the bundle", confirmed=bool(word), enough=not never_registered, fit=fit)
+        if not word:
+            return KeyFound(key, "the bundle", confirmed=False, doubt=Reason.KEY_NOT_CONFIRMED)
+        fit = bool(KeyWindow.from_word(word).purposes & KeyPurpose.ASSERTION)
+        return KeyFound(key, "the bundle", fit=fit)
 
     def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
         may_fetch = self.verifier.may_fetch

@@ -46,7 +46,7 @@ def find_key(
     found = _in_document(answer.document, method, purpose, answer.source)
     if isinstance(found, KeyMissing) or answer.agreed or confirm(found.key):
         return found
-    return replace(found, confirmed=False, enough=False)
+    return replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
 
 
 def _in_document(document: DidDocument, method: str, purpose: str, source: str) -> KeyFound | KeyMissing:

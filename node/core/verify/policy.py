@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from node.core.errors import Malformed
-from node.core.verify.report import Acceptance, Check, CheckName, Outcome
+from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason
 
 _PASSED: Final = frozenset({Outcome.PASSED})
 _PASSED_OR_NONE: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE})
@@ -23,6 +23,8 @@ _URGENCY: Final = {
     CheckName.ISSUER_TRUST: 3,
     CheckName.SCHEMA: 4,
 }
+# These say that something else is not known, which is what a person should hear.
+_FOLLOWS: Final = frozenset({Reason.KEY_NOT_CONFIRMED, Reason.STATE_NOT_PROVEN, Reason.NOT_REACHED})
 _OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 
 
@@ -58,7 +60,7 @@ class Policy:
             check for check in checks if check.name in accepts and check.outcome not in accepts[check.name]
         ]
         failed = [check for check in objections if check.outcome is Outcome.FAILED]
-        return min(failed or objections, key=lambda check: _URGENCY.get(check.name, 0), default=None)
+        return min(failed or objections, key=_urgency, default=None)
 
     def _accepts(self, *, presented: bool) -> Mapping[CheckName, frozenset[Outcome]]:
         return {**self.accepts, **self.of_presentation} if presented else self.accepts
@@ -96,6 +98,10 @@ ANY_ISSUER_UNSAFE: Final = Policy("any-issuer-unsafe", _ANY_ISSUER, _BOUND)
 SIGNATURE_ONLY_UNSAFE: Final = Policy("signature-only-unsafe", _SIGNATURE, _BOUND)
 
 POLICIES: Final = {policy.name: policy for policy in (STRICT, ANY_ISSUER_UNSAFE, SIGNATURE_ONLY_UNSAFE)}
+
+
+def _urgency(check: Check) -> tuple[bool, int]:
+    return check.reason in _FOLLOWS, _URGENCY.get(check.name, 0)
 
 
 def named_policy(name: str) -> Policy:

@@ -43,13 +43,14 @@ class KeyFound:
     """A key for a verification method.
 
     `confirmed`: it certifies itself, or a slot or several voices confirm it; a wrong signature then counts against the
-    document. `enough`: a right signature counts for it. `fit`: the method may be used for the proof's purpose.
+    document. `doubt`: why a right signature does not count for it either. `fit`: the method may be used for the proof's
+    purpose.
     """
 
     key: PublicKey
     source: str
     confirmed: bool = True
-    enough: bool = True
+    doubt: Reason | None = None
     fit: bool = True
 
 
@@ -282,9 +283,9 @@ class ProofJudge:
             return _wrong(proof, found, error)
         except Unavailable as error:
             return _Verdict(proof, Outcome.UNKNOWN, error.detail, Reason.KEY_UNKNOWN, (error.problem,))
-        if not found.enough:
+        if found.doubt is not None:
             basis = f"the signature is right, but for its key there is only {found.source}"
-            return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_SOURCE_WEAK, key=found)
+            return _Verdict(proof, Outcome.UNKNOWN, basis, found.doubt, key=found)
         basis = f"{proof.cryptosuite}: signed with the key from {found.source}"
         return _Verdict(proof, Outcome.PASSED, basis, key=found)
 

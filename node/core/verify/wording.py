@@ -32,7 +32,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.UNKNOWN_SUITE: "It was signed in a way that we do not know.",
     Reason.CONTEXT_NOT_PINNED: "It uses words whose meaning we do not have on file.",
     Reason.KEY_UNKNOWN: "The issuer's key is not at hand. Ask the holder for the full file.",
-    Reason.KEY_NOT_CONFIRMED: "The signature does not fit, and nothing confirms whose key that is.",
+    Reason.KEY_NOT_CONFIRMED: "Nothing confirms yet whose key it was signed with. Ask the holder to renew the proof.",
     Reason.KEY_SOURCE_WEAK: "Only one voice tells which key is the issuer's.",
     Reason.WRONG_PURPOSE: "It was signed for another purpose.",
     Reason.NO_IDENTITY: "The issuer keeps no record on a chain.",
