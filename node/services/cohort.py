@@ -22,13 +22,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from node.core.canonical.jcs import canonicalize
-from node.core.did.ethr_identity import parse_did_ethr
+from node.core.did.document import AUTHENTICATION
 from node.core.did.resolution import resolve_self_certifying
 from node.core.did.syntax import parse_did
-from node.core.did.web import did_web_url
 from node.core.encoding import encode_base64url
 from node.core.errors import Malformed, Misconfigured
 from node.core.evidence import MAX_ITEM_BYTES, EvidenceItem
+from node.core.jose.jws import ALGORITHMS
+from node.core.oid4vci.key_proof import JWT_ALGORITHMS
 from node.core.strict_json import Json, JsonObject, parse_json_object
 from node.services.faults import Fault, InputFaults
 from node.services.template import (
@@ -49,6 +50,10 @@ MAX_ID_BYTES: Final = 255
 MAX_COLUMN_NAME_CHARS: Final = 128
 ID: Final = "id"
 SUBJECT_DID: Final = "subject_did"
+_CLAIMING: Final = frozenset(ALGORITHMS[name] for name in JWT_ALGORITHMS)
+_NOT_CLAIMABLE: Final = (
+    "only a did:key or did:jwk can claim; left empty, the credential is signed for whoever has the offer"
+)
 _SUFFIXES: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _BOM: Final = b"\xef\xbb\xbf"
 _OTHER_BOMS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -405,18 +410,22 @@ def _did_faults(row: TableRow) -> Iterator[Fault]:
     did = row.cells.get(SUBJECT_DID)
     if not did:
         return
+    # The claim must be by this DID (FORMATS.md section 11): better now than in a credential that nobody can claim.
     try:
-        method, _ = parse_did(did)
-        if method == "ethr":
-            parse_did_ethr(did)
-        elif method == "web":
-            did_web_url(did, allow_loopback=True)
-        else:
-            # A mistyped did:key or did:jwk holds no key: better now than in a credential that nobody can
-            # claim.
-            resolve_self_certifying(did)
+        parse_did(did)
+        document = resolve_self_certifying(did)
     except Malformed as error:
         yield Fault("cohort", error.detail, column=SUBJECT_DID)
+        return
+    if document is None:
+        yield Fault("cohort", _NOT_CLAIMABLE, column=SUBJECT_DID)
+    elif not any(
+        method.public_key is not None
+        and method.public_key.kind in _CLAIMING
+        and method.id in document.relationships[AUTHENTICATION]
+        for method in document.methods
+    ):
+        yield Fault("cohort", "its key cannot claim: Ed25519 and P-256 keys can", column=SUBJECT_DID)
 
 
 # --- evidence

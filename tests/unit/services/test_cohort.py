@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.core.did.key import did_key_of
 from node.core.errors import Malformed, Misconfigured
+from node.core.keys import KeyKind
 from node.demo.sample import load_template
+from node.keystore import signer_of
 from node.services import cohort as cohort_module
 from node.services.cohort import (
     Cohort,
@@ -29,6 +32,8 @@ from node.services.template import Template, parse_template
 
 README = Path(cohort_module.__file__).with_name("README.md").read_text(encoding="utf-8")
 DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+# No wallet can prove this key here.
+SECP256K1_DID = did_key_of(signer_of(KeyKind.SECP256K1, b"\1" * 32).public_key)
 
 BAD_HEADER = "a header has no spaces around it, no braces, colons or control characters"
 
@@ -232,6 +237,19 @@ class TestTemplate:
             ("1,did:jwk:e30,1,5,2,2026-01-20T10:00:00Z", "column subject_did: a did:jwk without a key"),
             ("1,did:ethr:0xzz,1,5,2,2026-01-20T10:00:00Z", "column subject_did: "),
             ("1,alice@example.org,1,5,2,2026-01-20T10:00:00Z", "column subject_did: not a DID"),
+            (
+                "1,did:web:alice.example,1,5,2,2026-01-20T10:00:00Z",
+                "column subject_did: only a did:key or did:jwk",
+            ),
+            (
+                "1,did:example:alice,1,5,2,2026-01-20T10:00:00Z",
+                "column subject_did: only a did:key or did:jwk",
+            ),
+            (
+                f"1,did:ethr:0x{'ab' * 20},1,5,2,2026-01-20T10:00:00Z",
+                "column subject_did: only a did:key or did:jwk",
+            ),
+            (f"1,{SECP256K1_DID},1,5,2,2026-01-20T10:00:00Z", "column subject_did: its key cannot claim"),
         ],
     )
     def test_faults_of_cells(self, line: str, expected: str) -> None:
