@@ -158,7 +158,10 @@ def _print_issued(
         return
     for one in issued:
         link = links.get(one.credential_id)
-        shown = link.link if link else "offered before (--renew-offers makes a new link)"
+        if one.state == "withdrawn":
+            shown = "revoked before it was claimed"
+        else:
+            shown = link.link if link else "offered before (--renew-offers makes a new link)"
         code = f"  code {link.tx_code}" if link and link.tx_code else ""
         click.echo(f"{one.row}  {one.state}  {one.credential_id}  {shown}{code}")
     if node.on_chain:

@@ -8,7 +8,7 @@ from node.services import offers
 from node.services.issuance import Issued, chunks
 from node.services.issuer import Issuer
 from node.services.offers import NewOffer
-from node.storage.base import OfferState, Transaction
+from node.storage.base import CredentialState, OfferState, Transaction
 
 
 async def offer(
@@ -16,12 +16,15 @@ async def offer(
 ) -> list[NewOffer]:
     """Links for those who have none yet; with `again`, new ones for those who have not claimed theirs.
 
+    A code is used once: where the answer to it was lost on its way, a new link is the way back, and the access
+    token that somebody may have from the old one opens nothing any more.
+
     The secret of an offer is told once: what was made in an earlier run has to be made again to be told again.
     """
     made: list[NewOffer] = []
     for part in chunks(issued):
         async with issuer.store.transaction() as transaction:
-            due = [one for one in part if await _needs_offer(transaction, one.credential_id, again=again)]
+            due = [one for one in part if await _needs_offer(transaction, one, again=again)]
             for unbound in (False, True):
                 ids = [one.credential_id for one in due if unbound == (bearer and one.subject_did is None)]
                 made += await offers.create_offers(
@@ -35,11 +38,13 @@ async def offer(
     return made
 
 
-async def _needs_offer(transaction: Transaction, credential_id: str, *, again: bool) -> bool:
-    made = await transaction.offers.of_credential(credential_id)
-    if any(one.state in (OfferState.CLAIMED, OfferState.REDEEMED) for one in made):
+async def _needs_offer(transaction: Transaction, issued: Issued, *, again: bool) -> bool:
+    if issued.state is CredentialState.WITHDRAWN:
         return False
-    alive = [one for one in made if one.state is OfferState.OPEN]
+    made = await transaction.offers.of_credential(issued.credential_id)
+    if any(one.state is OfferState.CLAIMED for one in made):
+        return False
+    alive = [one for one in made if one.state in (OfferState.OPEN, OfferState.REDEEMED)]
     if alive and not again:
         return False
     for one in alive:

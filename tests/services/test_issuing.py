@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.issuers import ALICE, BOB, Crash, CrashingStore, MakeCohort
+from fixtures.issuers import ALICE, BOB, URL, Crash, CrashingStore, MakeCohort
 
 from node.core.anchor import credential_digest
 from node.core.dataintegrity import proofs_of, verify_proof
-from node.core.errors import Conflict, Malformed
+from node.core.errors import Conflict, Malformed, Refused
 from node.core.evidence import ShownEvidence, committed_in, verify_shown
 from node.core.keys import KeyKind, parse_multikey
+from node.core.oid4vci.token import TokenRequest
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.keystore import encode_secret, generate_secret, signer_of
@@ -18,6 +19,7 @@ from node.services.cohort import Cohort
 from node.services.faults import InputFaults
 from node.services.issuance import Issued, Terms
 from node.services.issuer import Issuer
+from node.services.offers import OfferDesk
 from node.storage.base import CredentialState, IssuerKey, KeyRole, KeyState
 
 ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
@@ -276,6 +278,34 @@ async def test_every_row_gets_one_link_and_a_new_one_only_when_asked(
     assert len(await offering.offer(paper, issued, bearer=False)) == 3
     assert await offering.offer(paper, issued, bearer=False) == []
     assert len(await offering.offer(paper, issued, bearer=False, again=True)) == 3
+
+
+async def test_a_link_whose_answer_was_lost_is_made_anew_and_the_lost_token_opens_nothing(
+    paper: Issuer, make_cohort: MakeCohort
+) -> None:
+    issued = await issue(paper, make_cohort(*ROWS))
+    first = (await offering.offer(paper, issued, bearer=False))[0]
+    desk = OfferDesk(paper, URL)
+    code = (await desk.view(first.page.rpartition("/")[2])).offer.pre_authorized_code
+    lost = await desk.redeem(TokenRequest(code, None, ()))
+    with pytest.raises(Refused):
+        await desk.redeem(TokenRequest(code, None, ()))
+    assert await offering.offer(paper, issued, bearer=False) == []
+    renewed = await offering.offer(paper, issued, bearer=False, again=True)
+    assert first.credential_id in [one.credential_id for one in renewed]
+    with pytest.raises(Refused):
+        await desk.admit(lost.access_token)
+
+
+async def test_what_was_withdrawn_is_not_offered(paper: Issuer, make_cohort: MakeCohort) -> None:
+    issued = await issue(paper, make_cohort(*ROWS))
+    async with paper.store.transaction() as transaction:
+        await transaction.credentials.withdraw(issued[1].credential_id)
+    issued = await issue(paper, make_cohort(*ROWS))
+    assert [one.credential_id for one in await offering.offer(paper, issued, bearer=False)] == [
+        issued[0].credential_id,
+        issued[2].credential_id,
+    ]
 
 
 # --- over HTTP
