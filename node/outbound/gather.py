@@ -8,9 +8,10 @@ Nothing fetched is believed here: the engine proves it or says whose word it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from node.core.did.resolution import parse_did
 from node.core.errors import BonafidesError, Unavailable
@@ -42,6 +43,21 @@ from node.outbound.resolve import RegistryEndpoint, resolve_did
 # Header, state, the documents of method and list, the list itself: a credential that needs more leads in circles.
 MAX_ROUNDS: Final = 6
 MAX_AT_ONCE: Final = 8
+
+T = TypeVar("T")
+
+
+class Work(Protocol):
+    """Runs something pure and gives its result."""
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """The result of `function`, or what it raises."""
+        ...
+
+
+async def here(function: Callable[[], T]) -> T:
+    """Work done at once, for processes that have nothing else to do meanwhile."""
+    return function()
 
 
 class Gatherer:
@@ -154,13 +170,17 @@ async def examine(
     now: datetime,
     as_of: datetime | None = None,
     asked: Asked = Asked(),  # noqa: B008 - frozen
+    work: Work = here,
 ) -> Report:
-    """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone."""
+    """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone.
+
+    `work` runs the judging, which is arithmetic and may be long: a server has it done in another thread.
+    """
     materials = Materials.none()
     gatherer = Gatherer(egress, verifier, now=now)
     for _ in range(MAX_ROUNDS):
-        missing = engine.needs(intake, materials, verifier, now=now, as_of=as_of)
+        missing = await work(partial(engine.needs, intake, materials, verifier, now=now, as_of=as_of))
         if not missing:
             break
         materials = materials.extended(await gatherer.answer(missing), gatherer.contacted)
-    return engine.verify(intake, materials, verifier, now=now, as_of=as_of, asked=asked)
+    return await work(partial(engine.verify, intake, materials, verifier, now=now, as_of=as_of, asked=asked))

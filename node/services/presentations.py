@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
@@ -50,11 +51,10 @@ from node.core.oid4vp.request import (
 from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, encode_answer, parse_response
 from node.core.problem import ours
 from node.core.strict_json import JsonObject
-from node.core.verify.account import account_of
 from node.core.verify.holder import Asked
 from node.core.verify.intake import presented
 from node.core.verify.report import Acceptance
-from node.services.verification import Examination, Examiner, shown_files
+from node.services.verification import Examination, Examiner, Told, tell
 from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
 
 REQUEST_SECONDS: Final = 300
@@ -196,7 +196,7 @@ class Presentations:
         judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail"}`,
         or `{"declined": {"error", "description"}}`. `files` are the evidence shown, by credential.
         """
-        response = parse_response(form)
+        response = await self._examiner.work(partial(parse_response, form))
         if response.state != state:
             raise Refused("the state is not this request's")
         now = self._examiner.clock()
@@ -277,7 +277,10 @@ class Presentations:
             for presentation in presentations:
                 found = await self._examine(presentation, response.bundles, asked)
                 answers.append((query_id, found))
-        detail = self._unsatisfied(request.dcql_query, answers)
+        return await self._examiner.work(partial(self._record, request.dcql_query, answers))
+
+    def _record(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> JsonObject:
+        detail = self._unsatisfied(query, answers)
         verdicts = [found.report.acceptance for _, found in answers]
         if detail is not None:
             verdicts.append(Acceptance.REFUSED)
@@ -285,18 +288,7 @@ class Presentations:
             "acceptance": max(verdicts, key=_GRAVEST_LAST.index),
             "satisfied": detail is None,
             "detail": detail,
-            "answers": [
-                {
-                    "query": query_id,
-                    "report": found.report.to_json(),
-                    "account": account_of(found.report, found.intake),
-                    "files": [
-                        [{**one, "data": encode_base64url(data)} for one, data in files]
-                        for files in shown_files(found)
-                    ],
-                }
-                for query_id, found in answers
-            ],
+            "answers": [_kept_answer(query_id, tell(found)) for query_id, found in answers],
         }
 
     async def _examine(
@@ -385,6 +377,11 @@ def _belongs(bundle: Bundle, document: JsonObject) -> bool:
         return credential_digest(document, proof_value) == bundle.credential_digest
     except Malformed:
         return False
+
+
+def _kept_answer(query_id: str, told: Told) -> JsonObject:
+    files = [[{**one, "data": encode_base64url(data)} for one, data in shown] for shown in told.files]
+    return {"query": query_id, "report": told.report, "account": told.account, "files": files}
 
 
 def _kept(stored: PresentationRequest) -> tuple[AuthorizationRequest, Flow]:

@@ -2,15 +2,21 @@
 
 Each report has an egress guard of its own, so its limits and its list of hosts are its own; connections to the
 operator's endpoints are shared. A bounded number is judged at once: the rest waits its turn.
+
+Judging is done in threads of its own. A document made to be slow (RDF has many) then holds up other documents at
+worst, and neither health nor anybody's page. A request that is given up does not free its thread before the work ends,
+so that slow documents cannot pile up.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence
@@ -24,8 +30,12 @@ from node.core.verify.verifier import Verifier
 from node.outbound.gather import examine
 from node.outbound.http import Egress
 
-# Judging is mostly arithmetic on one core; waiting for a chain endpoint is the rest.
+# Most of the time of a report is waiting for a chain endpoint; the rest is arithmetic, and one thread does it as fast
+# as many. More than one is so that a slow document does not stand in the way of all others.
 MAX_AT_ONCE: Final = 8
+MAX_THREADS: Final = 4
+
+T = TypeVar("T")
 
 NOTHING_ASKED: Final = Asked()
 
@@ -46,13 +56,22 @@ class Examination:
 
 
 class Examiner:
-    """A verifier with its connections. `egress` belongs to the caller, who closes it."""
+    """A verifier with its connections and threads. `egress` belongs to the caller, who closes both."""
 
     def __init__(self, verifier: Verifier, egress: Egress, clock: Clock = system_clock) -> None:
         self.verifier = verifier
         self.clock = clock
         self._egress = egress
         self._turns = asyncio.Semaphore(MAX_AT_ONCE)
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "judging")
+
+    async def work(self, function: Callable[[], T]) -> T:
+        """The result of something pure, from one of the judging threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way ends by its own limits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def examine_bytes(
         self,
@@ -63,7 +82,7 @@ class Examiner:
     ) -> Examination:
         """Judge a file: credential, bundle, presentation, image. What cannot be read gets a report too."""
         try:
-            intake = read_intake(data)
+            intake = await self.work(partial(read_intake, data))
         except Malformed as error:
             return self.unreadable(error)
         return await self.examine(intake, asked=asked, as_of=as_of)
@@ -77,7 +96,15 @@ class Examiner:
     ) -> Examination:
         """Judge what has been read already."""
         async with self._turns, self._egress.for_report() as egress:
-            report = await examine(intake, self.verifier, egress, now=self.clock(), as_of=as_of, asked=asked)
+            report = await examine(
+                intake,
+                self.verifier,
+                egress,
+                now=self.clock(),
+                as_of=as_of,
+                asked=asked,
+                work=self.work,
+            )
         return Examination(report, intake)
 
     def unreadable(self, error: Malformed) -> Examination:
@@ -85,11 +112,26 @@ class Examiner:
         return Examination(engine.unreadable(error, self.verifier, now=self.clock()), None)
 
 
-def shown_files(examination: Examination) -> list[list[tuple[JsonObject, bytes]]]:
-    """The evidence that an account lists, with its bytes, for each of its credentials in their order."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An examination in words, and its report as JSON. `files` is the evidence that `account` lists, with its bytes,
+    for each of its credentials in their order.
+    """
+
+    account: JsonObject
+    report: JsonObject
+    files: list[list[tuple[JsonObject, bytes]]]
+
+
+def tell(examination: Examination) -> Told:
+    """What there is to say to people. Pure, and as long as the document."""
+    account = account_of(examination.report, examination.intake)
+    return Told(account, examination.report.to_json(), _shown_files(examination, account))
+
+
+def _shown_files(examination: Examination, account: JsonObject) -> list[list[tuple[JsonObject, bytes]]]:
     if examination.intake is None:
         return []
-    account = account_of(examination.report, examination.intake)
     found = []
     for told, shown in zip(account["credentials"], examination.intake.credentials, strict=False):
         items = shown.bundle.evidence if shown.bundle is not None else ()

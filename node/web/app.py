@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ from node.web.problems import Handler, json_response, problems_middleware
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 REQUEST_SECONDS: Final = 30.0
+_READ_AT_ONCE_BYTES: Final = 64 * 1024
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -81,7 +83,10 @@ async def read_json_object(request: web.Request, max_bytes: int) -> JsonObject:
     """
     if request.content_type != "application/json" and not request.content_type.endswith("+json"):
         raise Malformed("the request must be application/json")
-    return parse_json_object(await read_body(request, max_bytes), max_bytes=max_bytes)
+    body = await read_body(request, max_bytes)
+    parse = partial(parse_json_object, body, max_bytes=max_bytes)
+    # Strict parsing takes a fifth of a second for each megabyte: the loop has others to serve.
+    return await asyncio.to_thread(parse) if len(body) > _READ_AT_ONCE_BYTES else parse()
 
 
 async def read_form(request: web.Request, max_bytes: int) -> dict[str, str]:

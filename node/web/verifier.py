@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import BodyPartReader, web
@@ -21,7 +22,6 @@ from node.core.errors import BonafidesError, Malformed
 from node.core.members import within
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
-from node.core.verify.account import account_of
 from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, Shown, presented
 from node.core.verify.materials import Mode
@@ -29,7 +29,7 @@ from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
-from node.services.verification import Clock, Examiner, shown_files, system_clock
+from node.services.verification import Clock, Examiner, system_clock, tell
 from node.storage.base import Store, Transaction
 from node.storage.database import open_database
 from node.web.app import add_health_routes, make_base_app, read_body, read_json_object
@@ -143,6 +143,7 @@ class _Node:
             purging.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await purging
+            self._examiner.close()
             await self._egress.close()
             await store.close()
 
@@ -212,10 +213,10 @@ class _Node:
         as_of = moment_in(sent.fields.get("as_of"), "as_of")
         asked = await self._asked(sent.fields)
         found = await self._examiner.examine_bytes(sent.data, asked=asked, as_of=as_of)
-        account = account_of(found.report, found.intake)
-        report = found.report.to_json()
-        for told, files in zip(account["credentials"], shown_files(found), strict=False):
-            for item, (one, data) in zip(told["evidence"], files, strict=True):
+        told = await self._examiner.work(partial(tell, found))
+        account, report = told.account, told.report
+        for credential, files in zip(account["credentials"], told.files, strict=False):
+            for item, (one, data) in zip(credential["evidence"], files, strict=True):
                 item["href"] = f"/evidence/{self._shelf.put(one['name'], data)}"
 
         def page() -> web.Response:

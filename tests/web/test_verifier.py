@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +21,10 @@ from fixtures.shown import FixedClock, World, bundle_of
 from node.core.baking import bake, default_svg
 from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
+from node.core.verify import engine
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.verifier import Standards
+from node.services import verification
 from node.storage.database import sqlite_url
 from node.web.verifier import VerifierOptions, make_verifier_app
 
@@ -163,6 +167,50 @@ async def test_what_cannot_be_read_gets_a_report_too(served: Served, body: bytes
     assert report["acceptance"] == "refused"
     assert report["checks"][0]["outcome"] == "failed"
     assert len(report["checks"]) == 16
+
+
+async def test_health_and_pages_answer_while_a_slow_document_is_judged(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judging, may_end, judge = threading.Event(), threading.Event(), engine.verify
+
+    def judge_slowly(*arguments: Any, **options: Any) -> Any:
+        judging.set()
+        assert may_end.wait(10), "nobody else was served meanwhile"
+        return judge(*arguments, **options)
+
+    monkeypatch.setattr(engine, "verify", judge_slowly)
+    slow = asyncio.create_task(served.verify(served.world.badge()))
+    assert await asyncio.to_thread(judging.wait, 10)
+    for path in ("/health/live", "/health/ready", "/"):
+        async with served.client.get(path) as answer:
+            assert answer.status == 200
+    assert not slow.done()
+    may_end.set()
+    assert (await slow)["acceptance"] == "accepted"
+
+
+async def test_more_slow_documents_than_threads_wait_their_turn(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, judge, inside = threading.Event(), engine.verify, []
+
+    def judge_slowly(*arguments: Any, **options: Any) -> Any:
+        inside.append(1)
+        assert may_end.wait(10)
+        return judge(*arguments, **options)
+
+    monkeypatch.setattr(engine, "verify", judge_slowly)
+    slow = [
+        asyncio.create_task(served.verify(served.world.badge())) for _ in range(verification.MAX_THREADS + 3)
+    ]
+    await asyncio.sleep(0.3)
+    assert len(inside) == verification.MAX_THREADS
+    slow.pop(0).cancel()  # its client went away: the thread is still busy
+    await asyncio.sleep(0.1)
+    assert len(inside) == verification.MAX_THREADS
+    may_end.set()
+    assert {report["acceptance"] for report in await asyncio.gather(*slow)} == {"accepted"}
 
 
 async def test_more_than_16_mib_are_not_read(served: Served) -> None:

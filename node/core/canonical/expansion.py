@@ -45,16 +45,17 @@ _CONTEXT_KEYWORDS: Final = frozenset(
     }
     | {"@prefix", "@propagate", "@protected", "@set", "@type", "@value", "@version", "@vocab"}
 )
+# pyld keeps caches for the whole process and does not guard them.
+_PYLD: Final = threading.Lock()
 _I18N: Final = "https://www.w3.org/ns/i18n#"
 
 
 class Expander:
-    """Expansion and compaction with pinned contexts. Safe to use from several threads, one at a time inside."""
+    """Expansion and compaction with pinned contexts. Threads may share it; one at a time is inside."""
 
     def __init__(self, contexts: ContextStore) -> None:
         self._contexts = contexts
         self._shared: dict[str, Any] = {}
-        self._lock = threading.Lock()
 
     def expand(self, document: JsonObject) -> list[JsonObject]:
         """The expanded form. Malformed where something would be lost, ContextNotPinned for other contexts."""
@@ -98,7 +99,7 @@ class Expander:
             "contextResolver": resolver,
         }
         try:
-            with self._lock:
+            with _PYLD:
                 return work(options)
         except Exception as error:  # pyld raises whatever Python does on odd input
             raise _ours(error) from error

@@ -6,6 +6,7 @@ does not import pyld.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import Final
 
@@ -22,12 +23,13 @@ _REMEMBERED_CHARS: Final = 64 * 1024
 
 
 class Canonicalizer:
-    """JSON-LD documents to canonical N-Quads, with the pinned `contexts` and no others."""
+    """JSON-LD documents to canonical N-Quads, with the pinned `contexts` and no others. Threads may share it."""
 
     def __init__(self, contexts: ContextStore) -> None:
         self.contexts = contexts
         self._expander = Expander(contexts)
         self._recent: OrderedDict[tuple[bytes, str], str] = OrderedDict()
+        self._remembering = threading.Lock()
 
     def nquads(self, document: JsonObject, hash_name: str = "sha256") -> str:
         """Canonical N-Quads of a document that holds its own `@context`; `hash_name` is sha256 or sha384.
@@ -55,6 +57,7 @@ class Canonicalizer:
     def _remember(self, key: tuple[bytes, str], text: str) -> None:
         if len(key[0]) + len(text) > _REMEMBERED_CHARS:
             return
-        self._recent[key] = text
-        while len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
+        with self._remembering:
+            self._recent[key] = text
+            while len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)

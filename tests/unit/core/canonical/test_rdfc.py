@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,14 @@ def test_hostile_documents_raise_errors_of_ours(document: dict[str, Any], contex
     for hostile in (document, {"@context": [V2, context], **credential(), "evidence": document}):
         with suppress(BonafidesError):
             statements(expander.expand(hostile))
+
+
+def test_threads_may_share_a_canonicalizer() -> None:
+    shared = Canonicalizer(STORE)
+    documents = [
+        {"@context": [V2, OB], "id": f"urn:x:{n}", "type": ["VerifiableCredential"], "name": f"badge {n}"}
+        for n in range(40)
+    ]
+    expected = [CANONICALIZER.nquads(document) for document in documents]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(shared.nquads, documents * 5)) == expected * 5
