@@ -39,6 +39,19 @@ _BUSY_SECONDS: Final = 30
 # Any fixed number: it names the queue of this project's writers among a database's advisory locks.
 _WRITERS: Final = 0x626F6E61
 _READING: Final = "bonafides_reading"
+# What an operator can mend, by SQLite's names of result codes (their beginnings) and PostgreSQL's SQLSTATE.
+_REASONS: Final = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_IOERR": "the disk cannot be read or written",
+    "SQLITE_READONLY": "the file or its folder cannot be written",
+    "SQLITE_CANTOPEN": "the file cannot be opened",
+    "SQLITE_BUSY": "another process holds it",
+    "SQLITE_CORRUPT": "the file is damaged",
+    "SQLITE_NOTADB": "the file is no database",
+    "53100": "the disk is full",
+    "53300": "it has too many connections",
+    "57P": "it is shutting down",
+}
 
 
 class SqlTransaction:
@@ -208,6 +221,13 @@ def _translated() -> Iterator[None]:
     except sqlalchemy.exc.IntegrityError as error:
         raise Conflict("this contradicts what is recorded already") from error
     except sqlalchemy.exc.DBAPIError as error:
-        raise Unavailable(f"the database refused: {type(error.orig).__name__}", asked="database") from error
+        raise Unavailable(f"the database refused: {_reason(error)}", asked="database") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise BonafidesError("the database layer failed") from error
+
+
+def _reason(error: sqlalchemy.exc.DBAPIError) -> str:
+    """Why, in words of ours: the driver's own may quote values."""
+    code = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "")
+    known = (words for start, words in _REASONS.items() if code.startswith(start))
+    return next(known, type(error.orig).__name__)

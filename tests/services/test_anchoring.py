@@ -1,9 +1,8 @@
-"""Anchoring on the embedded chain: once, whatever dies when, and bundles that hold offline."""
+"""Anchoring on the embedded chain: once, and bundles that hold offline. What dies when is in `test_killed.py`."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from fixtures.chain import RunningChain
-from fixtures.issuers import ALICE, BOB, Crash, CrashingStore, MakeCohort
+from fixtures.issuers import ALICE, BOB, Crash, MakeCohort
 
 from node.chain.transactions import Transactions, transfer
 from node.core.anchor import CREDENTIAL, STATUS_LIST
@@ -124,25 +123,6 @@ async def test_a_thousand_items_close_a_batch_at_once(school: Issuer) -> None:
         await transaction.batches.enqueue(STATUS_LIST, digests, school.clock())
     tick = await AnchorWorker(school).tick()
     assert (tick.waiting, tick.batches) == (1, 1)
-
-
-async def test_a_process_that_dies_anywhere_anchors_each_batch_once(school: Issuer) -> None:
-    store = school.store
-    assert isinstance(store, CrashingStore)
-    for number in range(12):
-        async with store.transaction() as transaction:
-            await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], school.clock())
-        nonce, written = await writer_nonce(school), await head(school)
-        store.left = number
-        with contextlib.suppress(Crash):
-            await finish(school)
-        finished = store.left > 0
-        store.left = None
-        await finish(school)
-        assert (await writer_nonce(school), await head(school)) == (nonce + 1, written + 1)
-        if finished:
-            break
-    assert number >= 5  # closed, signed, sent, included, final
 
 
 async def test_a_transaction_that_was_sent_and_not_recorded_is_not_sent_as_another(

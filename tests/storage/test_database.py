@@ -148,7 +148,7 @@ class TestUrls:
     async def test_no_database(self, tmp_path: Path) -> None:
         path = tmp_path / "node.sqlite3"
         path.write_bytes(b"not a database" * 1000)
-        with pytest.raises(Unavailable, match="the database refused: DatabaseError"):
+        with pytest.raises(Unavailable, match="the database refused: the file is no database"):
             await open_database(sqlite_url(path))
 
 

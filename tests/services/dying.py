@@ -1,0 +1,89 @@
+"""An issuer's work in a process of its own that is killed (SIGKILL) at a named step, as a power cut would.
+
+Run in children of a fork server that has everything imported: a child takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fixtures.issuers import PASSPHRASE
+
+from node.commands.issuer_folder import Folder, open_issuer
+from node.services import anchoring, issuance, lookup, offering, revocation
+from node.services.anchoring import AnchorWorker
+from node.services.cohort import load_cohort
+from node.services.issuer import Issuer
+from node.services.revocation import Action
+
+Step = tuple[str, str, str]
+"""What is killed: "before" or "after" a function of a module."""
+
+_context: Final = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([__name__, "node.chain.transactions", "node.core.canonical.expansion"])
+
+
+def killed_at(step: Step, folder: Path, work: str, *arguments: str) -> bool:
+    """Do `work` (a function of this module) for the issuer in `folder`; whether it died at the step."""
+    child = _context.Process(target=_run, args=(step, folder, work, *arguments))
+    child.start()
+    child.join(60)
+    return child.exitcode == -signal.SIGKILL
+
+
+async def issue(issuer: Issuer, cohort_folder: str) -> None:
+    place = Path(cohort_folder)
+    cohort = load_cohort(place / "template.json", place / "cohort.csv", place / "evidence")
+    plan = await issuance.plan(issuer, cohort, issuance.Terms("eddsa-jcs-2022"))
+    await issuance.intend(issuer, plan)
+    await issuance.sign_intended(issuer)
+    await offering.offer(issuer, await issuance.results(issuer, cohort), bearer=False)
+
+
+async def anchor(issuer: Issuer) -> None:
+    await AnchorWorker(issuer).run_until_done(timeout_seconds=50)
+
+
+async def revoke(issuer: Issuer, row: str) -> None:
+    records = [await lookup.find_credential(issuer, row)]
+    await revocation.change_status(issuer, records, Action.REVOKE, reason="a test", requested_by="test")
+    await AnchorWorker(issuer).run_until_done(
+        close=False, done=lambda tick: not tick.transactions, timeout_seconds=50
+    )
+
+
+def _run(step: Step, folder: Path, work: str, *arguments: str) -> None:
+    _lay_trap(step)
+    anchoring.TICK_SECONDS = 0.1  # type: ignore[misc]
+
+    async def run() -> None:
+        async with open_issuer(Folder.load(folder), PASSPHRASE) as issuer:
+            await globals()[work](issuer, *arguments)
+
+    asyncio.run(run())
+    os._exit(0)
+
+
+def _lay_trap(step: Step) -> None:
+    when, module, name = step
+    place: Any = importlib.import_module(module)
+    *path, last = name.split(".")
+    for part in path:
+        place = getattr(place, part)
+    whole: Callable[..., Awaitable[Any]] = getattr(place, last)
+
+    @functools.wraps(whole)
+    async def trapped(*arguments: Any, **options: Any) -> Any:
+        if when == "after":
+            await whole(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(place, last, trapped)
