@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,18 +21,21 @@ _OF_PRESENTATION = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOM
 
 
 class Checker:
-    """One command's judge: the same verifier, endpoints and time for everything."""
+    """One command's judge: the same verifier and endpoints for everything.
+
+    The clock is read for each report: a command may wait for a bundle whose anchor is younger than the command.
+    """
 
     def __init__(
         self,
         verifier: Verifier,
         *,
-        now: datetime,
+        clock: Callable[[], datetime],
         endpoints: Sequence[str] = (),
         development: bool = False,
     ) -> None:
         self.verifier = verifier
-        self.now = now
+        self._clock = clock
         self.endpoints = tuple(endpoints)
         self.development = development
 
@@ -40,13 +43,13 @@ class Checker:
         """What can be said of a credential with the bundle that is at hand; the issuer is not asked."""
         intake = Intake((Shown(document, bundle),))
         if self.verifier.mode is Mode.OFFLINE:
-            return engine.verify(intake, Materials.none(), self.verifier, now=self.now)
+            return engine.verify(intake, Materials.none(), self.verifier, now=self._clock())
         from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp
         from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
 
         policy = EgressPolicy(self.verifier.mode, self.endpoints, allow_loopback=self.development)
         async with Egress(policy) as egress:
-            return await examine(intake, self.verifier, egress, now=self.now)
+            return await examine(intake, self.verifier, egress, now=self._clock())
 
 
 def last_check(report: Report, at: datetime) -> LastCheck:

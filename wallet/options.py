@@ -139,7 +139,7 @@ def make_checker(
     verifier = load_verifier(
         load_standards(), networks=networks, trust=trust, checkpoints=checkpoints, endpoints=endpoints
     )
-    return Checker(verifier, now=now(), endpoints=endpoints, development=options.development)
+    return Checker(verifier, clock=now, endpoints=endpoints, development=options.development)
 
 
 def tell(text: str) -> None:

@@ -27,7 +27,7 @@ class Wallet:
 
     def __init__(self, store: WalletStore, *, story: Story, keep_anyway: bool = False) -> None:
         self.store = store
-        self.checker = Checker(story.verifier(), now=story.now)
+        self.checker = Checker(story.verifier(), clock=lambda: story.now)
         self.keep_anyway = keep_anyway
         self.told: list[str] = []
         self.arrived: tuple[receiving.Arrived, ...] = ()
@@ -286,7 +286,7 @@ async def test_the_same_credential_again_is_the_same_holding(store: WalletStore)
 
 async def test_plain_http_and_loopback_are_for_development_only(store: WalletStore) -> None:
     async with serving(FakeIssuer(Story())) as issuer, open_egress() as egress:
-        checker = Checker(Story().verifier(), now=Story().now)
+        checker = Checker(Story().verifier(), clock=lambda: Story().now)
         receiver = Receiver(store, LEARNER_KEY, checker, egress, tell=print, clock=lambda: datetime.now(UTC))
         with pytest.raises(EgressDenied):
             await receiver.look_at(issuer.link)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[WalletStore]:
 async def take(
     store: WalletStore, *files: bytes, story: Story = STORY, keep_anyway: bool = False
 ) -> tuple[Taken, ...]:
-    checker = Checker(story.verifier(), now=story.now)
+    checker = Checker(story.verifier(), clock=lambda: story.now)
     importer = Importer(store, checker, now=story.now, keep_anyway=keep_anyway)
     return await importer.take([(f"file-{at}", data) for at, data in enumerate(files)])
 
@@ -45,6 +46,13 @@ def loose(*names: str) -> bytes:
 def shown(store: WalletStore) -> list[str]:
     (held,) = store.holdings()
     return [one.item.name for one in held.evidence]
+
+
+async def test_each_report_is_made_at_its_own_time() -> None:
+    """A command that waited for a bundle must not judge it as of the moment when it began to wait."""
+    moments = [STORY.now - timedelta(minutes=2), STORY.now]
+    checker = Checker(STORY.verifier(), clock=iter(moments).__next__)
+    assert [(await checker.report(STORY.credential(), None)).as_of for _ in moments] == moments
 
 
 @pytest.mark.parametrize("form", list(Format))
