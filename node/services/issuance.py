@@ -459,28 +459,35 @@ async def issue_document(
     content = {**credential, "suite": suite, "status": with_status}
     digest = sha256(canonicalize(content)).digest()
     document = _adopted(issuer, credential)
-    row_key = "id:" + document["id"]
-    async with issuer.store.reading() as reading:
-        known = (await reading.credentials.known_rows(API_COHORT)).get(row_key)
-    if known is None:
+    record = await _known(issuer, document["id"])
+    if record is None:
         purposes = (REVOCATION,) if with_status else ()
         stand_in = _stand_ins(issuer, purposes)
         throwaway = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
         rehearsed = {**document, **({"credentialStatus": _status_json(stand_in)} if stand_in else {})}
         prepared = Prepared(rehearsed, suite, None)
         check_issuable(issuer, prepared.at_signing(issuer.clock(), None), suite, throwaway)
-        await _intend_document(issuer, document, row_key, digest, suite, purposes)
-    elif known.content_digest != digest:
+        try:
+            await _intend_document(issuer, document, digest, suite, purposes)
+        except Conflict:
+            # Asked for twice at one moment, one of them finds it recorded.
+            if await _known(issuer, document["id"]) is None:
+                raise
+        record = await _known(issuer, document["id"])
+    if record is None or record.intent.cohort != API_COHORT or record.intent.content_digest != digest:
         raise Conflict("another credential was issued under this id")
-    async with issuer.store.reading() as reading:
-        record = await reading.credentials.load(document["id"])
-    if record is None:
-        raise Conflict("the credential could not be recorded")
+    if record.state is CredentialState.WITHDRAWN:
+        raise Conflict("the credential was withdrawn")
     if record.signed is None:
-        await _sign(issuer, [(record.intent, None)])
-        async with issuer.store.reading() as reading:
-            record = await reading.credentials.load(document["id"]) or record
+        with contextlib.suppress(Conflict):  # signed meanwhile
+            await _sign(issuer, [(record.intent, None)])
+        record = await _known(issuer, document["id"]) or record
     return record
+
+
+async def _known(issuer: Issuer, credential_id: str) -> CredentialRecord | None:
+    async with issuer.store.reading() as reading:
+        return await reading.credentials.load(credential_id)
 
 
 def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
@@ -499,7 +506,6 @@ def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
 async def _intend_document(
     issuer: Issuer,
     document: JsonObject,
-    row_key: str,
     digest: bytes,
     suite: str,
     purposes: Sequence[str],
@@ -515,7 +521,7 @@ async def _intend_document(
         intent = Intent(
             credential_id=credential_id,
             cohort=API_COHORT,
-            row_key=row_key,
+            row_key="id:" + credential_id,
             content_digest=digest,
             body=Prepared(document, suite, None).to_bytes(),
             subject_did=None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fixtures.issuers import ALICE, BOB, URL, Crash, CrashingStore, MakeCohort
 
@@ -287,9 +289,10 @@ async def test_a_link_whose_answer_was_lost_is_made_anew_and_the_lost_token_open
     first = (await offering.offer(paper, issued, bearer=False))[0]
     desk = OfferDesk(paper, URL)
     code = (await desk.view(first.page.rpartition("/")[2])).offer.pre_authorized_code
-    lost = await desk.redeem(TokenRequest(code, None, ()))
+    assert code is not None
+    lost = await desk.redeem(TokenRequest(code))
     with pytest.raises(Refused):
-        await desk.redeem(TokenRequest(code, None, ()))
+        await desk.redeem(TokenRequest(code))
     assert await offering.offer(paper, issued, bearer=False) == []
     renewed = await offering.offer(paper, issued, bearer=False, again=True)
     assert first.credential_id in [one.credential_id for one in renewed]
@@ -335,6 +338,29 @@ async def test_a_document_sent_twice_is_issued_once(paper: Issuer) -> None:
     assert first == again
     with pytest.raises(Conflict):
         await issuance.issue_document(paper, foreign_document(name="Another"))
+
+
+async def test_a_document_sent_twice_at_one_moment_is_issued_once(paper: Issuer) -> None:
+    made = await asyncio.gather(*(issuance.issue_document(paper, foreign_document()) for _ in range(5)))
+    assert len({record.signed.digest for record in made if record.signed is not None}) == 1
+    assert await everything(paper) == (1, 1, 1)
+
+
+async def test_a_document_that_was_withdrawn_is_not_signed(paper: Issuer, store: CrashingStore) -> None:
+    store.left = 1
+    with pytest.raises(Crash):
+        await issuance.issue_document(paper, foreign_document())
+    store.left = None
+    async with paper.store.transaction() as transaction:
+        await transaction.credentials.withdraw(foreign_document()["id"])
+    with pytest.raises(Conflict, match="withdrawn"):
+        await issuance.issue_document(paper, foreign_document())
+
+
+async def test_the_id_of_a_cohorts_credential_cannot_be_taken(paper: Issuer, make_cohort: MakeCohort) -> None:
+    issued = await issue(paper, make_cohort(*ROWS))
+    with pytest.raises(Conflict):
+        await issuance.issue_document(paper, foreign_document(id=issued[0].credential_id))
 
 
 @pytest.mark.parametrize(
