@@ -303,12 +303,17 @@ class OfferDesk:
     async def bundle(self, token: AccessToken, digest: bytes) -> Bundle | None:
         """The bundle of the credential that was issued under this token, None until it is final.
 
-        NotFound for any other digest: a bundle holds salt and evidence, and its digest is no secret.
+        NotFound for any other digest: a bundle holds salt and evidence, and its digest is no secret. Unavailable
+        where none can be made now.
         """
         record = await self._record(token.credential_id)
         if record.signed is None or record.signed.digest != digest:
             raise NotFound("no bundle of this digest belongs to the access token")
-        return await bundles.load_bundle(self.issuer, digest)
+        try:
+            return await bundles.load_bundle(self.issuer, digest)
+        except NotVerified as error:
+            # Our fault, not the wallet's, which shall come again.
+            raise Unavailable("no bundle that holds can be made now", asked="issuer") from error
 
     async def forget_expired(self) -> int:
         """Let go of nonces and tokens that are over; how many."""

@@ -295,6 +295,7 @@ async def _lacking(issuer: Issuer) -> dict[str, str]:
             chain = issuer.require_chain()
             if await chain.client.chain_id() != chain.network.chain_id:
                 lacking["chain"] = "the endpoint is of another chain"
+            await chain.client.finalized()  # the chain's number was asked for once and kept
         except BonafidesError:
             lacking["chain"] = "the chain endpoint does not answer"
     return lacking

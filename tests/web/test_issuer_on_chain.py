@@ -13,7 +13,11 @@ from fixtures.issuers import PASSPHRASE, URL, init_school
 from fixtures.school import FixedClock, Learner, School, bearer
 
 from node.commands.issuer_folder import Folder, open_issuer
-from node.core.bundle import parse_bundle
+from node.core.bundle import Bundle, parse_bundle
+from node.core.errors import NotVerified, Unavailable
+from node.core.evm.header import Header
+from node.outbound.chain import ChainClient
+from node.services import bundles
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import now_utc
 from node.storage.base import ApiRole
@@ -45,8 +49,16 @@ async def on_chain(initialised: Path) -> AsyncIterator[School]:
         await client.close()
 
 
+async def gone(_: ChainClient) -> Header:
+    raise Unavailable("no answer", asked="127.0.0.1")
+
+
+async def false_bundle(*_: object) -> Bundle:
+    raise NotVerified("a bundle of ours does not hold")
+
+
 async def test_a_credential_comes_at_once_its_bundle_when_final_and_a_revocation_reaches_the_list(
-    on_chain: School, learner: Learner
+    on_chain: School, learner: Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     school = on_chain
     token = await school.token(await school.offer(await school.intend()))
@@ -95,3 +107,9 @@ async def test_a_credential_comes_at_once_its_bundle_when_final_and_a_revocation
     assert body["effective"] is True
     async with school.client.get("/health/ready") as answer:
         assert answer.status == 200
+    monkeypatch.setattr(ChainClient, "finalized", gone)
+    async with school.client.get("/health/ready") as answer:
+        assert (answer.status, (await answer.json())["lacking"].keys()) == (503, {"chain"})
+    monkeypatch.setattr(bundles, "load_bundle", false_bundle)
+    async with school.client.get(path, headers=bearer(token)) as answer:
+        assert (answer.status, "Retry-After" in answer.headers) == (503, True)
