@@ -28,6 +28,7 @@ def key() -> None:
 
 @key.command()
 @issuer_place
+@click.option("--again", is_flag=True, help="Begin another rotation within a day of the last one.")
 @no_wait_option
 @as_json_option
 @run_async
@@ -36,13 +37,14 @@ async def rotate(
     passphrase_file: Path | None,
     rpc: str | None,
     database: str | None,
+    again: bool,
     no_wait: bool,
     as_json: bool,
 ) -> None:
     """Replace the assertion key: add the new one, wait, sign with it alone, wait for old batches, retire the old.
 
     Credentials that were anchored before stay valid. An interrupted rotation is gone on with, by this command or by
-    whatever else runs for the issuer; once it is through, running this again begins another.
+    whatever else runs for the issuer; run again within a day of its end, this changes nothing without --again.
     """
     from node.services import rotation  # noqa: PLC0415
     from node.services.anchoring import AnchorWorker  # noqa: PLC0415
@@ -50,13 +52,19 @@ async def rotate(
 
     passphrase = ask_passphrase(passphrase_file)
     async with opened(folder, passphrase_file, rpc, database, passphrase=passphrase) as node:
-        new = await rotation.begin(node, folder, passphrase)
-        worker = AnchorWorker(node)
-        await (worker.tick() if no_wait else finish(worker, "rotating the key"))
+        made = None if again else await rotation.finished_lately(node)
+        rotated = made is None
+        if made is None:
+            made = await rotation.begin(node, folder, passphrase)
+            worker = AnchorWorker(node)
+            await (worker.tick() if no_wait else finish(worker, "rotating the key"))
+        else:
+            minutes = int((node.clock() - made.created_at).total_seconds() // 60)
+            click.echo(f"nothing to do: rotated {minutes} minutes ago (--again begins another)", err=True)
         async with node.store.reading() as reading:
             keys = await reading.keys.all(KeyRole.ASSERTION)
         if as_json:
-            print_json({"new": new.multibase, "keys": [_key_json(one) for one in keys]})
+            print_json({"rotated": rotated, "new": made.multibase, "keys": [_key_json(one) for one in keys]})
             return
         for one in keys:
             click.echo(f"{one.multibase}  {one.state}  {one.verification_method or ''}")

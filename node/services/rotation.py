@@ -14,6 +14,7 @@ signature of the old key appears behind the count. The ERC-1056 attribute stays:
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ from node.services import status_lists
 from node.services.issuer import Issuer
 from node.storage.base import IssuerKey, KeyRole, KeyState, Transaction
 
+# In which a command that was interrupted is run again by hand.
+_LATELY: Final = timedelta(hours=24)
 _WAITING: Final = (KeyState.PREPARED, KeyState.ADDING, KeyState.RETIRING)
 
 
@@ -60,6 +63,18 @@ async def begin(issuer: Issuer, folder: Path, passphrase: str) -> IssuerKey:
         return await transaction.keys.load(key.multibase) or key
 
 
+async def finished_lately(issuer: Issuer) -> IssuerKey | None:
+    """The key of a rotation of the last day that is through, None where there is none or one is under way.
+
+    Whoever ran the command and was interrupted may not know that a server has finished it.
+    """
+    async with issuer.store.reading() as reading:
+        keys = await reading.keys.all(KeyRole.ASSERTION)
+    if len(keys) < 2 or any(key.state in _WAITING for key in keys) or keys[-2].state is KeyState.ACTIVE:
+        return None
+    return keys[-1] if issuer.clock() - keys[-1].created_at < _LATELY else None
+
+
 def make_key(kind: KeyKind, folder: Path, uri: str, passphrase: str) -> str:
     """The multibase of the key at `uri`, made now or, after a crash before it was recorded, found there."""
     path = folder / uri.removeprefix("file:")
@@ -82,7 +97,7 @@ async def advance(issuer: Issuer) -> None:
         async with issuer.store.transaction() as transaction:
             for key in active[:-1]:
                 await transaction.keys.move(key.multibase, KeyState.RETIRING)
-        await status_lists.publish_due(issuer, everything=True)
+        await status_lists.publish_due(issuer)
     for key in keys:
         if key.state is KeyState.RETIRING or (key in active[:-1]):
             await _retire_when_anchored(issuer, key)

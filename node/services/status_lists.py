@@ -18,8 +18,9 @@ from node.core.evm.registry import list_id
 from node.core.status.bitstring import Bitstring
 from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
 from node.core.status.status_list import build_list_credential
+from node.core.strict_json import parse_json_object
 from node.services.issuer import DEFAULT_SUITE, Issuer
-from node.storage.base import ListCredential, ListMode, StatusList, Transaction
+from node.storage.base import KeyRole, ListCredential, ListMode, StatusList, Transaction
 
 LOG2_ENTRIES: Final = 17
 _MODES: Final = {REVOCATION: ListMode.OR_ONLY, SUSPENSION: ListMode.SETTABLE}
@@ -107,14 +108,16 @@ async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusL
         await transaction.status_lists.mark_published(status_list.list_id)
 
 
-async def publish_due(issuer: Issuer, *, everything: bool = False) -> int:
-    """Sign the open lists that have no list credential or an old one; how many."""
+async def publish_due(issuer: Issuer) -> int:
+    """Sign the open lists that have no list credential, an old one, or one by a former key; how many."""
     now = issuer.clock()
     async with issuer.store.reading() as reading:
+        key = await reading.keys.active(KeyRole.ASSERTION)
+        method = None if key is None else key.verification_method
         due = [
             one
             for one in await reading.status_lists.all()
-            if one.is_open and (everything or await _is_due(reading, one, now + _RENEW_BEFORE))
+            if one.is_open and await _is_due(reading, one, now + _RENEW_BEFORE, method)
         ]
     for status_list in due:
         async with issuer.store.transaction() as transaction:
@@ -122,9 +125,13 @@ async def publish_due(issuer: Issuer, *, everything: bool = False) -> int:
     return len(due)
 
 
-async def _is_due(reading: Transaction, status_list: StatusList, horizon: datetime) -> bool:
+async def _is_due(
+    reading: Transaction, status_list: StatusList, horizon: datetime, method: str | None
+) -> bool:
     known = await reading.status_lists.load_credential(status_list.list_id)
-    return known is None or known.valid_until < horizon
+    if known is None or known.valid_until < horizon:
+        return True
+    return bool(parse_json_object(known.document)["proof"][0]["verificationMethod"] != method)
 
 
 async def ensure_room(issuer: Issuer) -> None:

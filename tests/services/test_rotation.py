@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from node.commands.issuer_folder import Folder, open_issuer
 from node.core.errors import Misconfigured
 from node.core.strict_json import parse_json_object
 from node.core.verify.report import CheckName, Outcome
-from node.services import bundles, export, issuance, rotation
+from node.services import bundles, export, issuance, rotation, status_lists
 from node.services.anchoring import AnchorWorker
 from node.services.issuance import Terms
-from node.services.issuer import Issuer
-from node.storage.base import KeyRole, KeyState
+from node.services.issuer import Issuer, Keyring
+from node.storage.base import IssuerKey, KeyRole, KeyState
 from node.storage.database import Database
 
 
@@ -98,3 +99,43 @@ async def test_a_did_key_cannot_be_rotated(paper: Issuer, tmp_path: Path) -> Non
     settings = replace(paper.settings, identity=None, chain=None)
     with pytest.raises(Misconfigured):
         await rotation.begin(replace(paper, settings=settings), tmp_path, PASSPHRASE)
+
+
+async def rotated(paper: Issuer, tmp_path: Path) -> IssuerKey:
+    """As the worker does it with a chain."""
+    old = await paper.signing_key()
+    new = await rotation.begin(paper, tmp_path, PASSPHRASE)
+    async with paper.store.transaction() as transaction:
+        method = f"{paper.settings.did}#delegate-2"
+        await transaction.keys.move(
+            new.multibase, KeyState.ACTIVE, valid_from=2, delegate=2, verification_method=method
+        )
+        await transaction.keys.move(old.multibase, KeyState.RETIRING)
+        await transaction.keys.move(old.multibase, KeyState.RETIRED, valid_until=3)
+    return new
+
+
+async def test_who_was_interrupted_learns_that_the_rotation_is_through(paper: Issuer, tmp_path: Path) -> None:
+    assert await rotation.finished_lately(paper) is None
+    await rotation.begin(paper, tmp_path, PASSPHRASE)
+    assert await rotation.finished_lately(paper) is None  # under way: gone on with
+
+
+async def test_a_rotation_is_lately_for_a_day(paper: Issuer, tmp_path: Path) -> None:
+    new = await rotated(paper, tmp_path)
+    found = await rotation.finished_lately(paper)
+    assert found is not None
+    assert found.multibase == new.multibase
+    tomorrow = replace(paper, clock=lambda: paper.clock() + timedelta(days=1))
+    assert await rotation.finished_lately(tomorrow) is None
+
+
+async def test_lists_are_signed_anew_by_the_new_key_whoever_died_between(
+    paper: Issuer, tmp_path: Path
+) -> None:
+    assert await status_lists.publish_due(paper) == 2
+    assert await status_lists.publish_due(paper) == 0
+    await rotated(paper, tmp_path)
+    issuer = replace(paper, keyring=Keyring(tmp_path, PASSPHRASE))
+    assert await status_lists.publish_due(issuer) == 2
+    assert await status_lists.publish_due(issuer) == 0
