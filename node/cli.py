@@ -15,6 +15,7 @@ import click
 from node.core.errors import BonafidesError, Malformed, Misconfigured, Unavailable
 
 GROUP: Final = "bonafides.commands"
+VARIABLES: Final = "BONAFIDES"
 # What each sub-command is for, so that the help of all need not import any of them.
 _SUMMARIES: Final = {
     "chain": "Run the embedded chain, or tell it to mine.",
@@ -27,6 +28,27 @@ _SUMMARIES: Final = {
 }
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+
+
+def name_variables(command: click.Command, prefix: str) -> None:
+    """Name the environment variable of every option after command and option: BONAFIDES_ISSUER_INIT_DIR.
+
+    By itself click takes the name of the function's parameter, which nobody sees. A variable that the option names
+    itself, shared by the commands of a role, stays and comes second.
+    """
+    if isinstance(command, click.Group):
+        for name, sub_command in command.commands.items():
+            name_variables(sub_command, f"{prefix}_{_capitals(name)}")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.allow_from_autoenv:
+            own = f"{prefix}_{_capitals(max(parameter.opts, key=len).lstrip('-'))}"
+            shared = parameter.envvar or ()
+            shared = [shared] if isinstance(shared, str) else shared
+            parameter.envvar = [own, *(name for name in shared if name != own)]
+
+
+def _capitals(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 class LazyGroup(click.Group):
@@ -45,7 +67,10 @@ class LazyGroup(click.Group):
         if point is None:
             return None
         command = point.load()
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        name_variables(command, f"{VARIABLES}_{_capitals(cmd_name)}")
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
@@ -56,7 +81,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={
-        "auto_envvar_prefix": "BONAFIDES",
+        "auto_envvar_prefix": VARIABLES,
         "show_default": True,
         "help_option_names": ["-h", "--help"],
         "max_content_width": 110,

@@ -9,27 +9,19 @@ from urllib.parse import urlsplit
 
 import click
 
+from node.commands.issuer_options import FILE, ask_passphrase, issuer_place
 from node.core.errors import Misconfigured
 
 if TYPE_CHECKING:
     from node.commands.issuer_folder import Folder
     from node.web.serve import TlsFiles
 
-_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DEFAULT_PORT: Final = 8080
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command()
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("issuer"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder of the issuer.",
-)
+@issuer_place
 @click.option(
     "--host", default="127.0.0.1", show_default=True, show_envvar=True, help="Address to listen on."
 )
@@ -39,13 +31,10 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
     show_envvar=True,
     help="Port to listen on; 0 takes a free one.  [default: that of the issuer's URL on loopback, else 8080]",
 )
-@click.option("--tls-cert", type=_FILE, show_envvar=True, help="Certificate chain (PEM).")
-@click.option("--tls-key", type=_FILE, show_envvar=True, help="Private key of the certificate (PEM).")
-@click.option("--rpc", metavar="URL", show_envvar=True, help="JSON-RPC endpoint of the chain.")
-@click.option("--database", metavar="URL", show_envvar=True, help="Database, if not the file in the folder.")
+@click.option("--tls-cert", type=FILE, show_envvar=True, help="Certificate chain (PEM).")
+@click.option("--tls-key", type=FILE, show_envvar=True, help="Private key of the certificate (PEM).")
 @click.option("--url", metavar="URL", show_envvar=True, help="Public URL, if not the one given to `init`.")
-@click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
-@click.option("--passphrase-file", type=_FILE, show_envvar=True, help="File with the passphrase of the keys.")
+@click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks.")
 @click.option(
     "--development", is_flag=True, show_envvar=True, help="Admit plain http and loopback as public URL."
 )
@@ -71,17 +60,13 @@ def serve(
     that has it; the public URL is https either way, but for --development.
     """
     from node.commands.issuer_folder import Folder  # noqa: PLC0415 - `--help` needs none of it
-    from node.keystore import read_passphrase  # noqa: PLC0415
     from node.web.serve import TlsFiles  # noqa: PLC0415
 
     tls = TlsFiles.of(tls_cert, tls_key)
     place = Folder.load(folder)
     place.keep_networks(networks)
     place = place.with_options(rpc=rpc, database=database)
-    if passphrase_file is not None:
-        passphrase = read_passphrase(passphrase_file)
-    else:
-        passphrase = click.prompt("Passphrase of the issuer's keys", hide_input=True, err=True)
+    passphrase = ask_passphrase(passphrase_file)
     asyncio.run(
         _serve(
             place,

@@ -23,6 +23,7 @@ def verifier() -> None:
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("verifier"),
+    envvar="BONAFIDES_VERIFIER_DIR",
     show_default=True,
     show_envvar=True,
     help="Folder that keeps requests and their results for an hour; made when missing.",

@@ -1,0 +1,60 @@
+"""The command `bonafides`: every option has the environment variable that its help names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from node.cli import bonafides, main
+
+
+def options(command: click.Command, path: str) -> Iterator[tuple[str, click.Option]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            sub_command = command.get_command(context, name)
+            assert sub_command is not None
+            yield from options(sub_command, f"{path} {name}")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and command is not bonafides:
+            yield path, parameter
+
+
+def test_variables_are_called_after_command_and_option() -> None:
+    seen = 0
+    for path, option in options(bonafides, "bonafides"):
+        words = f"{path} {max(option.opts, key=len).lstrip('-')}"
+        assert isinstance(option.envvar, list), words
+        assert option.envvar[0] == words.upper().replace(" ", "_").replace("-", "_")
+        seen += 1
+    assert seen > 100
+
+
+@pytest.mark.parametrize("variable", ["BONAFIDES_ISSUER_STATUS_DIR", "BONAFIDES_ISSUER_DIR"])
+def test_a_folder_by_its_variable(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "school"))
+    assert main(["issuer", "status"]) == 2
+    assert f"{tmp_path / 'school'} holds no issuer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("1", "needs an endpoint"), ("0", "begins with https"), ("", "begins with https")]
+)
+def test_a_switch_by_its_variable(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BONAFIDES_ISSUER_INIT_DEVELOPMENT", value)
+    assert main(["issuer", "init", "--name", "A school", "--url", "http://127.0.0.1:1"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_help_names_the_variables() -> None:
+    shown = CliRunner().invoke(bonafides, ["issuer", "init", "--help"]).output
+    assert "BONAFIDES_ISSUER_INIT_DIR" in shown
+    assert "FOLDER" not in shown
