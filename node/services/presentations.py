@@ -133,7 +133,7 @@ class Presentations:
         self._store = store
         self._examiner = examiner
         self._base_url = base_url.rstrip("/")
-        self._client_name = client_name
+        self.client_name = client_name
         self._life = timedelta(seconds=request_seconds)
         self._max_open = max_open
 
@@ -146,7 +146,7 @@ class Presentations:
             client_id_of(f"{self._base_url}/requests/{state}/response"),
             nonce,
             query,
-            ClientMetadata(vp_formats(), self._client_name, bonafides_bundle=True),
+            ClientMetadata(vp_formats(), self.client_name, bonafides_bundle=True),
             state,
         )
         kept = {"request": request.to_json(), "flow": flow}
@@ -350,6 +350,13 @@ def open_badge_query(*, achievement: str | None = None) -> DcqlQuery:
     types = frozenset(OPEN_BADGE_TYPES)
     meta = {"type_values": [list(OPEN_BADGE_TYPES)]}
     return DcqlQuery((CredentialQuery("badge", LDP_VC, meta, (types,), claims),))
+
+
+def asked_achievement(query: DcqlQuery) -> str | None:
+    """The name that `open_badge_query` asked for; None for any badge, empty where something else was asked."""
+    values = [value for one in query.credentials for claim in one.claims for value in claim.values]
+    name = next((value for value in values if isinstance(value, str)), None)
+    return name if query.to_json() == open_badge_query(achievement=name).to_json() else ""
 
 
 def _check_askable(query: DcqlQuery) -> None:

@@ -19,6 +19,7 @@ from node.services.presentations import (
     Presentations,
     Result,
     ResultState,
+    asked_achievement,
     open_badge_query,
 )
 from node.web.app import add_public_routes, read_form, read_json_object
@@ -62,9 +63,15 @@ class RequestRoutes:
         example = open_badge_query().to_json()
         return twin(
             request,
-            lambda: self._pages.render("ask.html", achievement="", fault=None),
+            self._ask_page,
             {"create": {"method": "POST", "body": {"dcql_query": example, "flow": list(Flow)}}},
         )
+
+    def _ask_page(
+        self, *, status: int = 200, achievement: str = "", fault: str | None = None
+    ) -> web.Response:
+        name = self._presentations.client_name
+        return self._pages.render("ask.html", status=status, achievement=achievement, fault=fault, name=name)
 
     async def create(self, request: web.Request) -> web.Response:
         """A new request, from the page's form or as JSON."""
@@ -73,7 +80,7 @@ class RequestRoutes:
             achievement = form.get("achievement", "").strip()
             if len(achievement) > MAX_NAME_CHARS:
                 fault = f"A name has at most {MAX_NAME_CHARS} characters."
-                return self._pages.render("ask.html", status=400, achievement=achievement, fault=fault)
+                return self._ask_page(status=400, achievement=achievement, fault=fault)
             made = await self._presentations.create(open_badge_query(achievement=achievement or None))
             raise web.HTTPSeeOther(f"/results/{made.result_id}")
         body = await read_json_object(request, MAX_REQUEST_BYTES)
@@ -121,7 +128,10 @@ class RequestRoutes:
 
     def _page(self, result: Result, data: JsonObject) -> web.Response:
         if result.record is None or result.state is ResultState.DECLINED:
-            return self._pages.render("waiting.html", result=data, qr=qr_code(result.link))
+            achievement = asked_achievement(result.query)
+            return self._pages.render(
+                "waiting.html", result=data, qr=qr_code(result.link), achievement=achievement
+            )
         return self._pages.render("answers.html", result=data)
 
     async def evidence(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ can take its place; sentences of reports come from `node.core.verify.wording` an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -25,6 +26,7 @@ from node.web.problems import NO_STORE, PROBLEM_TYPE, Handler, json_response
 
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
+_INNER_CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z](?=[a-z])")
 _UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
 
 
@@ -47,7 +49,13 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-        self._environment.filters |= {"day": _day, "fill": _fill, "size": _size, "pretty": _pretty}
+        self._environment.filters |= {
+            "day": _day,
+            "fill": _fill,
+            "size": _size,
+            "spaced": _spaced,
+            "pretty": _pretty,
+        }
         self._environment.globals |= {
             "static": self._address,
             "layout": layout,
@@ -168,6 +176,11 @@ def _size(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count} bytes"
+
+
+def _spaced(name: str) -> str:
+    """A term such as `TestLog` as people would write it: test log."""
+    return _INNER_CAPITAL.sub(lambda found: f" {found[0].lower()}", name)
 
 
 def _pretty(value: object) -> str:

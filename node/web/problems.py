@@ -55,7 +55,7 @@ _OAUTH_STATUS: Final = {
 # What aiohttp itself refuses.
 _PLAIN: Final = {
     404: ("not-found", "there is nothing at this address; a part of the link may have got lost"),
-    405: ("method-not-allowed", "this address is not for that"),
+    405: ("method-not-allowed", "programs send data to this address; there is nothing to open"),
     413: ("too-large", "that is larger than this address takes"),
     415: ("unsupported-media-type", "this address does not take that kind of data"),
 }

@@ -1,3 +1,8 @@
+// Times of day as the reader's clock shows them.
+for (const time of document.querySelectorAll("time[data-local]")) {
+  time.textContent = new Date(time.dateTime).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
 // Asks now and then whether the answer has come, and shows it. Without JavaScript the page reloads by itself.
 const waiting = document.querySelector("[data-wait]");
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
