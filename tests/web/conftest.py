@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fixtures.school import empty_database, learner, make_school, school, standards
+from fixtures.school import empty_database, learner, school, standards
 
-__all__ = ["empty_database", "learner", "make_school", "school", "standards"]
+__all__ = ["empty_database", "learner", "school", "standards"]

@@ -1,4 +1,7 @@
-"""The verifier's pages in a browser: each state at phone and desk width, by keyboard, and without JavaScript."""
+"""Every page in a browser: each state at phone and desk width, by keyboard, and without JavaScript.
+
+One browser and one event loop serve the whole module, since starting Chromium takes longer than most tests.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestServer
+from fixtures.school import open_school
 from fixtures.shown import FixedClock, World, bundle_of
 from fixtures.skipping import missing
 from playwright.async_api import Browser, Page, async_playwright
@@ -26,14 +31,17 @@ from node.core.verify.verifier import Standards
 from node.storage.database import sqlite_url
 from node.web.verifier import VerifierOptions, make_verifier_app
 
-WIDTHS = (360, 1280)
+WIDTHS = (1280, 360)
 # Pictures are kept where somebody wants to look at them.
 SHOTS = os.environ.get("BONAFIDES_SHOTS")
 # Deque's axe-core looks at every page too, where npm has installed it.
 _AXE = Path(__file__).parents[1] / "interop" / "node_modules" / "axe-core" / "axe.min.js"
 _AXE_FILE = Path(os.environ.get("BONAFIDES_AXE") or _AXE)
 AXE = _AXE_FILE.read_text("utf-8") if _AXE_FILE.is_file() else None
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# How long a page may take; the machine may be busy with other tests.
+PATIENCE_MILLISECONDS = 20_000
 LOOK = """async rules => (await axe.run({ runOnly: rules }))
     .violations.map(one => one.id + ": " + one.nodes.map(node => node.html).join(" | "))"""
 
@@ -72,30 +80,66 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(scheme: str, text: str, pap
     assert contrast(colours[text], colours[paper]) >= 4.5
 
 
-class Pages:
-    """A verifier and a browser in front of it."""
+def in_browser(test: Any) -> Any:
+    """A test on the browser of this module, in whose event loop it has to run."""
+    return pytest.mark.chromium(pytest.mark.asyncio(loop_scope="module")(test))
 
-    def __init__(self, browser: Browser, base: str, world: World, clock: FixedClock, folder: Path) -> None:
+
+class Pages:
+    """A server and a browser in front of it."""
+
+    def __init__(self, browser: Browser, base: str, folder: Path) -> None:
         self.browser = browser
         self.base = base
-        self.world = world
-        self.clock = clock
         self.folder = folder
         self.faults: list[str] = []
 
     async def open(self, path: str, width: int = 1280, **context: Any) -> Page:
         made = await self.browser.new_context(viewport={"width": width, "height": 800}, **context)
         page = await made.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
+        page.on("console", self._listen)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", self._watch)
         await page.goto(self.base + path)
         return page
 
+    def _listen(self, said: Any) -> None:
+        # Chromium itself says so of every page with such a status.
+        if said.type == "error" and "responded with a status of" not in said.text:
+            self.faults.append(said.text)
+
     def _watch(self, request: Any) -> None:
         if not request.url.startswith((self.base, "data:")):
             self.faults.append(f"asked {request.url}")
+
+    async def look(self, page: Page, name: str) -> None:
+        """At each width no sideways scrolling, and nothing that axe-core objects to; pictures where they are wanted."""
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 800})
+            await self.fits(page, name)
+            if SHOTS:
+                for scheme in SCHEMES:
+                    await page.emulate_media(color_scheme=scheme)
+                    await page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
+        assert await page.title(), name
+        if AXE is not None:
+            await page.evaluate(AXE)
+            assert await page.evaluate(LOOK, RULES) == [], name
+
+    async def fits(self, page: Page, name: str) -> None:
+        """Nothing is wider than the window."""
+        width = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert width[0] <= width[1], f"{name} is wider than the window"
+
+
+class VerifierPages(Pages):
+    """A verifier's pages, with somebody who gives it files and a wallet that answers."""
+
+    def __init__(self, browser: Browser, base: str, folder: Path, world: World, clock: FixedClock) -> None:
+        super().__init__(browser, base, folder)
+        self.world = world
+        self.clock = clock
 
     async def check(self, page: Page, document: Any) -> None:
         file = self.folder / "badge.json"
@@ -104,52 +148,61 @@ class Pages:
         await page.get_by_role("button", name="Check it").click()
         await page.wait_for_selector(".verdict")
 
-    async def keep(self, page: Page, name: str) -> None:
-        """No sideways scrolling, nothing that axe-core objects to, and a picture where one is wanted."""
-        width = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert width[0] <= width[1], f"{name} is wider than the window"
-        if AXE is not None:
-            await page.evaluate(AXE)
-            assert await page.evaluate(LOOK, RULES) == [], name
-        if SHOTS:
-            await page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
-
-    async def answer(self, page: Page) -> None:
-        """A wallet that scans the code of `page` and answers."""
+    async def reference(self, page: Page) -> RequestReference:
+        """What the code of `page` says."""
         link = await page.get_by_role("link", name="Open the wallet").get_attribute("href")
         reference = parse_link(link or "")
         assert isinstance(reference, RequestReference)
+        return reference
+
+    async def answer(self, page: Page, *, decline: bool = False) -> None:
+        """A wallet that scans the code of `page` and answers."""
+        reference = await self.reference(page)
         async with aiohttp.ClientSession() as session:
             async with session.get(self.base + urlsplit(reference.request_uri).path) as answer:
                 request = parse_request_object(await answer.read(), reference.client_id)
-            shown = self.world.holder.present(
-                self.world.standards, [self.world.badge()], request.nonce, request.client_id
-            )
-            form = AuthorizationResponse({"badge": (shown,)}, request.state).to_form()
+            if decline:
+                form = {"error": "access_denied", "state": request.state or ""}
+            else:
+                shown = self.world.holder.present(
+                    self.world.standards, [self.world.badge()], request.nonce, request.client_id
+                )
+                form = AuthorizationResponse({"badge": (shown,)}, request.state).to_form()
             async with session.post(self.base + urlsplit(request.response_uri).path, data=form) as answer:
                 assert answer.status == 200
 
 
-@pytest.fixture
-async def pages(tmp_path: Path, standards: Standards) -> AsyncIterator[Pages]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         missing("no Chromium: apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pages(tmp_path: Path, standards: Standards, browser: Browser) -> AsyncIterator[VerifierPages]:
     world, clock = World(standards), FixedClock()
     options = VerifierOptions(
-        "https://verifier.example", sqlite_url(tmp_path / "v.db"), world.verifier(), clock=clock
+        "https://verifier.example",
+        sqlite_url(tmp_path / "v.db"),
+        world.verifier(),
+        name="An Employer",
+        clock=clock,
     )
-    async with TestServer(make_verifier_app(options)) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        pages = Pages(browser, str(server.make_url("")).rstrip("/"), world, clock, tmp_path)
+    async with TestServer(make_verifier_app(options)) as server:
+        pages = VerifierPages(browser, str(server.make_url("")).rstrip("/"), tmp_path, world, clock)
         yield pages
-        await browser.close()
-        assert pages.faults == []
+        for context in browser.contexts:
+            await context.close()
+    assert pages.faults == []
 
 
-@pytest.mark.chromium
-@pytest.mark.parametrize("width", WIDTHS)
-async def test_each_verdict_is_a_sentence_before_everything_else(pages: Pages, width: int) -> None:
+@in_browser
+async def test_each_verdict_is_a_sentence_before_everything_else(pages: VerifierPages) -> None:
     world = pages.world
     changed = world.badge()
     changed["credentialSubject"]["result"][1]["value"] = "23"
@@ -160,59 +213,115 @@ async def test_each_verdict_is_a_sentence_before_everything_else(pages: Pages, w
         "undetermined": (world.badge(world.stranger), "We could not tell."),
         "unreadable": ({"hello": "world"}, "Do not rely on this."),
     }
+    page = await pages.open("/", 360)
     for name, (document, headline) in states.items():
-        page = await pages.open("/", width)
         await pages.check(page, document)
         title = page.locator("main h1").first
         assert (await title.text_content() or "").startswith(headline)
         box = await title.bounding_box()
         assert box is not None
         assert box["y"] < 400, "the verdict stands above the fold"
-        await pages.keep(page, f"{name}-{width}")
         await page.get_by_text("How we know").click()
         assert await page.locator(".checks li").count() == 16
-        await pages.keep(page, f"{name}-checks-{width}")
-        await page.context.close()
+        await pages.look(page, name)
+        await page.set_viewport_size({"width": 360, "height": 800})
+        await page.get_by_role("link", name="Check another").click()
 
 
-@pytest.mark.chromium
-@pytest.mark.parametrize("width", WIDTHS)
-async def test_a_holder_is_asked_and_the_page_changes_when_the_answer_comes(pages: Pages, width: int) -> None:
-    page = await pages.open("/", width)
-    await pages.keep(page, f"start-{width}")
+@in_browser
+async def test_a_holder_is_asked_and_the_page_changes_when_the_answer_comes(pages: VerifierPages) -> None:
+    page = await pages.open("/")
+    await pages.look(page, "start")
     await page.get_by_role("navigation").get_by_role("link", name="Ask a holder").click()
-    await pages.keep(page, f"ask-{width}")
+    await pages.look(page, "ask")
+    await page.get_by_label("Which one?").fill("Python, first course")
     await page.get_by_role("button", name="Make the code").click()
-    await page.wait_for_selector(".qr svg")
-    await pages.keep(page, f"waiting-{width}")
+    await page.get_by_text("You ask for “Python, first course”.").wait_for()
+    await pages.look(page, "waiting")
     await pages.answer(page)
     await page.wait_for_selector(".verdict.accepted")
-    assert "it belongs to the person who showed it" in (
-        await page.locator("main h1").first.text_content() or ""
-    )
-    await pages.keep(page, f"shown-{width}")
-    await page.goto(pages.base + "/requests")
+    title = await page.locator("main h1").first.text_content() or ""
+    assert "it belongs to the person who showed it" in title
+    await pages.look(page, "shown")
+
+
+@in_browser
+async def test_a_request_that_was_declined_or_ran_out_says_so(pages: VerifierPages) -> None:
+    page = await pages.open("/requests")
+    await page.get_by_role("button", name="Make the code").click()
+    await page.get_by_text("You ask for any badge.").wait_for()
+    await pages.answer(page, decline=True)
+    await page.get_by_role("heading", name="The holder did not show it").wait_for()
+    await pages.look(page, "declined")
+    await page.get_by_role("link", name="Ask again").click()
     await page.get_by_role("button", name="Make the code").click()
     await page.wait_for_selector(".qr svg")
+    wallets = urlsplit((await pages.reference(page)).request_uri).path
     pages.clock.now += timedelta(minutes=6)
     await page.get_by_role("heading", name="The code has run out").wait_for()
-    await pages.keep(page, f"expired-request-{width}")
+    await pages.look(page, "run-out")
+    await page.goto(pages.base + wallets)
+    await pages.look(page, "for-wallets")
 
 
-@pytest.mark.chromium
-async def test_everything_essential_works_without_javascript(pages: Pages) -> None:
+@in_browser
+async def test_errors_are_pages_too(pages: VerifierPages) -> None:
+    page = await pages.open("/nowhere")
+    await page.get_by_role("heading", name="That did not work").wait_for()
+    await pages.look(page, "not-found")
+    await page.get_by_role("link", name="Back to the start").click()
+    await page.get_by_role("button", name="Check it").click()
+    field = page.get_by_label("The file")
+    await field.and_(page.locator("[aria-invalid=true]")).wait_for()
+    assert await page.get_by_role("alert").text_content() == "Choose a file, or paste its text."
+    await pages.look(page, "nothing-chosen")
+
+
+@in_browser
+async def test_an_issuer_tells_who_it_is_and_hands_out_an_offer(
+    tmp_path: Path, standards: Standards, empty_database: Path, browser: Browser
+) -> None:
+    async with open_school(tmp_path, standards, empty_database) as school:
+        pages = Pages(browser, str(school.client.make_url("")).rstrip("/"), tmp_path)
+        page = await pages.open("/hall")
+        await page.get_by_text("Technical details").click()
+        await pages.look(page, "issuer")
+        offer = await school.offer(await school.intend(), with_tx_code=True)
+        used = await school.offer(await school.intend())
+        await school.token(used)
+        path, used_path = (urlsplit(one.page).path for one in (offer, used))
+        await page.goto(pages.base + path)
+        assert await page.get_by_role("link", name="Open in my wallet").get_attribute("href") == offer.link
+        await pages.look(page, "offer")
+        await page.goto(pages.base + used_path)
+        await page.get_by_role("heading", name="This link was used").wait_for()
+        await pages.look(page, "offer-used")
+        school.clock.advance(days=100)
+        await page.goto(pages.base + path)
+        await page.get_by_role("heading", name="This link has run out").wait_for()
+        await page.goto(pages.base + "/hall/offers/unknown")
+        await page.get_by_text("ask A School for a new one").wait_for()
+        await pages.look(page, "offer-unknown")
+        await page.context.close()
+        assert pages.faults == []
+
+
+@in_browser
+async def test_everything_essential_works_without_javascript(pages: VerifierPages) -> None:
     page = await pages.open("/", java_script_enabled=False)
     await pages.check(page, pages.world.badge())
     assert await page.locator(".verdict.accepted").count() == 1
     await page.get_by_role("link", name="Ask the holder to present it").click()
     await page.get_by_role("button", name="Make the code").click()
     await page.wait_for_selector(".qr svg")
+    assert await page.locator("meta[http-equiv=refresh]").count() == 1, "else nobody would see the answer"
     await pages.answer(page)
+    await page.reload()
     await page.wait_for_selector(".verdict.accepted")
 
 
-@pytest.mark.chromium
-async def test_a_pasted_text_is_checked_with_the_keyboard_alone(pages: Pages) -> None:
+@in_browser
+async def test_a_pasted_text_is_checked_with_the_keyboard_alone(pages: VerifierPages) -> None:
     page = await pages.open("/")
     reached = []
     for _ in range(12):
@@ -234,8 +343,8 @@ async def test_a_pasted_text_is_checked_with_the_keyboard_alone(pages: Pages) ->
     await page.wait_for_selector(".verdict.accepted")
 
 
-@pytest.mark.chromium
-async def test_a_dropped_file_is_checked_at_once(pages: Pages) -> None:
+@in_browser
+async def test_a_dropped_file_is_checked_at_once(pages: VerifierPages) -> None:
     page = await pages.open("/")
     await page.evaluate(
         """text => {
@@ -250,8 +359,8 @@ async def test_a_dropped_file_is_checked_at_once(pages: Pages) -> None:
     await page.wait_for_selector(".verdict.accepted")
 
 
-@pytest.mark.chromium
-async def test_evidence_is_downloaded_and_never_opened(pages: Pages) -> None:
+@in_browser
+async def test_evidence_is_downloaded_and_never_opened(pages: VerifierPages) -> None:
     page = await pages.open("/")
     await pages.check(page, bundle_of(pages.world.badge()))
     async with page.expect_download() as download:
@@ -260,23 +369,27 @@ async def test_evidence_is_downloaded_and_never_opened(pages: Pages) -> None:
     assert saved.read_bytes() == b"24 passed\n"
 
 
-@pytest.mark.chromium
+@in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_hold_at_320_pixels_large_text_and_right_to_left(pages: Pages, scheme: Any) -> None:
+async def test_pages_hold_at_320_pixels_large_text_and_right_to_left(
+    pages: VerifierPages, scheme: Any
+) -> None:
     page = await pages.open("/", 320, color_scheme=scheme)
     await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
-    await pages.keep(page, f"large-{scheme}")
+    await pages.fits(page, f"large-{scheme}")
     await page.evaluate("document.documentElement.style.removeProperty('font-size')")
     await pages.check(page, bundle_of(pages.world.badge()))
     await page.evaluate("document.documentElement.dir = 'rtl'")
-    await pages.keep(page, f"rtl-{scheme}")
+    await pages.fits(page, f"rtl-{scheme}")
 
 
-@pytest.mark.chromium
-async def test_print_leaves_out_what_paper_cannot_do(pages: Pages) -> None:
+@in_browser
+async def test_print_leaves_out_what_paper_cannot_do(pages: VerifierPages) -> None:
     page = await pages.open("/")
     await pages.check(page, bundle_of(pages.world.badge()))
     await page.emulate_media(media="print")
     assert not await page.locator(".technical").is_visible()
     assert not await page.get_by_role("link", name="Check another").is_visible()
-    await pages.keep(page, "print")
+    await pages.fits(page, "print")
+    if SHOTS:
+        await page.screenshot(path=f"{SHOTS}/print.png", full_page=True)
