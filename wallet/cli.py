@@ -199,7 +199,9 @@ def backup(options: Common, file: Path, backup_passphrase_file: Path | None, rep
         count = len(store.holdings())
         own = read_passphrase(backup_passphrase_file) if backup_passphrase_file else passphrase
         save_backup(store, file, own, replace=replace)
-    options.print({"file": str(file), "holdings": count}, f"{file}: {count} credentials and your key")
+    options.print(
+        {"file": str(file), "holdings": count}, f"{file}: {words.counted(count, 'credential')} and your key"
+    )
 
 
 @wallet.command()
@@ -227,5 +229,5 @@ def restore(options: Common, file: Path, backup_passphrase_file: Path | None, re
             "holdings": count,
             "movedAside": str(aside) if aside else None,
         },
-        f"{name}\n{count} credentials",
+        f"{name}\n{words.counted(count, 'credential')}",
     )

@@ -95,6 +95,11 @@ def taken_words(taken: Taken) -> str:
     return "\n".join(lines)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 credential`, `2 credentials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def plain(text: str) -> str:
     """Somebody else's text without what would steer a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -164,8 +164,13 @@ def _print_issued(
             shown = link.link if link else "offered before (--renew-offers makes a new link)"
         code = f"  code {link.tx_code}" if link and link.tx_code else ""
         click.echo(f"{one.row}  {one.state}  {one.credential_id}  {shown}{code}")
-    if node.on_chain:
+    if node.on_chain and any(one.state == "signed" for one in issued):
         click.echo("next: bonafides issuer anchor", err=True)
+    if links:
+        click.echo(
+            "next: bonafides issuer serve: the links lead there; rows that wait are signed when claimed",
+            err=True,
+        )
 
 
 def _issued_json(one: Issued, link: NewOffer | None) -> dict[str, Any]:

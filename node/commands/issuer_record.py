@@ -52,7 +52,7 @@ def _print_overview(found: dict[str, Any]) -> None:
             continue
         table = Table(title=title, title_justify="left", show_header=False)
         for name, value in rows.items():
-            table.add_row(name.replace("_", " "), str(value))
+            table.add_row(name.replace("_", " "), "" if value is None else str(value))
         console.print(table)
     for title in ("keys", "lists", "set_aside"):
         rows = found[title]

@@ -112,6 +112,8 @@ class Issuer:
 
     def require_chain(self) -> ChainAccess:
         """The chain; Misconfigured where none is configured."""
+        if not self.on_chain:
+            raise Misconfigured("this issuer has no chain: it was made with --did key")
         if self.chain is None:
             raise Misconfigured("this needs the chain: give its endpoint with --rpc")
         return self.chain
