@@ -120,7 +120,8 @@ class Stage:
                 f"$ bonafides {shown}\n{done.stderr}[{done.returncode}, {time.monotonic() - began:.2f} s]\n"
             )
         if done.returncode not in expect:
-            last = (done.stderr or done.stdout).strip().splitlines()[-3:]
+            (self.logs / "unexpected.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+            last = (done.stderr or done.stdout).strip().splitlines()[-2:]
             raise CommandFailed(
                 f"bonafides {' '.join(map(str, arguments[:3]))} ended with status {done.returncode}: {' / '.join(last)}"
             )
