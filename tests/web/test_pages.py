@@ -387,7 +387,9 @@ async def test_pages_hold_at_320_pixels_large_text_and_right_to_left(
 async def test_print_leaves_out_what_paper_cannot_do(pages: VerifierPages) -> None:
     page = await pages.open("/")
     await pages.check(page, bundle_of(pages.world.badge()))
-    await page.emulate_media(media="print")
+    await page.emulate_media(media="print", color_scheme="dark")
+    colour = await page.evaluate("getComputedStyle(document.querySelector('.says')).color")
+    assert colour == "rgb(87, 83, 74)", "paper is white whatever the screen is"
     assert not await page.locator(".technical").is_visible()
     assert not await page.get_by_role("link", name="Check another").is_visible()
     await pages.fits(page, "print")
