@@ -46,6 +46,8 @@ def _print_overview(found: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     console.print(f"{found['name']}\n{found['did']}\n{found['url']}", markup=False)
+    for warning in found["warnings"]:
+        console.print(f"warning: {warning}", markup=False)
     for title in ("chain", "credentials", "anchoring", "transactions"):
         rows = found.get(title)
         if not rows:

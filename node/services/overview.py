@@ -6,9 +6,10 @@ from typing import Any
 
 from node.core.encoding import encode_hex
 from node.core.errors import Unavailable
-from node.core.times import format_datetime_stamp
+from node.core.times import format_datetime_stamp, from_unix
 from node.services.issuer import Issuer, address_of
-from node.storage.base import KeyRole, Transaction, TransactionState
+from node.services.writers import ends_soon, writer_record
+from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
 
 
 async def overview(issuer: Issuer) -> dict[str, Any]:
@@ -28,8 +29,9 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
             "lists": await _lists(reading),
             "keys": await _keys(reading),
         }
+    body["warnings"] = []
     if issuer.on_chain:
-        body["chain"] = await _chain(issuer)
+        body["chain"] = await _chain(issuer, body["warnings"])
     return body
 
 
@@ -79,7 +81,7 @@ async def _keys(reading: Transaction) -> list[dict[str, Any]]:
     ]
 
 
-async def _chain(issuer: Issuer) -> dict[str, Any]:
+async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
     body: dict[str, Any] = {"chain": issuer.settings.chain}
     if issuer.chain is None:
         return body | {"endpoint": "none configured"}
@@ -88,8 +90,15 @@ async def _chain(issuer: Issuer) -> dict[str, Any]:
     async with issuer.store.reading() as reading:
         keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
     try:
-        body["final_block"] = (await client.finalized()).number
+        finalized = await client.finalized()
+        body["final_block"] = finalized.number
         for key in keys:
+            if key.role is KeyRole.WRITER and key.state is KeyState.ACTIVE:
+                record = await writer_record(issuer, key, finalized.hash)
+                body["writer_until"] = format_datetime_stamp(from_unix(record.until))
+                if ends_soon(issuer, record):
+                    until = body["writer_until"]
+                    warnings.append(f"the writer can write until {until}: `issuer init` as before renews it")
             balance = await client.balance(address_of(key)) / 10**18
             body[f"{key.role}"] = f"{encode_hex(address_of(key))} has {balance:.6f} ether"
     except Unavailable as error:

@@ -15,10 +15,11 @@ from node.core.did.ethr import delegate_number
 from node.core.errors import Conflict, NotFound
 from node.core.evm import registry
 from node.core.evm.header import Header
-from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRecord, WriterRole
+from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRole
 from node.core.keys import parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of
+from node.services.writers import writer_record
 from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, StatusList, Transaction
 
 # The name under which an ERC-1056 registry lists an assertion key.
@@ -28,6 +29,7 @@ ATTRIBUTE: Final = "did/pub/Multikey/veriKey"
 ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
 WRITER_VALIDITY: Final = timedelta(days=10 * 365)
 WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
+_SET_WRITER: Final = "set_writer"
 KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
 _MODES: Final = {
     ListMode.OR_ONLY: registry.MODE_OR_ONLY,
@@ -70,15 +72,26 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
 
 async def register_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
     """Ask for a writer's roles; once."""
-    if key.state is not KeyState.PREPARED:
-        return
+    if key.state is KeyState.PREPARED:
+        await _set_writer(issuer, transaction, key)
+        await transaction.keys.move(key.multibase, KeyState.ADDING)
+
+
+async def renew_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for a writer's roles for another ten years, unless that is under way already."""
+    owner = address_of(await owner_of(transaction))
+    under_way = await transaction.outbox.unfinished(owner, limit=1000)
+    if all(entry.purpose != _SET_WRITER for entry in under_way):
+        await _set_writer(issuer, transaction, key)
+
+
+async def _set_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
     _, credential_registry = _registries(issuer)
     now = issuer.clock()
     until = int((now + WRITER_VALIDITY).timestamp())
     call = credential_registry.set_writer(issuer.identity, address_of(key), int(WRITER_ROLES), until)
     owner = address_of(await owner_of(transaction))
-    await transaction.outbox.add("set_writer", owner, call.to, call.data, now)
-    await transaction.keys.move(key.multibase, KeyState.ADDING)
+    await transaction.outbox.add(_SET_WRITER, owner, call.to, call.data, now)
 
 
 async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
@@ -164,10 +177,7 @@ async def _settle_added(issuer: Issuer, key: IssuerKey, finalized: Header) -> bo
 
 
 async def _settle_writer(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
-    async with issuer.store.reading() as reading:
-        owner = address_of(await owner_of(reading))
-    slot = registry.writer_slot(issuer.identity, owner, address_of(key))
-    record = WriterRecord.from_word(await _slot(issuer, slot, finalized))
+    record = await writer_record(issuer, key, finalized.hash)
     if WRITER_ROLES & ~record.roles:
         return False
     async with issuer.store.transaction() as transaction:

@@ -25,6 +25,7 @@ from node.core.verify.verifier import Standards
 from node.services import status_lists
 from node.services.issuer import ChainAccess, Issuer, Keyring, address_of, now_utc
 from node.services.rotation import make_key
+from node.services.writers import ends_soon, writer_record
 from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store
 
 # Gas of all that the owner does at the beginning with two lists, and a rotation later; a writer's first hundred
@@ -122,17 +123,32 @@ async def create_on_chain(
 
 
 async def register(issuer: Issuer, *, suspendable: bool = False) -> None:
-    """Step 4: ask for whatever was not asked for yet; the worker carries it to the chain."""
+    """Step 4: ask for whatever was not asked for yet; the worker carries it to the chain.
+
+    A writer whose roles end soon is renewed.
+    """
     from node.services import registration  # noqa: PLC0415 - web3 is not for issuers without a chain
 
+    ending = await _ending_writers(issuer)
     async with issuer.store.transaction() as transaction:
         for key in await transaction.keys.all():
             if key.role is KeyRole.ASSERTION:
                 await registration.register_key(issuer, transaction, key)
             elif key.role is KeyRole.WRITER:
                 await registration.register_writer(issuer, transaction, key)
+        for key in ending:
+            await registration.renew_writer(issuer, transaction, key)
     for purpose in (REVOCATION, SUSPENSION) if suspendable else (REVOCATION,):
         await status_lists.ensure_list(issuer, purpose)
+
+
+async def _ending_writers(issuer: Issuer) -> list[IssuerKey]:
+    async with issuer.store.reading() as reading:
+        active = [key for key in await reading.keys.all(KeyRole.WRITER) if key.state is KeyState.ACTIVE]
+    if not active:
+        return []
+    finalized = await issuer.require_chain().client.finalized()
+    return [key for key in active if ends_soon(issuer, await writer_record(issuer, key, finalized.hash))]
 
 
 async def shortages(issuer: Issuer) -> list[Shortage]:
