@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.storage.base import StoredBundle, TransactionState
 from node.storage.batches import KIND_CREDENTIAL, batches_table, items_table
 from node.storage.outbox import outbox_table
-from node.storage.schema import Instant, chunks, metadata, record
+from node.storage.schema import Instant, chunks, load_record, metadata
 
 bundles_table: Final = Table(
     "bundles",
@@ -45,8 +45,9 @@ class SqlBundles:
 
     async def load(self, digest: bytes) -> StoredBundle | None:
         """The newest bundle of a credential."""
-        row = (await self._connection.execute(select(bundles_table).where(_b.digest == digest))).one_or_none()
-        return None if row is None else record(StoredBundle, row)
+        return await load_record(
+            self._connection, select(bundles_table).where(_b.digest == digest), StoredBundle
+        )
 
     async def due(
         self, header_number: int, limit: int = 100, *, step: int | None = None

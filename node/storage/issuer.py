@@ -32,7 +32,7 @@ from node.storage.base import (
     KeyRole,
     KeyState,
 )
-from node.storage.schema import Choice, Instant, metadata, record, serial_column
+from node.storage.schema import Choice, Instant, load_record, metadata, record, serial_column
 
 issuer_table: Final = Table(
     "issuer",
@@ -89,8 +89,7 @@ class SqlIssuer:
 
     async def load(self) -> IssuerSettings | None:
         """The settings, or None before `issuer init`."""
-        row = (await self._connection.execute(select(*_SETTINGS))).one_or_none()
-        return None if row is None else record(IssuerSettings, row)
+        return await load_record(self._connection, select(*_SETTINGS), IssuerSettings)
 
     async def save(self, settings: IssuerSettings) -> None:
         """Record them; Conflict where another issuer is recorded already."""
@@ -130,8 +129,7 @@ class SqlKeys:
     async def load(self, multibase: str) -> IssuerKey | None:
         """The key of that `publicKeyMultibase`."""
         query = select(*_KEY).where(keys_table.c.multibase == multibase)
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(IssuerKey, row)
+        return await load_record(self._connection, query, IssuerKey)
 
     async def all(self, role: KeyRole | None = None) -> tuple[IssuerKey, ...]:
         """All keys, or those of a role, oldest first."""
@@ -148,8 +146,7 @@ class SqlKeys:
             .order_by(keys_table.c.id.desc())
             .limit(1)
         )
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(IssuerKey, row)
+        return await load_record(self._connection, query, IssuerKey)
 
     async def move(
         self,

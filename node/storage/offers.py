@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.core.errors import Conflict, NotFound
 from node.storage.base import AccessToken, Deferred, Notification, Offer, OfferState, Redemption
 from node.storage.credentials import credentials_table
-from node.storage.schema import Choice, Instant, chunks, metadata, record
+from node.storage.schema import Choice, Instant, chunks, load_record, metadata, record
 
 offers_table: Final = Table(
     "offers",
@@ -131,8 +131,7 @@ class SqlOffers:
         await self._change(offer, state=OfferState.WITHDRAWN)
 
     async def _one(self, query: Select[Any]) -> Offer | None:
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(Offer, row)
+        return await load_record(self._connection, query, Offer)
 
     async def _known(self, offer_id: str) -> Offer:
         offer = await self.load(offer_id)
@@ -176,8 +175,7 @@ class SqlDeliveries:
             .join(offers_table, _t.offer_id == _o.id)
             .where(_t.token_hash == token_hash, _t.expires_at > now, _o.state != OfferState.WITHDRAWN)
         )
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(AccessToken, row)
+        return await load_record(self._connection, query, AccessToken)
 
     async def defer(self, transaction_hash: bytes, offer_id: str, now: datetime) -> None:
         """Record a transaction_id."""
@@ -191,8 +189,7 @@ class SqlDeliveries:
             .join(offers_table, _d.offer_id == _o.id)
             .where(_d.transaction_hash == transaction_hash)
         )
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(Deferred, row)
+        return await load_record(self._connection, query, Deferred)
 
     async def mark_delivered(self, transaction_hash: bytes, now: datetime) -> bool:
         """End a deferral."""

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
 from node.storage.base import Attempt, OutboxEntry, TransactionState
-from node.storage.schema import Choice, Instant, Serial, metadata, record, serial_column
+from node.storage.schema import Choice, Instant, Serial, load_record, metadata, record, serial_column
 
 State = TransactionState
 
@@ -106,8 +106,7 @@ class SqlOutbox:
 
     async def load(self, entry_id: int) -> OutboxEntry | None:
         """One entry."""
-        row = (await self._connection.execute(select(outbox_table).where(_o.id == entry_id))).one_or_none()
-        return None if row is None else record(OutboxEntry, row)
+        return await load_record(self._connection, select(outbox_table).where(_o.id == entry_id), OutboxEntry)
 
     async def unfinished(self, sender: bytes | None = None, limit: int = 100) -> tuple[OutboxEntry, ...]:
         """Entries neither final nor parked, in the order in which they were added."""

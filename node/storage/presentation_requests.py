@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
 from node.storage.base import NonceUse, PresentationRequest
-from node.storage.schema import Instant, metadata, record
+from node.storage.schema import Instant, load_record, metadata
 
 requests_table: Final = Table(
     "presentation_requests",
@@ -46,14 +46,12 @@ class SqlPresentationRequests:
     async def load(self, id_hash: bytes) -> PresentationRequest | None:
         """By the id of the result."""
         query = select(requests_table).where(_r.id_hash == id_hash)
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(PresentationRequest, row)
+        return await load_record(self._connection, query, PresentationRequest)
 
     async def find_by_state(self, state_hash: bytes) -> PresentationRequest | None:
         """By the state that the wallet returns."""
         query = select(requests_table).where(_r.state_hash == state_hash)
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(PresentationRequest, row)
+        return await load_record(self._connection, query, PresentationRequest)
 
     async def take(self, state_hash: bytes, now: datetime) -> tuple[NonceUse, PresentationRequest | None]:
         """Begin to answer a request; only the first answer gets it."""

@@ -1,4 +1,4 @@
-"""What all tables share: one MetaData, and the column types in which times and closed choices are kept."""
+"""What all tables share: one MetaData, column types for times and closed choices, and how a row becomes a record."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Row, String
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Row, Select, String
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
 T = TypeVar("T")
@@ -83,6 +84,12 @@ def serial_column() -> Column[int]:
 def record(kind: type[T], row: AnyRow) -> T:
     """A record of base.py from a row whose columns bear the names of its fields."""
     return kind(**row._mapping)
+
+
+async def load_record(connection: AsyncConnection, query: Select[Any], kind: type[T]) -> T | None:
+    """The record of a query that finds one row at most."""
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else record(kind, row)
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -45,7 +45,17 @@ from node.storage.base import (
     StatusWord,
 )
 from node.storage.outbox import outbox_table
-from node.storage.schema import AnyRow, Choice, Instant, Serial, chunks, metadata, record, serial_column
+from node.storage.schema import (
+    AnyRow,
+    Choice,
+    Instant,
+    Serial,
+    chunks,
+    load_record,
+    metadata,
+    record,
+    serial_column,
+)
 
 WORD_BITS: Final = 256
 _EMPTY: Final = bytes(WORD_BITS // 8)
@@ -407,8 +417,7 @@ class SqlStatusLists:
         return None if row is None or row.document is None else record(ListCredential, row)
 
     async def _one(self, query: Select[Any]) -> StatusList | None:
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else record(StatusList, row)
+        return await load_record(self._connection, query, StatusList)
 
     async def _known(self, list_id: bytes) -> StatusList:
         status_list = await self.load(list_id)
