@@ -138,7 +138,7 @@ def show(options: Common, holding_id: str) -> None:
         for row in rows:
             # As plain text: what an issuer wrote is no markup.
             table.add_row(*map(words.plain, (row.criterion, row.level, row.value, row.description)))
-        Console(markup=False, highlight=False).print(table)
+        Console(markup=False, emoji=False, highlight=False).print(table)
     for item in held.evidence:
         click.echo(f"evidence   {item.item.name} ({item.item.media_type}, {len(item.item.data):,} bytes)")
     for disclosure in shown:

@@ -44,8 +44,8 @@ def _print_overview(found: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    console.print(f"{found['name']}\n{found['did']}\n{found['url']}", markup=False)
+    console = Console(highlight=False, emoji=False, markup=False)
+    console.print(f"{found['name']}\n{found['did']}\n{found['url']}")
     for warning in found["warnings"]:
         console.print(f"warning: {warning}", markup=False)
     for title in ("chain", "credentials", "anchoring", "transactions"):
