@@ -40,6 +40,11 @@ class Folder:
     development: bool = False
 
     @classmethod
+    def begun(cls, path: Path) -> Folder:
+        """As `load`, or a folder without an issuer yet."""
+        return cls.load(path) if (path / SETTINGS_FILE).is_file() else cls(path)
+
+    @classmethod
     def load(cls, path: Path) -> Folder:
         """What `issuer init` left in the folder; Misconfigured where there is no issuer."""
         from node.core.strict_json import parse_json_object  # noqa: PLC0415
@@ -59,13 +64,7 @@ class Folder:
         """Write the folder's settings, readable for their owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         body = {name: value for name, value in asdict(self).items() if name != "path"}
-        draft = self.path / f".{SETTINGS_FILE}.new"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
-            file.write(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path / SETTINGS_FILE)
+        write_private(self.path / SETTINGS_FILE, orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
 
     def with_options(self, *, rpc: str | None = None, database: str | None = None) -> Folder:
         """The folder with what the command line says instead."""
@@ -73,10 +72,12 @@ class Folder:
 
     def keep_networks(self, file: Path | None) -> None:
         """Keep a copy of the operator's table, so that later commands need not be told again."""
+        from node.commands.loading import load_networks  # noqa: PLC0415
+
         if file is not None:
-            data = _read(file)
+            load_networks(file)  # a table that cannot be read shall not take the place of one that can
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.path / NETWORKS_FILE).write_bytes(data)
+            write_private(self.path / NETWORKS_FILE, _read(file))
 
     def networks(self) -> dict[int, Network]:
         """The operator's own table, empty where none was given."""
@@ -95,6 +96,23 @@ class Folder:
         from node.storage.database import sqlite_url  # noqa: PLC0415
 
         return self.database or sqlite_url(self.path / DATABASE_FILE)
+
+
+def write_private(file: Path, data: bytes) -> None:
+    """Put `data` at `file` whole or not at all, readable for its owner alone."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as opened:  # noqa: PTH123 - the descriptor carries the mode
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        draft.replace(file)
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +76,11 @@ async def init(
     from node.commands.issuer_folder import Folder  # noqa: PLC0415
 
     _check_public_url(url, development=development)
-    if method == "ethr" and rpc is None:
+    # What an earlier run was told is kept: another database would be another issuer with the same keys.
+    place = Folder.begun(folder).with_options(rpc=rpc if method == "ethr" else None, database=database)
+    place = replace(place, development=development or place.development)
+    if method == "ethr" and place.rpc is None:
         raise Misconfigured("an identity on a chain needs an endpoint: --rpc URL (or --did key)")
-    place = Folder(folder, rpc if method == "ethr" else None, database, development)
     await _check_method(place, method)
     passphrase = ask_new_passphrase(passphrase_file, folder)
     place.save()

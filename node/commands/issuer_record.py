@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,6 +17,9 @@ from node.commands.issuer_options import (
     run_async,
 )
 from node.core.errors import Misconfigured
+
+# A credential is about somebody, and a bundle opens the evidence as well.
+_PERSONAL: Final = frozenset({"bundle", "document"})
 
 
 @click.command()
@@ -131,7 +135,10 @@ async def export(
 def _write(file: Path, data: bytes, written: dict[str, str], name: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+        mode = 0o600 if name in _PERSONAL else 0o666  # less the umask
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "wb") as opened:  # noqa: PTH123 - the descriptor carries the mode
+            opened.write(data)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
     written[name] = str(file)

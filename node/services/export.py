@@ -7,6 +7,7 @@ signed, where each is anchored, and of evidence kinds and sizes but not the byte
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -107,10 +108,17 @@ def _new_record(issuer: Issuer, folder: Path) -> BinaryIO:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise Misconfigured(f"{folder} is not empty")
-        (folder / "issuer.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
-        return (folder / "credentials.ndjson").open("xb")
+        with _private(folder / "issuer.json") as file:
+            file.write(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
+        return _private(folder / "credentials.ndjson")
     except OSError as error:
         raise Misconfigured(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _private(file: Path) -> BinaryIO:
+    """A new file for its owner alone: the record is about people."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return open(descriptor, "wb")  # noqa: PTH123 - the descriptor carries the mode
 
 
 async def _records(issuer: Issuer) -> AsyncIterator[JsonObject]:

@@ -174,3 +174,49 @@ def test_the_folder_can_be_moved(tmp_path: Path, inputs: list[str]) -> None:
     (tmp_path / "school").rename(tmp_path / "moved")
     moved = School(tmp_path / "moved")
     assert moved.json("issue", *inputs)["new"] == 2
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {
+        str(file.relative_to(folder)): file.stat().st_mode & 0o777
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_what_the_issuer_writes_is_for_its_owner_alone(tmp_path: Path, inputs: list[str]) -> None:
+    school = School(tmp_path / "school")
+    table = tmp_path / "networks.json"
+    table.write_text('{"networks": []}')
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    school.json(*init, "--networks", str(table))
+    school.json("issue", *inputs)
+    out = tmp_path / "out"
+    files = ["--bundle", str(out / "bundle.json"), "--document", str(out / "badge.json")]
+    school.json("export", "--credential", "s1", *files, "--records", str(out / "records"))
+    found = {**modes(school.folder / "issuer"), **modes(out)}
+    assert {"issuer.json", "issuer.db", "networks.json", "bundle.json", "records/credentials.ndjson"} <= set(
+        found
+    )
+    assert set(found.values()) == {0o600}, found
+    assert {path.stat().st_mode & 0o777 for path in (school.folder / "issuer", out / "records")} == {0o700}
+
+
+def test_a_table_of_networks_that_cannot_be_read_replaces_none(tmp_path: Path) -> None:
+    school = School(tmp_path / "school")
+    table = tmp_path / "networks.json"
+    table.write_text('{"networks": []}')
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    school.json(*init, "--networks", str(table))
+    table.write_text('{"networks": [')
+    with pytest.raises(Misconfigured):
+        school.json(*init, "--networks", str(table))
+    assert (school.folder / "issuer" / "networks.json").read_text() == '{"networks": []}'
+
+
+def test_init_run_again_keeps_the_database_that_it_was_told(tmp_path: Path) -> None:
+    school = School(tmp_path / "school")
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    made = school.json(*init, "--database", f"sqlite+aiosqlite:///{tmp_path / 'elsewhere.db'}")
+    assert school.json(*init) == made
+    assert not (school.folder / "issuer" / "issuer.db").exists()
