@@ -1,7 +1,8 @@
 """Pages: templates, static files, and which of page and JSON somebody wants.
 
 Everything is escaped by default, nothing inline, nothing from elsewhere. Each text passes `_()`, so that a catalogue
-can take its place; sentences of reports come from `node.core.verify.wording` and are handed over whole.
+can take its place; sentences of reports come from `node.core.verify.wording` and are handed over whole, to `say()`.
+`_()` is for what a template itself says, and for nothing else: Jinja2 takes its text for markup and its % for places.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from gettext import NullTranslations
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
@@ -48,7 +50,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+        catalogue = NullTranslations()
+        self._environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
         self._environment.filters |= {
             "day": _day,
             "fill": _fill,
@@ -57,6 +60,7 @@ class Pages:
             "pretty": _pretty,
         }
         self._environment.globals |= {
+            "say": catalogue.gettext,
             "static": self._address,
             "layout": layout,
             "owner": owner,
