@@ -78,7 +78,7 @@ class Moment(click.ParamType[datetime]):
     multiple=True,
     metavar="URL",
     show_envvar=True,
-    help="JSON-RPC endpoint of the chain.",
+    help="JSON-RPC endpoint of a chain, one for each chain.",
 )
 @click.option(
     "--networks", type=_FILE, show_envvar=True, help="Your own table of networks, beside the built-in one."

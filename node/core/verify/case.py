@@ -321,7 +321,7 @@ class Case:
         if visible:
             return found(Outcome.PASSED, f"{len(visible)} of {total} items shown, as committed to")
         if total:
-            basis = f"{total} items committed, none shown"
+            basis = f"{total} item{'s' * (total > 1)} committed, none shown"
             return found(Outcome.NOT_APPLICABLE, basis, Reason.EVIDENCE_WITHHELD)
         return found(Outcome.NOT_APPLICABLE, "no evidence of ours is in it", Reason.NO_EVIDENCE)
 
