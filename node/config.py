@@ -130,9 +130,6 @@ class ServerSettings(BaseSettings):
         False,
         description="Admit loopback hosts and plain http through the egress guard. Never in production.",
     )
-    max_body_bytes: int = Field(
-        4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Largest request body that is read."
-    )
 
     @model_validator(mode="after")
     def _tls_is_a_pair(self) -> Self:
@@ -155,26 +152,24 @@ class IssuerConfig(ServerSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "ISSUER_")
 
-    port: int = Field(8801, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    dir: Path = Field(Path("issuer"), description="Folder of the issuer, as `issuer init` made it.")
+    port: int = Field(
+        8080,
+        ge=0,
+        le=65_535,
+        description="Port to listen on; 0 takes a free one. An issuer on loopback takes that of its URL.",
+    )
+    public_url: WebUrl | None = Field(
+        None, description="URL under which wallets reach it. Default: the one that `issuer init` was given."
+    )
     passphrase_file: ExistingFile | None = Field(
         None, description="File with the passphrase of the keys. Default: asked for at the terminal."
-    )
-    batch_size: int = Field(1000, ge=1, le=100_000, description="Credentials at which a batch is closed.")
-    batch_seconds: Seconds = Field(60, ge=1, description="Age at which a batch is closed: 60s, 10m.")
-    poll_seconds: float = Field(1.0, gt=0, le=600, description="Pause between two looks at the chain.")
-    offer_seconds: Seconds = Field(30 * 86_400, ge=60, description="How long an offer can be redeemed: 30d.")
-    token_seconds: Seconds = Field(600, ge=30, le=86_400, description="How long an access token works: 10m.")
-    nonce_seconds: Seconds = Field(300, ge=30, le=3600, description="How long a c_nonce works: 5m.")
-    list_seconds: Seconds = Field(
-        7 * 86_400,
-        ge=3600,
-        description="How long a published status list is valid; signed again in time: 7d.",
     )
 
     @property
     def database_url(self) -> str:
-        """`database`, or the file `issuer.sqlite3` in `dir`."""
-        return self.database or _sqlite_url(self.dir / "issuer.sqlite3")
+        """`database`, or the file `issuer.db` in `dir`."""
+        return self.database or _sqlite_url(self.dir / "issuer.db")
 
 
 class VerifierConfig(ServerSettings):
@@ -183,8 +178,9 @@ class VerifierConfig(ServerSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "VERIFIER_")
 
     port: int = Field(8803, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    mode: Literal["offline", "chain"] = Field(
-        "offline", description="What may be contacted: nothing, or the chain endpoint."
+    mode: Literal["offline", "chain"] | None = Field(
+        None,
+        description="What may be contacted: nothing, or the chain endpoint. Default: chain where there is one.",
     )
     policy: Literal["strict", "any-issuer-unsafe", "signature-only-unsafe"] = Field(
         "strict", description="What is accepted; the permissive ones say so in their names."
@@ -210,6 +206,11 @@ class VerifierConfig(ServerSettings):
         if self.mode == "chain" and self.rpc is None:
             raise _fault("mode chain needs rpc")
         return self
+
+    @property
+    def reach(self) -> Literal["offline", "chain"]:
+        """`mode`, or what it is by default."""
+        return self.mode or ("chain" if self.rpc is not None else "offline")
 
     @property
     def database_url(self) -> str:

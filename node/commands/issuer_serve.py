@@ -23,20 +23,54 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 @click.command()
 @issuer_place
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, show_envvar=True, help="Address to listen on."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="BONAFIDES_ISSUER_HOST",
+    show_envvar=True,
+    help="Address to listen on.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    envvar="BONAFIDES_ISSUER_PORT",
     show_envvar=True,
     help="Port to listen on; 0 takes a free one.  [default: that of the issuer's URL on loopback, else 8080]",
 )
-@click.option("--tls-cert", type=FILE, show_envvar=True, help="Certificate chain (PEM).")
-@click.option("--tls-key", type=FILE, show_envvar=True, help="Private key of the certificate (PEM).")
-@click.option("--url", metavar="URL", show_envvar=True, help="Public URL, if not the one given to `init`.")
-@click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks.")
 @click.option(
-    "--development", is_flag=True, show_envvar=True, help="Admit plain http and loopback as public URL."
+    "--tls-cert",
+    type=FILE,
+    envvar="BONAFIDES_ISSUER_TLS_CERT",
+    show_envvar=True,
+    help="Certificate chain (PEM).",
+)
+@click.option(
+    "--tls-key",
+    type=FILE,
+    envvar="BONAFIDES_ISSUER_TLS_KEY",
+    show_envvar=True,
+    help="Private key of the certificate (PEM).",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    envvar="BONAFIDES_ISSUER_PUBLIC_URL",
+    show_envvar=True,
+    help="Public URL, if not the one given to `init`.",
+)
+@click.option(
+    "--networks",
+    type=FILE,
+    envvar="BONAFIDES_ISSUER_NETWORKS",
+    show_envvar=True,
+    help="Your own table of networks.",
+)
+@click.option(
+    "--development",
+    is_flag=True,
+    envvar="BONAFIDES_ISSUER_DEVELOPMENT",
+    show_envvar=True,
+    help="Admit plain http and loopback as public URL.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
 def serve(

@@ -36,16 +36,16 @@ def test_defaults_are_safe_and_local() -> None:
         assert not config.development
         assert config.rpc is None
     verifier = load_config(VerifierConfig)
-    assert (verifier.mode, verifier.policy, verifier.max_header_age) == ("offline", "strict", 86_400)
-    assert load_config(IssuerConfig).database_url.endswith("/issuer.sqlite3")
+    assert (verifier.reach, verifier.policy, verifier.max_header_age) == ("offline", "strict", 86_400)
+    assert load_config(IssuerConfig).database_url.endswith("/issuer/issuer.db")
 
 
 def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BONAFIDES_ISSUER_PORT", "9001")
-    monkeypatch.setenv("BONAFIDES_ISSUER_BATCH_SECONDS", "10m")
+    monkeypatch.setenv("BONAFIDES_ISSUER_PASSPHRASE_FILE", __file__)
     monkeypatch.setenv("BONAFIDES_ISSUER_RPC", "")
     config = load_config(IssuerConfig, port=None, host="::1")
-    assert (config.port, config.batch_seconds, config.rpc) == (9001, 600, None)
+    assert (config.port, config.passphrase_file, config.rpc) == (9001, Path(__file__), None)
     assert config.base_url == "http://[::1]:9001"
     assert load_config(IssuerConfig, port=9002).port == 9002
     assert (
@@ -92,7 +92,12 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("issuer", {"tls_cert": __file__}, "BONAFIDES_ISSUER_*: tls_cert and tls_key are given together"),
         ("issuer", {"public_url": "https://[x"}, "--public-url: must be an http or https URL"),
         ("issuer", {"rpc": "http://h:99999"}, "--rpc: must be an http or https URL"),
-        ("issuer", {"batch_size": 0}, "--batch-size: input should be greater than or equal to 1"),
+        (
+            "verifier",
+            {"max_open_requests": 0},
+            "--max-open-requests: input should be greater than or equal to 1",
+        ),
+        ("issuer", {"token_seconds": 60}, "--token-seconds: extra inputs are not permitted"),
         ("issuer", {"colour": "red"}, "--colour: extra inputs are not permitted"),
     ],
 )
