@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -305,13 +305,19 @@ async def _housekeeping(app: web.Application) -> AsyncIterator[None]:
     """Sign lists again in time, and forget what is over."""
     issuer, desk = app[ISSUER], app[DESK]
 
+    async def do(job: Callable[[], Awaitable[int]]) -> None:
+        try:
+            await job()
+        except BonafidesError as error:
+            log.warning("housekeeping: %s", error.detail)
+        except Exception:
+            # Whatever it was, lists that nobody renews would run out in silence, and nonces fill up.
+            log.exception("housekeeping")
+
     async def keep() -> None:
         while True:
-            try:
-                await status_lists.publish_due(issuer)
-                await desk.forget_expired()
-            except BonafidesError as error:
-                log.warning("housekeeping: %s", error.detail)
+            await do(lambda: status_lists.publish_due(issuer))
+            await do(desk.forget_expired)
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
     task = asyncio.create_task(keep())

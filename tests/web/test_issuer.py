@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestServer
 from fixtures.school import School, bearer
 
 from node.core.errors import Malformed, Refused
 from node.services import status_lists
+from node.services.issuer import Issuer
 from node.services.revocation import Action
 from node.storage.base import ApiRole
-from node.web.issuer import StatusRequest, parse_status_request
+from node.web.issuer import StatusRequest, make_issuer_app, parse_status_request
 
 CREDENTIAL: dict[str, Any] = {
     "@context": ["https://www.w3.org/ns/credentials/v2"],
@@ -206,3 +209,18 @@ class TestApplication:
             assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
         async with school.client.options("/hall/credentials/issue") as answer:
             assert answer.status == 405
+
+
+async def test_a_fault_in_housekeeping_does_not_end_it(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = asyncio.Queue[int]()
+
+    async def fail(_: Issuer) -> int:
+        calls.put_nowait(1)
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr("node.web.issuer._HOUSEKEEPING_SECONDS", 0.01)
+    monkeypatch.setattr(status_lists, "publish_due", fail)
+    async with TestServer(make_issuer_app(school.issuer)), asyncio.timeout(5):
+        assert [await calls.get() for _ in range(3)] == [1, 1, 1]
