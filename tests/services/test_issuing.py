@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from fixtures.issuers import ALICE, BOB, URL, Crash, CrashingStore, MakeCohort
 
 from node.core.anchor import credential_digest
 from node.core.dataintegrity import proofs_of, verify_proof
+from node.core.did.key import did_key_of
 from node.core.errors import Conflict, Malformed, Refused
 from node.core.evidence import ShownEvidence, committed_in, verify_shown
 from node.core.keys import KeyKind, parse_multikey
+from node.core.oid4vci.credential_request import CredentialRequest
+from node.core.oid4vci.credential_response import Issued as Delivered
+from node.core.oid4vci.key_proof import prepare_jwt_proof
 from node.core.oid4vci.token import TokenRequest
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
@@ -22,7 +27,7 @@ from node.services.faults import InputFaults
 from node.services.issuance import Issued, Terms
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
-from node.storage.base import CredentialState, IssuerKey, KeyRole, KeyState
+from node.storage.base import AccessToken, CredentialState, IssuerKey, KeyRole, KeyState
 
 ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
 
@@ -298,6 +303,48 @@ async def test_a_link_whose_answer_was_lost_is_made_anew_and_the_lost_token_open
     assert first.credential_id in [one.credential_id for one in renewed]
     with pytest.raises(Refused):
         await desk.admit(lost.access_token)
+
+
+async def test_a_claim_that_dies_anywhere_is_made_again_and_gives_one_credential(
+    paper: Issuer, store: CrashingStore, make_cohort: MakeCohort
+) -> None:
+    desk, died = OfferDesk(paper, URL), 0
+    signer = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
+    holder = did_key_of(signer.public_key)
+    for number in range(12):
+        issued = await issue(paper, make_cohort(("s1", "", "70"), cohort=f"claimed-{number}"))
+        (made,) = await offering.offer(paper, issued, bearer=False)
+        code = (await desk.view(made.page.rpartition("/")[2])).offer.pre_authorized_code or ""
+        token = await desk.admit((await desk.redeem(TokenRequest(code))).access_token)
+
+        async def claim(token: AccessToken = token) -> Any:
+            prepared = prepare_jwt_proof(
+                signer.public_key,
+                credential_issuer=URL,
+                nonce=await desk.new_nonce(),
+                now=paper.clock(),
+                kid=f"{holder}#{signer.public_key.multibase}",
+            )
+            proof = prepared.finish(signer.sign(prepared.message))
+            answer = await desk.claim(token, CredentialRequest("OpenBadgeCredential", None, "jwt", (proof,)))
+            assert isinstance(answer, Delivered)
+            return answer.items[0].credential
+
+        before = await everything(paper)
+        store.left = number
+        try:
+            await claim()
+            finished = True
+        except Crash:
+            finished, died = False, died + 1
+        store.left = None
+        document = await claim()
+        assert document["credentialSubject"]["id"] == holder
+        assert document == await document_of(paper, made.credential_id)
+        assert [now - then for now, then in zip(await everything(paper), before, strict=True)] == [0, 1, 0]
+        if finished:
+            break
+    assert died == 4  # before a nonce was given, used, the signature recorded, the offer marked as claimed
 
 
 async def test_what_was_withdrawn_is_not_offered(paper: Issuer, make_cohort: MakeCohort) -> None:
