@@ -85,8 +85,6 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
-    if options["mode"] is None and options["rpc"] is not None:
-        options["mode"] = "chain"
     config = load_config(VerifierConfig, dir=folder, **options)
     judge = Verifier.of(
         loading.load_standards(),
@@ -94,7 +92,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
         trust=loading.load_trust(config.trust),
         checkpoints=loading.load_checkpoints([config.checkpoint] if config.checkpoint else []),
         policy=named_policy(config.policy).limited_to(config.max_header_age),
-        mode=Mode(config.mode),
+        mode=Mode(config.reach),
     )
     _make_folder(config.dir)
     tls = TlsFiles.of(config.tls_cert, config.tls_key)
