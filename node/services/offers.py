@@ -247,11 +247,15 @@ class OfferDesk:
         return TokenResponse(token, int(TOKEN_LIFETIME.total_seconds()), identifiers)
 
     async def new_nonce(self) -> str:
-        """A c_nonce for one key proof (section 7); Unavailable where too many are out."""
+        """A c_nonce for one key proof (section 7).
+
+        Where too many are out the older half is forgotten: who asks for thousands to shut others out would have to do
+        so between a wallet's two requests.
+        """
         nonce, now = encode_base64url(secrets.token_bytes(24)), self.issuer.clock()
         async with self.issuer.store.transaction() as transaction:
             if await transaction.nonces.count(NoncePurpose.C_NONCE, now) >= MAX_NONCES:
-                raise Unavailable("too many nonces are out", asked="nonce endpoint")
+                await transaction.nonces.trim(NoncePurpose.C_NONCE, MAX_NONCES // 2)
             await transaction.nonces.add(NoncePurpose.C_NONCE, _hashed(nonce), now + NONCE_LIFETIME)
         return nonce
 

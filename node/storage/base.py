@@ -925,6 +925,10 @@ class Nonces(Protocol):
         """How many are out and neither used nor expired."""
         ...
 
+    async def trim(self, purpose: NoncePurpose, most: int) -> int:
+        """Forget all but the `most` that end last, and what ends with the first of those forgotten; how many."""
+        ...
+
     async def purge(self, before: datetime) -> int:
         """Forget what expired before a time."""
         ...

@@ -56,6 +56,15 @@ class SqlNonces:
         query = select(func.count()).where(_n.purpose == purpose, _n.used_at.is_(None), _n.expires_at > now)
         return (await self._connection.execute(query)).scalar_one()
 
+    async def trim(self, purpose: NoncePurpose, most: int) -> int:
+        """Forget all but the `most` that end last."""
+        query = select(_n.expires_at).where(_n.purpose == purpose).order_by(_n.expires_at.desc())
+        end = (await self._connection.execute(query.offset(most).limit(1))).scalar()
+        if end is None:
+            return 0
+        statement = delete(nonces_table).where(_n.purpose == purpose, _n.expires_at <= end)
+        return (await self._connection.execute(statement)).rowcount
+
     async def purge(self, before: datetime) -> int:
         """Forget what expired before a time."""
         return (await self._connection.execute(delete(nonces_table).where(_n.expires_at < before))).rowcount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -21,13 +22,21 @@ from node.core.oid4vci.token import TokenRequest
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.keystore import encode_secret, generate_secret, signer_of
-from node.services import bundles, issuance, offering
+from node.services import bundles, issuance, offering, offers
 from node.services.cohort import Cohort
 from node.services.faults import InputFaults
 from node.services.issuance import Issued, Terms
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
-from node.storage.base import AccessToken, CredentialState, IssuerKey, KeyRole, KeyState
+from node.storage.base import (
+    AccessToken,
+    CredentialState,
+    IssuerKey,
+    KeyRole,
+    KeyState,
+    NoncePurpose,
+    NonceUse,
+)
 
 ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
 
@@ -345,6 +354,20 @@ async def test_a_claim_that_dies_anywhere_is_made_again_and_gives_one_credential
         if finished:
             break
     assert died == 4  # before a nonce was given, used, the signature recorded, the offer marked as claimed
+
+
+async def test_nobody_shuts_wallets_out_by_asking_for_nonces(
+    paper: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers, "MAX_NONCES", 10)
+    desk = OfferDesk(paper, URL)
+    asked = [await desk.new_nonce() for _ in range(25)]
+    async with paper.store.transaction() as transaction:
+        assert await transaction.nonces.count(NoncePurpose.C_NONCE, paper.clock()) <= 10
+        use = await transaction.nonces.use(
+            NoncePurpose.C_NONCE, sha256(asked[-1].encode()).digest(), paper.clock()
+        )
+    assert use is NonceUse.FRESH
 
 
 async def test_what_was_withdrawn_is_not_offered(paper: Issuer, make_cohort: MakeCohort) -> None:

@@ -747,6 +747,17 @@ class TestOffers:
 
 
 class TestSingleUse:
+    async def test_all_but_the_newest_nonces_are_forgotten(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            for number in range(6):
+                await tx.nonces.add(NoncePurpose.C_NONCE, digest(number), LATER + timedelta(seconds=number))
+            await tx.nonces.add(NoncePurpose.CHALLENGE, digest(0), LATER)
+            assert await tx.nonces.trim(NoncePurpose.C_NONCE, 6) == 0
+            assert await tx.nonces.trim(NoncePurpose.C_NONCE, 2) == 4
+            assert await tx.nonces.use(NoncePurpose.C_NONCE, digest(3), NOW) is NonceUse.UNKNOWN
+            assert await tx.nonces.use(NoncePurpose.C_NONCE, digest(4), NOW) is NonceUse.FRESH
+            assert await tx.nonces.use(NoncePurpose.CHALLENGE, digest(0), NOW) is NonceUse.FRESH
+
     async def test_nonces(self, store: Store) -> None:
         async with store.transaction() as tx:
             await tx.nonces.add(NoncePurpose.CHALLENGE, digest(1), LATER)
