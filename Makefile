@@ -28,6 +28,7 @@ $(BIN)/python:
 # uv is taken from PATH where it is there and fits, else it is installed beside the project's packages.
 $(STAMP): pyproject.toml uv.lock | $(BIN)/python
 	@if ! $(UV) --version 2>/dev/null | grep -qE '^uv 0\.13\.'; then \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'; fi
 	@uv=$(UV); $$uv --version 2>/dev/null | grep -qE '^uv 0\.13\.' || uv=$(BIN)/uv; \
 		VIRTUAL_ENV= UV_PYTHON=$(CURDIR)/$(BIN)/python UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(VENV) \

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from node.core.anchor import SALT_BYTES, Anchor, parse_anchor, parse_path
+from node.core.anchor import SALT_BYTES, Anchor, credential_digest, parse_anchor, parse_path
 from node.core.encoding import encode_base64url, encode_hex
 from node.core.errors import Malformed
 from node.core.evidence import (
@@ -137,6 +137,16 @@ class Bundle:
         if (self.credential is None) == (self.credential_digest is None):
             raise Malformed("a bundle holds either a credential or the digest of one")
         check_names_differ(shown.item for shown in self.evidence if isinstance(shown, ShownEvidence))
+
+    def belongs_to(self, document: JsonObject) -> bool:
+        """Whether this is the bundle of `document`: the same credential, or its digest."""
+        if self.credential is not None:
+            return self.credential == document
+        try:
+            proof_value = self.anchor.proof_value if self.anchor else None
+            return credential_digest(document, proof_value) == self.credential_digest
+        except Malformed:
+            return False
 
     def to_json(self) -> JsonObject:
         """The bundle as `parse_bundle` reads it; `version` comes first."""

@@ -23,7 +23,6 @@ from typing import Any, Final
 
 import orjson
 
-from node.core.anchor import credential_digest
 from node.core.bundle import Bundle
 from node.core.encoding import encode_base64url
 from node.core.errors import BonafidesError, Malformed, NotFound, Refused
@@ -375,15 +374,7 @@ def _bundles_of(presentation: JsonObject, bundles: Sequence[Bundle]) -> list[Bun
     """Those of several presentations' bundles that belong to this one's credentials."""
     held = presentation.get("verifiableCredential", [])
     documents = [one for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
-    return [bundle for bundle in bundles if any(_belongs(bundle, document) for document in documents)]
-
-
-def _belongs(bundle: Bundle, document: JsonObject) -> bool:
-    try:
-        proof_value = bundle.anchor.proof_value if bundle.anchor else None
-        return credential_digest(document, proof_value) == bundle.credential_digest
-    except Malformed:
-        return False
+    return [bundle for bundle in bundles if any(bundle.belongs_to(document) for document in documents)]
 
 
 def _kept_answer(query_id: str, told: Told) -> JsonObject:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from node.core import problem
-from node.core.anchor import credential_digest
 from node.core.baking import unbake
 from node.core.bundle import Bundle, parse_bundle
 from node.core.errors import Malformed
@@ -103,20 +102,10 @@ def _from_image(data: bytes) -> Intake:
 
 def _take_bundle(document: JsonObject, left: list[Bundle]) -> Bundle | None:
     for bundle in left:
-        if _belongs(bundle, document):
+        if bundle.belongs_to(document):
             left.remove(bundle)
             return bundle
     return None
-
-
-def _belongs(bundle: Bundle, document: JsonObject) -> bool:
-    if bundle.credential is not None:
-        return bundle.credential == document
-    try:
-        proof_value = bundle.anchor.proof_value if bundle.anchor else None
-        return credential_digest(document, proof_value) == bundle.credential_digest
-    except Malformed:
-        return False
 
 
 def _has_type(value: JsonObject, name: str) -> bool:
