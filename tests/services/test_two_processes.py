@@ -6,12 +6,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from fixtures.issuers import BOB, URL, MakeCohort
+from fixtures.issuers import BOB, URL, CrashingStore, MakeCohort
 from services.test_issuing import everything, issue
 from sqlalchemy import update
+from storage.conftest import place, postgres, sqlite_template
+from storage.conftest import store as database
 
 from node.chain.transactions import CredentialRegistryCalls
 from node.core.anchor import STATUS_LIST
@@ -22,16 +23,24 @@ from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.services.offers import MAX_TX_CODE_FAILURES, OfferDesk
 from node.storage.base import OfferState
-from node.storage.database import open_database, sqlite_url
+from node.storage.database import Database, open_database
 from node.storage.status_lists import lists_table
 
+__all__ = ["database", "place", "postgres", "sqlite_template"]
 Pair = tuple[Issuer, Issuer]
 
 
 @pytest.fixture
-async def pair(paper: Issuer, tmp_path: Path) -> AsyncIterator[Pair]:
+def store(database: Database) -> CrashingStore:
+    """That of the issuer on paper, on both databases."""
+    return CrashingStore(database)
+
+
+@pytest.fixture
+async def pair(paper: Issuer, place: tuple[str, str | None]) -> AsyncIterator[Pair]:
     """The issuer on paper, and once more with connections of its own, as another process has them."""
-    database = await open_database(sqlite_url(tmp_path / "issuer.db"))
+    url, schema = place
+    database = await open_database(url, schema=schema)
     yield paper, replace(paper, store=database)
     await database.close()
 
