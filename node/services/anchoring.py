@@ -84,7 +84,8 @@ class AnchorWorker:
         self._checked = False
 
     async def tick(self, *, close: bool = False) -> Tick:
-        """One step. `close` closes the open batch whatever its size and age. Unavailable: no chain now."""
+        """One step. `close` closes the open batch whatever its size and age. Unavailable: no chain now. Misconfigured:
+        a call could not be signed; everything else was done."""
         if not self._checked:
             await self._chain.check()
             self._checked = True
@@ -98,6 +99,8 @@ class AnchorWorker:
         await status_lists.ensure_room(self._issuer)
         proving = await bundles.prove_due(self._issuer, finalized)  # 7
         troubles += [Trouble(None, "bundle", fault) for fault in proving.faults]
+        if self._dispatcher.fault is not None:
+            raise self._dispatcher.fault  # when all else is done
         return await self._summary(finalized, proving, troubles)
 
     async def run(self, stopped: asyncio.Event, on_trouble: Callable[[str], None] | None = None) -> None:

@@ -71,11 +71,13 @@ class Dispatcher:
         self._effects = effects
         self._canonical: dict[int, bytes] = {}
         self._fees: Fees | None = None
+        self.fault: Misconfigured | None = None
+        """Why the calls of one sender could not be signed at the last step, such as a key that is kept elsewhere."""
 
     async def advance(self, finalized: Header) -> list[Trouble]:
         """Take every entry as far as it goes now; what stands in the way of those that do not move."""
         self._canonical.clear()
-        self._fees = None
+        self._fees = self.fault = None
         async with self._store.reading() as reading:
             entries = await reading.outbox.unfinished(limit=_LIMIT)
         troubles: list[Trouble] = []
@@ -83,7 +85,13 @@ class Dispatcher:
         for entry in entries:
             if entry.state is State.PREPARED and entry.sender in blocked:
                 continue  # nonces are given in the order in which calls were asked for
-            trouble = await self._advance(entry, finalized)
+            try:
+                trouble = await self._advance(entry, finalized)
+            except Misconfigured as error:
+                # The owner's key may be off this machine: the writer's calls go on.
+                self.fault = self.fault or error
+                blocked.add(entry.sender)
+                continue
             if trouble is not None:
                 troubles.append(trouble)
                 blocked.add(entry.sender)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from fixtures.chain import RunningChain
 from fixtures.issuers import ALICE, BOB, Crash, MakeCohort
+from sqlalchemy import update
 
 from node.chain.transactions import Transactions, transfer
 from node.core.anchor import CREDENTIAL, STATUS_LIST
-from node.core.errors import NotFound
+from node.core.errors import Misconfigured, NotFound
 from node.core.evm import registry
 from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.registry import AnchorRecord
@@ -26,11 +27,12 @@ from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import Acceptance, CheckName, Outcome
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient, TransactionRefused
-from node.services import anchoring, bundles, export, issuance
+from node.services import anchoring, bundles, export, issuance, status_lists
 from node.services.anchoring import AnchorWorker
 from node.services.issuance import Terms
 from node.services.issuer import Issuer, address_of
 from node.storage.base import KeyRole, TransactionState
+from node.storage.status_lists import lists_table
 
 ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", BOB, "55"))
 
@@ -243,3 +245,20 @@ async def test_two_processes_on_one_database_anchor_once(school: Issuer, make_co
     async with school.store.reading() as reading:
         counts = await reading.outbox.counts()
     assert counts[TransactionState.PARKED] == 0
+
+
+async def test_an_owners_key_that_is_kept_elsewhere_holds_up_nothing_of_the_writers(
+    school: Issuer, make_cohort: MakeCohort
+) -> None:
+    (school.keyring._folder / "keys" / "owner.json").unlink()
+    async with school.store.transaction() as transaction:
+        full = update(lists_table).where(lists_table.c.purpose == "revocation").values(allocated=60_000)
+        await transaction.status_lists._connection.execute(full)  # type: ignore[attr-defined]
+    await status_lists.ensure_room(school)  # asks the owner, before the batch asks the writer
+    issued = await issue(school, make_cohort)
+    worker = AnchorWorker(school)
+    async with asyncio.timeout(30):
+        while await bundles.load_bundle(school, issued[0].digest or b"") is None:
+            with pytest.raises(Misconfigured, match="owner"):
+                await worker.tick(close=True)
+            await asyncio.sleep(0.2)
