@@ -1,0 +1,295 @@
+"""The story of the demo: a school issues, learners take and show, it takes something back, and it disappears."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from node.core.encoding import encode_base64url
+from node.core.keys import KeyKind
+from node.core.times import format_datetime_stamp
+from node.demo.assess import Assessed, assess
+from node.demo.company import DOMAIN, Company, Seen
+from node.demo.sample import load_template
+from node.demo.stage import http, together, wait_until
+from node.keystore import generate_secret, open_secret, open_signer
+
+SCHOOL: Final = "Lindmere Open College"
+# Long enough to be issued and anchored, short enough to have run out before the demo ends.
+_SHORT_LIFE_SECONDS: Final = 25
+
+
+class Story(Company):
+    """The acts in which something happens."""
+
+    def set_up(self) -> None:
+        """Chain, wallets, assessed work, school: what does not wait for each other happens at once."""
+        self.bill.act("A school, its learners, and their work")
+        scenes: list[Callable[[], None]] = [self.open_school, self.do_the_course]
+        together(scenes)
+        self.bill.tell(f"chain {self.chain.ready['chain']} at {self.chain.url}")
+        self.bill.tell(f"{len(self.dids) - 1} learners have made a wallet")
+        self.bill.expect(
+            "the school has three separate keys and an identity on the chain",
+            self.did.startswith("did:ethr:") and self.made["owner"] != self.made["writer"],
+            did=self.did,
+        )
+        passing = len(self.assessed.passing)
+        self.bill.expect(
+            f"the submissions were run against their tests: {passing} of {len(self.course.learners)} passed",
+            passing >= 20,
+            passing=passing,
+        )
+        self.cast(self.assessed)
+
+    def open_school(self) -> None:
+        """A chain, and on it an issuer; the employer recognises it."""
+        self.chain = self.stage.start(
+            "chain", "chain", "serve", "--dir", self.folder / "chain", "--port", "0"
+        )
+        shutil.copy(self.folder / "chain" / "networks.json", self.networks_file)
+        self.made = self.issuer_run(
+            "init",
+            *("--name", SCHOOL, "--url", self.issuer_url, "--rpc", self.chain.url),
+            *("--networks", self.networks_file, "--faucet", self.folder / "chain" / "faucet.key"),
+            *("--suspendable", "--development"),
+        ).json
+        self.did = self.made["did"]
+        self.write("trust.json", {"issuers": [{"did": self.did, "name": SCHOOL}]})
+
+    def do_the_course(self) -> None:
+        """Learners make wallets, and their submissions are run."""
+        bound = [learner.id for learner in self.course.learners if learner.wallet]
+        made = self.stage.run_all([self.wallet_command(name, "init") for name in [*bound, "visitor"]])
+        self.dids = {name: one.json["did"] for name, one in zip([*bound, "visitor"], made, strict=True)}
+        dids = {name: did for name, did in self.dids.items() if name != "visitor"}
+        self.assessed = assess(self.course, self.folder / "work", dids=dids)
+
+    def cast(self, assessed: Assessed) -> None:
+        """Who of those who passed plays what; and one row that ends soon, one in a suspendable course."""
+        with assessed.cohort.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        bound = [row for row in rows if row["subject_did"]]
+        free = [row for row in rows if not row["subject_did"]]
+        # Who has full marks already has none to improve with a text editor.
+        bound.sort(key=lambda row: row["total"] == "100")
+        self.ada, self.ben, self.revoked, self.suspended, self.expiring = (row["id"] for row in bound[:5])
+        self.claimer = free[0]["id"]
+        self.unclaimed = [row["id"] for row in free]
+        self.bound = [row["id"] for row in bound]
+        for row in rows:
+            if row["id"] == self.expiring:
+                end = datetime.now(UTC) + timedelta(seconds=_SHORT_LIFE_SECONDS)
+                row["valid_until"] = format_datetime_stamp(end)
+                self.expires = end
+        suspendable = {**load_template(), "suspendable": True, "cohort": "suspendable"}
+        (self.folder / "work" / "suspendable.json").write_text(json.dumps(suspendable), encoding="utf-8")
+        self.write_cohort("cohort.csv", [row for row in rows if row["id"] != self.suspended])
+        self.write_cohort("suspendable.csv", [row for row in rows if row["id"] == self.suspended])
+
+    def issuing(self) -> None:
+        """Act 1: issue and anchor, take, show."""
+        self.bill.act("The school issues, anchors, and hands out")
+        issued = self.issue("template.json", "cohort.csv") + self.issue("suspendable.json", "suspendable.csv")
+        self.rows = {one["row"]: one for one in issued}
+        signed = sorted(one["row"] for one in issued if one["state"] == "signed")
+        waiting = sorted(one["row"] for one in issued if one["state"] != "signed")
+        self.bill.expect(
+            f"{len(signed)} rows with a learner's identifier are signed, {len(waiting)} others wait for their claim",
+            signed == sorted(self.bound) and waiting == sorted(self.unclaimed),
+            signed=signed,
+            waiting=waiting,
+        )
+        again = self.issue("template.json", "cohort.csv")
+        self.bill.expect(
+            "issuing the same cohort again issues nothing twice",
+            {one["id"] for one in again} == {one["id"] for one in issued if one["row"] != self.suspended},
+        )
+        self.issuer_run("anchor")
+        self.bill.attempt("all of them are anchored by one transaction, and final", self._one_anchor)
+        common = ("--dir", self.issuer_folder, "--passphrase-file", self.stage.passphrase_file)
+        port = str(urlsplit(self.issuer_url).port)
+        self.issuer = self.stage.start(
+            "issuer", "issuer", "serve", *common, "--port", port, "--rpc", self.chain.url, "--development"
+        )
+        self.start_verifier()
+
+    def _one_anchor(self) -> tuple[bool, Mapping[str, Any]]:
+        records = self.records()
+        anchors = {json.dumps(records[row].get("anchor", {}).get("commitment")) for row in self.bound}
+        final = all(records[row].get("anchor", {}).get("state") == "final" for row in self.bound)
+        return final and len(anchors) == 1 and "null" not in anchors, {"commitments": sorted(anchors)}
+
+    def start_verifier(self) -> None:
+        """The employer's verifier node, with its own trust list and table of networks."""
+        self.verifier = self.stage.start(
+            "verifier",
+            *("verifier", "serve", "--dir", self.folder / "verifier", "--port", "0", "--mode", "chain"),
+            *("--rpc", self.chain.url, "--networks", self.networks_file, "--trust", self.trust_file),
+            "--development",
+        )
+
+    def holding(self) -> None:
+        """Learners take what is theirs, and one shows it."""
+        self.bill.act("Learners take their credentials into wallets, and show them")
+        offers = {row: self.rows[row]["offer"]["link"] for row in (self.ada, self.ben, self.claimer)}
+        self.stage.run(*self.wallet_command(self.claimer, "init"))
+        receipts = together(
+            [
+                partial(self.wallet_run, row, "receive", link, "--yes", expect=(0, 3))
+                for row, link in offers.items()
+            ]
+        )
+        received = {row: receipt.json for row, receipt in zip(offers, receipts, strict=True)}
+        self.bill.expect(
+            "two learners receive what was signed for them, a third claims with a wallet that was made just now",
+            all(received.values()),
+            received={row: str(answer)[:200] for row, answer in received.items()},
+        )
+        self.issuer_run("anchor")
+        self.wallet_run(self.claimer, "receive", "--resume", "--yes")
+        self.bill.attempt(
+            "what was signed at the claim is anchored by the next transaction", self._claim_anchored
+        )
+        self.bill.attempt("a learner answers the employer's request: genuine, and hers", self._answer_request)
+        self.present_file()
+
+    def _claim_anchored(self) -> tuple[bool, Mapping[str, Any]]:
+        held = self.export(self.claimer, "bundle", self.folder / "work" / "claimed.json")
+        seen = self.ask_verifier(held)
+        first = self.export(self.ada, "bundle", self.folder / "work" / "first.json")["anchor"]["block"]
+        later = held["anchor"]["block"] > first
+        return seen.acceptance == "accepted" and later, {
+            "blocks": [first, held["anchor"]["block"]],
+            **seen.brief(),
+        }
+
+    def _answer_request(self) -> tuple[bool, Mapping[str, Any]]:
+        _, body = http("POST", f"{self.verifier.url}/requests", b"{}", accept="application/json")
+        asked = json.loads(body)
+        self.wallet_run(self.ada, "present", asked["link"], "--yes", "--no-evidence")
+        result = wait_until("the result", lambda: self._result(asked["result"]))
+        seen = Seen(result["answers"][0]["report"])
+        held = seen.acceptance == "accepted" and self.no_issuer_host(seen)
+        return held, {**seen.brief(), "contacted": seen.contacted}
+
+    def _result(self, url: str) -> Any:
+        status, body = http("GET", url, accept="application/json")
+        result = json.loads(body)
+        return result if status == 200 and result.get("answers") else None
+
+    def present_file(self) -> None:
+        """A presentation file for a challenge, as it might be sent by mail."""
+        self.challenge = "demo-" + encode_base64url(generate_secret(KeyKind.ED25519))
+        held = self.held_by(self.ada)
+        path = self.out / "presentation.json"
+        answer = (
+            "--challenge",
+            self.challenge,
+            "--domain",
+            DOMAIN,
+            "--out",
+            path,
+            "--yes",
+            "--no-evidence",
+        )
+        self.wallet_run(self.ada, "present", held, *answer)
+        text = f"challenge {self.challenge}\ndomain {DOMAIN}\n"
+        (self.out / "presentation.txt").write_text(text, encoding="utf-8")
+        seen = self.verify_files(path, *self.asking(self.challenge), *self.with_rpc)[0]
+        self.bill.expect(
+            "a presentation file for a challenge is accepted as belonging to who made it",
+            seen.acceptance == "accepted" and seen.report["verified"] is True,
+            **seen.brief(),
+        )
+
+    def taking_back(self) -> None:
+        """The school revokes, suspends, and changes its key."""
+        self.bill.act("The school revokes, suspends, and changes its key")
+        # The serving process takes both to the chain; changing the key waits until nothing is left to do there.
+        self.issuer_run("revoke", self.rows[self.revoked]["id"], "--reason", "plagiarism", "--no-wait")
+        self.issuer_run("suspend", self.rows[self.suspended]["id"], "--reason", "under review", "--no-wait")
+        self.bill.tell("one credential is revoked, another suspended")
+        keys = self.issuer_folder / "keys"
+        self.stolen_key = open_signer(f"file:{keys / 'assertion-1.json'}", self.passphrase)
+        self.writer_key = open_secret(f"file:{keys / 'writer.json'}", self.passphrase)
+        self.issuer_run("key", "rotate")
+        self.bill.attempt("the key is changed: the new one signs, the old one is retired", self._rotated)
+        self.issuer_run("anchor")
+        self.gather_files()
+        self.write_checkpoint()
+
+    def gather_files(self) -> None:
+        """What learners and school can hand over after all this; none waits for another."""
+        shown = ((self.revoked, "revoked"), (self.suspended, "suspended"), (self.expiring, "expiring"))
+        jobs: list[Callable[[], object]] = [self.badge_without_chain, self.renew_and_export]
+        jobs += [partial(self.export_from_school, row, name) for row, name in shown]
+        jobs.append(partial(self.issuer_run, "export", "--did-document", self.out / "did.json"))
+        together(jobs)
+
+    def renew_and_export(self) -> None:
+        """Two learners renew their proofs; one exports what she has."""
+        for name in (self.ada, self.ben):
+            self.wallet_run(name, "refresh", *self.chain_options)
+        self.export(self.ada, "json", self.out / "badge.json")
+        self.export(self.ada, "bundle", self.out / "bundle.json")
+
+    def export_from_school(self, row: str, name: str) -> None:
+        """A credential and its bundle as the school has them."""
+        bundle = self.bundle_of(row)
+        self.write(f"{name}-bundle.json", bundle)
+        self.write(f"{name}.json", bundle["credential"])
+
+    def _rotated(self) -> tuple[bool, Mapping[str, Any]]:
+        keys = [key for key in self.issuer_run("status").json["keys"] if key["role"] == "assertion"]
+        states = [key["state"] for key in keys]
+        return states == ["retired", "active"], {"keys": keys}
+
+    def badge_without_chain(self) -> None:
+        """A badge of an issuer that has only a key: what other people's software can verify on its own."""
+        folder = self.folder / "issuer-did-key"
+        common = ("--dir", folder, "--passphrase-file", self.stage.passphrase_file, "--json")
+        url = ("--url", "http://127.0.0.1:1", "--development")
+        self.stage.run("issuer", "init", *common, "--did", "key", "--name", "A small workshop", *url)
+        work = self.folder / "work"
+        rows = [row for row in self.csv_rows("cohort.csv") if row["id"] == self.ada]
+        self.write_cohort("one.csv", rows)
+        files = (
+            "--template",
+            work / "template.json",
+            "--cohort",
+            work / "one.csv",
+            "--evidence",
+            work / "evidence",
+        )
+        issued = self.stage.run("issuer", "issue", *common, *files).json["credentials"][0]
+        out = self.out / "badge-did-key.json"
+        self.stage.run("issuer", "export", *common, "--credential", issued["id"], "--document", out)
+
+    def without_the_school(self) -> None:
+        """Act 2: the issuer's process is killed and its folder is gone."""
+        self.bill.act("The school's server is killed, and its data is gone")
+        status = self.issuer.stop(signal.SIGKILL)
+        self.issuer_folder.rename(self.folder / "issuer-gone")
+        self.bill.tell(f"issuer process ended with status {status}; its folder was moved away")
+        seen = self.ask_verifier(self.read(self.out / "bundle.json"))
+        self.bill.expect(
+            "the employer's verifier still finds the credential genuine, and asked nobody but the chain",
+            seen.acceptance == "accepted" and self.no_issuer_host(seen),
+            **seen.brief(),
+            contacted=seen.contacted,
+        )
+        bundle = self.out / "bundle.json"
+        seen = self.verify_files(bundle, *self.with_checkpoint)[0]
+        self.bill.expect(
+            "so does `bonafides verify` offline, from the bundle and a checkpoint file: no connection is opened",
+            seen.acceptance == "accepted" and not seen.contacted,
+            **seen.brief(),
+        )
