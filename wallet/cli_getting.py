@@ -76,14 +76,15 @@ async def _receive(
     from wallet.receive import Receiver, find_receipt, pending  # noqa: PLC0415
 
     checker = make_checker(options, **judged_by)
-    async with open_egress(development=options.development) as egress:
+    # The endpoints are named so that the guard knows what no offer may name.
+    async with open_egress(endpoints=checker.endpoints, development=options.development) as egress:
         receiver = Receiver(
             store, store.holder_key(), checker, egress, tell=tell, clock=now, keep_anyway=keep_anyway
         )
         if discard is not None:
             receipt = find_receipt(store, discard)
             await receiver.discard(receipt)
-            options.print({"discarded": discard}, f"given up: {receipt.issuer}")
+            options.print({"discarded": discard}, f"given up: {words.plain(receipt.issuer)}")
             return
         if offer is not None:
             offered = await receiver.look_at(offer)

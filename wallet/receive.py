@@ -63,6 +63,8 @@ _MIN_POLL_SECONDS: Final = 1.0
 _MAX_POLL_SECONDS: Final = 30.0
 _DEFAULT_POLL_SECONDS: Final = 5.0
 _NONCE_ATTEMPTS: Final = 2
+# An issuer may say any number; a year is as good as for ever, and no date overflows.
+_MAX_TOKEN_SECONDS: Final = 366 * 24 * 3600
 
 Tell = Callable[[str], None]
 
@@ -361,7 +363,9 @@ class Receiver:
                 ) from error
             raise
         token: TokenResponse = parse_token_response(json_of(answer))
-        ends = None if token.expires_in is None else self._clock() + timedelta(seconds=token.expires_in)
+        ends = None
+        if token.expires_in is not None:
+            ends = self._clock() + timedelta(seconds=min(token.expires_in, _MAX_TOKEN_SECONDS))
         return self._keep(replace(receipt, access_token=token.access_token, token_ends=ends, tx_code=None))
 
     async def _part(self, receipt: Receipt, index: int, deadline: datetime) -> Receipt:
@@ -546,12 +550,13 @@ def _has_more(holding: Holding) -> bool:
 
 
 def _server_of(offer: CredentialOffer, metadata: IssuerMetadata) -> str:
-    servers = metadata.authorization_servers
-    if offer.authorization_server is not None:
-        if servers and offer.authorization_server not in servers:
-            raise NotVerified("the offer names an authorization server that the issuer does not")
-        return offer.authorization_server
-    return servers[0] if servers else offer.credential_issuer
+    # Section 4.1.1: only one of the issuer's own. An offer is anybody's text, and code and tx_code go there.
+    servers = metadata.authorization_servers or (offer.credential_issuer,)
+    if offer.authorization_server is None:
+        return servers[0]
+    if offer.authorization_server not in servers:
+        raise NotVerified("the offer names an authorization server that the issuer does not")
+    return offer.authorization_server
 
 
 def _check_format(configuration: CredentialConfiguration) -> None:
@@ -568,7 +573,7 @@ def _check_format(configuration: CredentialConfiguration) -> None:
 def _retry_after(text: str | None) -> float:
     try:
         return float(int(text or ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return _DEFAULT_POLL_SECONDS
 
 

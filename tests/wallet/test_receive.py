@@ -10,7 +10,15 @@ import pytest
 from fixtures.verification import Story, evidence, of_key_school
 from fixtures.wallets import LEARNER_KEY, PASSPHRASE, QUICK, FakeIssuer, serving
 
-from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, Refused, Unavailable
+from node.core.errors import (
+    BonafidesError,
+    Malformed,
+    Misconfigured,
+    NotFound,
+    NotVerified,
+    Refused,
+    Unavailable,
+)
 from node.core.verify.report import Acceptance
 from node.outbound.http import EgressDenied
 from wallet import receive as receiving
@@ -209,6 +217,28 @@ async def test_the_transaction_code_is_sent_where_one_is_asked_for(store: Wallet
             await wallet.take(issuer.link)
         assert "/token" not in issuer.log
         await wallet.take(issuer.link, tx_code="493536")
+        assert len(store.holdings()) == 1
+
+
+async def test_an_offer_cannot_send_the_code_to_a_server_of_its_own(store: WalletStore) -> None:
+    async with (
+        serving(FakeIssuer(Story(show=ALL), tx_code="4711")) as thief,
+        serving(FakeIssuer(Story(show=ALL), tx_code="4711")) as issuer,
+    ):
+        issuer.offered_server = thief.url
+        wallet = Wallet(store, story=issuer.story)
+        with pytest.raises(NotVerified, match="authorization server that the issuer does not"):
+            await wallet.take(issuer.link, tx_code="4711")
+        assert thief.log == []
+        issuer.offered_server = issuer.url
+        await wallet.take(issuer.link, tx_code="4711")
+        assert pending(store) == ()
+
+
+async def test_numbers_beyond_any_date_do_not_cost_the_credential(store: WalletStore) -> None:
+    issuer = FakeIssuer(Story(show=ALL), bundle_after=1, token_seconds=2**53 - 1, retry_after="9" * 400)
+    async with serving(issuer):
+        await Wallet(store, story=issuer.story).take(issuer.link)
         assert len(store.holdings()) == 1
 
 
