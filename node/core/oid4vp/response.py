@@ -112,7 +112,11 @@ def parse_answer(data: bytes) -> str | None:
 def _parse_token(value: JsonObject) -> dict[str, tuple[JsonObject, ...]]:
     if not value or len(value) > MAX_QUERIES:
         raise Malformed(f"expected answers to 1 to {MAX_QUERIES} queries")
-    return {name: _parse_presentations(name, items) for name, items in value.items()}
+    token = {name: _parse_presentations(name, items) for name, items in value.items()}
+    # All of it is judged in one go, with endpoints asked for each.
+    if sum(map(len, token.values())) > MAX_PRESENTATIONS:
+        raise Malformed(f"more than {MAX_PRESENTATIONS} presentations")
+    return token
 
 
 def _parse_presentations(name: str, items: Json) -> tuple[JsonObject, ...]:
