@@ -8,10 +8,11 @@ import click
 
 from node.core.errors import BonafidesError
 from wallet.cli import wallet
+from wallet.words import plain
 
 if __name__ == "__main__":
     try:
         wallet(prog_name="wallet")
     except BonafidesError as error:
-        click.echo(f"wallet: {error.detail}", err=True)
+        click.echo(f"wallet: {plain(error.detail)}", err=True)
         sys.exit(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -82,7 +83,8 @@ def check_target(path: Path, *, replace: bool) -> None:
 def save_file(path: Path, data: bytes, *, replace: bool) -> None:
     """Write an export whole; as `check_target` otherwise."""
     check_target(path, replace=replace)
-    write_whole(Disk(), path, data, new=path.with_name(path.name + ".new"))
+    # A name that nobody has yet: a neighbour's file of any fixed name would be lost.
+    write_whole(Disk(), path, data, new=path.with_name(f".{secrets.token_hex(8)}.new"))
 
 
 def save_backup(store: WalletStore, path: Path, passphrase: str, *, replace: bool) -> None:

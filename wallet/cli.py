@@ -24,6 +24,7 @@ from wallet.options import (
     common,
     now,
     tell,
+    warn_if_short,
 )
 
 
@@ -56,6 +57,7 @@ def init(options: Common) -> None:
     if (options.folder / FILE_NAME).exists():
         raise Conflict(f"there is a wallet in {options.folder} already, and it is not overwritten")
     passphrase = options.passphrase("A passphrase for the wallet", confirm=True)
+    warn_if_short(passphrase)
     key = HolderKey(secrets.token_bytes(SEED_BYTES), now())
     with WalletStore.create(options.folder, passphrase) as store:
         store.add_key(key)
@@ -86,8 +88,8 @@ def list_holdings(options: Common, disclosures: bool) -> None:
     if disclosures:
         lines = []
         for one in shown:
-            what = ", ".join(item.name for item in one.shown)
-            lines.append(f"{one.at:%Y-%m-%d %H:%M}Z  {one.verifier}: {what} ({one.outcome})")
+            what = ", ".join(words.brief(item.name) for item in one.shown)
+            lines.append(f"{one.at:%Y-%m-%d %H:%M}Z  {words.plain(one.verifier)}: {what} ({one.outcome})")
         options.print([one.to_json() for one in shown], "\n".join(lines) or "nothing was shown yet")
         return
     body = {
@@ -140,10 +142,11 @@ def show(options: Common, holding_id: str) -> None:
             table.add_row(*map(words.plain, (row.criterion, row.level, row.value, row.description)))
         Console(markup=False, emoji=False, highlight=False).print(table)
     for item in held.evidence:
-        click.echo(f"evidence   {item.item.name} ({item.item.media_type}, {len(item.item.data):,} bytes)")
+        label = f"{item.item.name} ({item.item.media_type}, {len(item.item.data):,} bytes)"
+        click.echo(f"evidence   {words.plain(label)}")
     for disclosure in shown:
         click.echo(
-            f"shown to   {disclosure.verifier} on {disclosure.at:%Y-%m-%d %H:%M}Z ({disclosure.outcome})"
+            f"shown to   {words.plain(disclosure.verifier)} on {disclosure.at:%Y-%m-%d %H:%M}Z ({disclosure.outcome})"
         )
     click.echo("\n".join(words.check_lines(held.last_check, indent="")))
 
@@ -198,6 +201,7 @@ def backup(options: Common, file: Path, backup_passphrase_file: Path | None, rep
     with WalletStore.open(options.folder, passphrase, writable=False) as store:
         count = len(store.holdings())
         own = read_passphrase(backup_passphrase_file) if backup_passphrase_file else passphrase
+        warn_if_short(own)
         save_backup(store, file, own, replace=replace)
     options.print(
         {"file": str(file), "holdings": count}, f"{file}: {words.counted(count, 'credential')} and your key"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from wallet.options import (
 
 if TYPE_CHECKING:
     from node.core.oid4vp.request import AuthorizationRequest
+    from wallet.holdings import Holding
     from wallet.present import Presenter, Showing
     from wallet.store import WalletStore
 
@@ -82,7 +84,9 @@ async def _present_online(
         host = host_of(request.response_uri)
         tell_all(words.request_lines(request, host))
         if found is None:
-            await _decline(presenter, request)
+            # A no without a person's pause would tell a stranger what is not held (section 15 of OpenID4VP).
+            if yes or click.confirm(f"You hold nothing that answers. Tell {host} no?", err=True):
+                await _decline(presenter, request)
             raise NotFound("nothing that is held answers the request: nothing was shown")
         takes_bundles = request.client_metadata.bonafides_bundle
         if not takes_bundles and evidence:
@@ -153,11 +157,19 @@ def _with_evidence(showings: Sequence[Showing], named: Sequence[str], *, ask: bo
     """The showings with the evidence that was named, or that the holder says yes to, item by item."""
     from wallet.present import with_evidence  # noqa: PLC0415
 
-    names = list(named)
-    if ask:
-        for one in showings:
-            for item in one.holding.evidence:
-                label = f"{item.item.name} ({item.item.media_type}, {len(item.item.data):,} bytes)"
-                if item.item.name not in names and click.confirm(f"Show the evidence {label} too?", err=True):
-                    names.append(item.item.name)
-    return with_evidence(showings, names)
+    if not ask:
+        return with_evidence(showings, named)
+    # Asked and answered for each credential: two may hold items of one name, and a yes is to one of them.
+    chosen: dict[bytes, tuple[str, ...]] = {}
+    for one in showings:
+        if one.holding.digest not in chosen:
+            chosen[one.holding.digest] = tuple(_ask_for_evidence(one.holding))
+    return [replace(one, evidence=chosen[one.holding.digest]) for one in showings]
+
+
+def _ask_for_evidence(holding: Holding) -> Iterator[str]:
+    for shown in holding.evidence:
+        item = shown.item
+        label = f"{item.name} ({item.media_type}, {len(item.data):,} bytes) of {words.brief(holding.name)}"
+        if click.confirm(f"Show the evidence {words.plain(label)} too?", err=True):
+            yield item.name

@@ -24,6 +24,7 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 PATH: Final = click.Path(path_type=Path)
 EXIT_REFUSED: Final = 1
 EXIT_UNFINISHED: Final = 3
+GOOD_PASSPHRASE_CHARS: Final = 12
 
 Command = Callable[..., None]
 
@@ -52,6 +53,12 @@ class Common:
     def print(self, body: Any, text: str) -> None:
         """The result, for machines or for people."""
         click.echo(json.dumps(body, ensure_ascii=False) if self.as_json else text)
+
+
+def warn_if_short(passphrase: str) -> None:
+    """Say so where a passphrase is shorter than guessing takes: the file may end up anywhere."""
+    if len(passphrase) < GOOD_PASSPHRASE_CHARS:
+        tell(f"a passphrase of {GOOD_PASSPHRASE_CHARS} characters and more, four words say, is hard to guess")
 
 
 def ask_passphrase(file: Path | None, what: str, *, confirm: bool = False) -> str:

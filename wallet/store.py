@@ -65,7 +65,9 @@ class Disk:
 
     def write(self, path: Path, data: bytes) -> None:
         """`data` in a file of the owner's alone, on the disk when this returns."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        # Made here and now: a file that somebody else put there would keep its owner and mode.
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries mode and flags
             file.write(data)
             file.flush()

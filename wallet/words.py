@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wallet.receive import Offered, Receipt
 
 _DAY_CHARS: Final = 10
+_NAME_CHARS: Final = 100
 
 
 def facts(held: Holding) -> list[str]:
@@ -22,8 +23,8 @@ def facts(held: Holding) -> list[str]:
     start = plain(str(held.credential.get("validFrom", "ever")))
     end = plain(str(held.credential.get("validUntil", "further notice")))
     lines = [
-        f"{held.short}  {plain(held.name)}",
-        f"issuer     {plain(held.issuer_id)}" + (f" (calls itself {plain(name)!r})" if name else ""),
+        f"{held.short}  {brief(held.name)}",
+        f"issuer     {plain(held.issuer_id)}" + (f" (calls itself {brief(name)!r})" if name else ""),
         f"subject    {plain(', '.join(held.subject_ids)) or 'not named by an identifier'}",
         f"valid      from {start} until {end}",
         f"{held.provenance.how:<10} from {plain(held.provenance.source)} on {held.provenance.received:%Y-%m-%d}",
@@ -44,22 +45,22 @@ def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
     if last is None:
         return []
     lines = [f"{indent}{last.acceptance}: {last.headline} {last.sentence}".rstrip()]
-    lines += [f"{indent}  {outcome:<8} {name:<16} {plain(basis)}" for name, outcome, basis in last.doubts]
-    return lines
+    lines += [f"{indent}  {outcome:<8} {name:<16} {basis}" for name, outcome, basis in last.doubts]
+    return list(map(plain, lines))
 
 
 def holding_line(held: Holding) -> str:
     """A holding in one line."""
     last = held.last_check
     verdict = last.acceptance if last else "not looked at"
-    until = str(held.credential.get("validUntil") or "")[:_DAY_CHARS]
+    until = plain(str(held.credential.get("validUntil") or "")[:_DAY_CHARS])
     details = [verdict, "with bundle" if held.bundle else "no bundle", *([f"until {until}"] if until else [])]
-    return f"{held.short}  {plain(held.name)}  ({', '.join(details)})"
+    return f"{held.short}  {brief(held.name)}  ({', '.join(details)})"
 
 
 def receipt_line(receipt: Receipt) -> str:
     """An unfinished receipt in one line."""
-    return f"{receipt.number}: {receipt.issuer}, waits for {receipt.waits_for}"
+    return f"{receipt.number}: {plain(receipt.issuer)}, waits for {receipt.waits_for}"
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:
@@ -88,8 +89,8 @@ def taken_words(taken: Taken) -> str:
     """The same for people."""
     from wallet.check import last_check  # noqa: PLC0415
 
-    name = f"{taken.holding.short}  {plain(taken.holding.name)}: " if taken.holding else ""
-    lines = [f"{taken.source}: {name}{taken.became}"]
+    name = f"{taken.holding.short}  {brief(taken.holding.name)}: " if taken.holding else ""
+    lines = [f"{plain(taken.source)}: {name}{taken.became}"]
     if taken.report is not None:
         lines += check_lines(last_check(taken.report, datetime.now(UTC)))
     return "\n".join(lines)
@@ -101,37 +102,44 @@ def counted(count: int, noun: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Somebody else's text without what would steer a terminal."""
+    """Somebody else's text without what would steer a terminal, or the order in which it is read."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def brief(text: str) -> str:
+    """The same, for one place in a line: a long name must not push what is true out of sight."""
+    line = " ".join(plain(text[: 4 * _NAME_CHARS]).split())
+    return line if len(line) <= _NAME_CHARS else f"{line[: _NAME_CHARS - 1]}…"
 
 
 def request_lines(request: AuthorizationRequest, host: str) -> Iterator[str]:
     """Who asks."""
     name = request.client_metadata.client_name
-    yield f"{host} asks" + (f" (it calls itself {plain(name)!r}; nobody vouches for that)" if name else "")
-    yield f"  known as {request.client_id}"
+    yield f"{host} asks" + (f" (it calls itself {brief(name)!r}; nobody vouches for that)" if name else "")
+    yield f"  known as {plain(request.client_id)}"
 
 
 def disclosed_lines(parts: Sequence[Disclosed]) -> Iterator[str]:
     """What would be shown, each claim by name."""
     for part in parts:
-        yield f"you would show {part.digest[:10]}  {plain(part.name)}"
+        yield f"you would show {part.digest[:10]}  {brief(part.name)}"
         if part.asked:
-            yield f"  asked for:       {plain(', '.join(part.asked))}"
+            yield f"  asked for:       {', '.join(map(brief, part.asked))}"
         rest = [name for name in part.claims if name not in part.asked]
-        yield f"  shown with it:   {plain(', '.join(rest))}"
-        yield f"  evidence shown:  {', '.join(part.evidence) or 'none'}"
+        yield f"  shown with it:   {', '.join(map(brief, rest))}"
+        yield f"  evidence shown:  {', '.join(map(plain, part.evidence)) or 'none'}"
         if part.withheld:
-            yield f"  evidence kept:   {', '.join(part.withheld)}"
+            yield f"  evidence kept:   {', '.join(map(plain, part.withheld))}"
         yield f"  proof bundle:    {'goes along' if part.with_bundle else 'does not go along'}"
 
 
 def offer_lines(offered: Offered, did: str) -> Iterator[str]:
     """Who offers what, and to whom it would be made out."""
     name = offered.metadata.display_name
-    yield f"{offered.host} offers you" + (f" (it calls itself {plain(name)!r})" if name else "")
+    yield f"{offered.host} offers you" + (f" (it calls itself {brief(name)!r})" if name else "")
     for configuration in offered.configurations():
-        types = ", ".join(one for one in configuration.types if one != "VerifiableCredential")
-        yield f"  {configuration.display_name or configuration.id}" + (f" ({types})" if types else "")
+        types = ", ".join(brief(one) for one in configuration.types if one != "VerifiableCredential")
+        title = brief(configuration.display_name or configuration.id)
+        yield f"  {title}" + (f" ({types})" if types else "")
         if configuration.proof_types:
             yield f"  made out to {did}"
