@@ -49,7 +49,10 @@ _EXAMPLES_OF_FAULTS: Final = 50
     help="Rows without subject_did: issue unbound credentials, anybody's who has them.",
 )
 @click.option(
-    "--status/--no-status", "with_status", default=None, help="Status entries.  [default: with a chain]"
+    "--status/--no-status",
+    "with_status",
+    default=None,
+    help="Status entries.  [default: with a chain, or after `init --status`]",
 )
 @click.option("--tx-code", is_flag=True, help="Protect each offer by a code of six digits, sent another way.")
 @click.option("--renew-offers", is_flag=True, help="New links for rows that have not claimed theirs.")
@@ -76,12 +79,12 @@ async def issue(
     The whole input is checked before anything is stored. Run again, rows that were issued are passed over and
     what was interrupted is finished. `issuer anchor` or a running `issuer serve` takes them to the chain.
     """
-    from node.services import issuance, offering  # noqa: PLC0415
+    from node.services import issuance, offering, status_lists  # noqa: PLC0415
     from node.services.cohort import load_cohort  # noqa: PLC0415
     from node.services.faults import InputFaults  # noqa: PLC0415
 
     async with opened(folder, passphrase_file, rpc, database, keys=not dry_run) as node:
-        status = node.on_chain if with_status is None else with_status
+        status = await status_lists.gives_entries(node) if with_status is None else with_status
         terms = issuance.Terms(suite, bearer=bearer, with_status=status)
         try:
             loaded = load_cohort(template, cohort, evidence)
@@ -188,7 +191,8 @@ def _issued_json(one: Issued, link: NewOffer | None) -> dict[str, Any]:
 
 def _tell_faults(error: Any, *, as_json: bool) -> None:
     faults = error.faults
-    for fault in faults[:_EXAMPLES_OF_FAULTS]:
+    # A single one is the error itself, which is told at the end.
+    for fault in faults[:_EXAMPLES_OF_FAULTS] if len(faults) > 1 else ():
         click.echo(str(fault), err=True)
     if len(faults) > _EXAMPLES_OF_FAULTS:
         click.echo(f"… and {len(faults) - _EXAMPLES_OF_FAULTS:,} more", err=True)

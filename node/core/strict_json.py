@@ -83,7 +83,7 @@ def _check_depth(text: str) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg.lower()} at line {error.lineno}, column {error.colno}"
+        return f"{error.msg.lower().removesuffix(' at')} at line {error.lineno}, column {error.colno}"
     return "nested too deeply" if isinstance(error, RecursionError) else "a number is out of range"
 
 

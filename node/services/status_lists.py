@@ -32,6 +32,18 @@ _TTL_MILLISECONDS: Final = 3_600_000
 _NEARLY_FULL_PERCENT: Final = 80
 
 
+async def gives_entries(issuer: Issuer) -> bool:
+    """Whether credentials get a status entry unless told otherwise.
+
+    Without a chain only where a list was asked for, as `init --status` does (FORMATS.md section 11): who asked for
+    one wants to be able to revoke.
+    """
+    if issuer.on_chain:
+        return True
+    async with issuer.store.reading() as reading:
+        return any(one.is_open for one in await reading.status_lists.all(REVOCATION))
+
+
 async def ensure_list(issuer: Issuer, purpose: str) -> bool:
     """See to it that a list of the purpose with room is open or on its way; whether one is open now."""
     async with issuer.store.transaction() as transaction:

@@ -153,9 +153,11 @@ async def issue_credential(request: web.Request) -> web.Response:
     if not isinstance(credential, dict):
         raise Malformed("the credential to be issued is missing", path=("credential",))
     issuer, suite = request.app[ISSUER], _suite(options)
-    # FORMATS.md section 11: an issuer without a chain gives no status entry by itself.
     record = await issuance.issue_document(
-        issuer, _identified(credential, options), suite=suite, with_status=issuer.on_chain
+        issuer,
+        _identified(credential, options),
+        suite=suite,
+        with_status=await status_lists.gives_entries(issuer),
     )
     if record.signed is None:
         raise Unavailable("the credential is recorded and not signed yet: ask again", asked="issuer")

@@ -107,7 +107,7 @@ def test_an_issuer_without_a_chain_revokes_in_its_published_list(tmp_path: Path,
     school = School(tmp_path / "school")
     init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key", "--status"]
     school.json(*init)
-    school.json("issue", *inputs, "--status")
+    school.json("issue", *inputs)  # who asked for a list at `init` need not ask again
     assert school.json("revoke", "s1", "--reason", "plagiarism")["effective"] is True
 
 

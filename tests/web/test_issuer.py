@@ -143,6 +143,16 @@ class TestStatusRequests:
         status, _ = await school.post("/credentials/status", json=body, headers=bearer(token))
         assert status == 404
 
+    async def test_an_issuer_without_a_chain_that_has_a_list_can_take_back(self, school: School) -> None:
+        assert await status_lists.ensure_list(school.issuer, "revocation")
+        token = await school.api_token(ApiRole.ISSUE, ApiRole.STATUS)
+        _, issued = await school.post(
+            "/credentials/issue", json={"credential": CREDENTIAL}, headers=bearer(token)
+        )
+        assert issued["verifiableCredential"]["credentialStatus"]["statusPurpose"] == "revocation"
+        body = {"credentialId": CREDENTIAL["id"], "credentialStatus": {}, "status": True}
+        assert (await school.post("/credentials/status", json=body, headers=bearer(token)))[0] == 200
+
 
 class TestStatusLists:
     async def test_a_list_is_served_as_signed_with_what_caches_need(self, school: School) -> None:
