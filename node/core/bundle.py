@@ -39,6 +39,7 @@ from node.core.strict_json import Json, JsonObject
 MEDIA_TYPE: Final = "application/vnd.bonafides.bundle+json"
 VERSION: Final = 1
 MAX_KEY_ID_BYTES: Final = 2048
+MAX_ANCHORED_PROOFS: Final = 8
 MAX_DID_DOCUMENT_BYTES: Final = 256 * 1024
 _MAX_MULTIBASE_BYTES: Final = 1024
 
@@ -121,6 +122,25 @@ class DidDocumentSnapshot:
         }
 
 
+class ShownDocument:
+    """A credential and its digests, each made once: whoever sends many bundles has none made for each of them."""
+
+    def __init__(self, document: JsonObject) -> None:
+        self.document = document
+        self._digests: dict[str | None, bytes] = {}
+
+    def digest(self, proof_value: str | None) -> bytes | None:
+        """As `credential_digest`; None where there is none, or where more proofs were tried than anybody anchors."""
+        known = self._digests.get(proof_value)
+        if known is not None or len(self._digests) >= MAX_ANCHORED_PROOFS:
+            return known
+        try:
+            found = self._digests[proof_value] = credential_digest(self.document, proof_value)
+        except Malformed:
+            return None
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A parsed bundle. Either the credential is in it, or its digest (section 3) where it travels beside."""
@@ -138,15 +158,12 @@ class Bundle:
             raise Malformed("a bundle holds either a credential or the digest of one")
         check_names_differ(shown.item for shown in self.evidence if isinstance(shown, ShownEvidence))
 
-    def belongs_to(self, document: JsonObject) -> bool:
-        """Whether this is the bundle of `document`: the same credential, or its digest."""
+    def belongs_to(self, shown: ShownDocument) -> bool:
+        """Whether this is the bundle of that credential: the same, or its digest."""
         if self.credential is not None:
-            return self.credential == document
-        try:
-            proof_value = self.anchor.proof_value if self.anchor else None
-            return credential_digest(document, proof_value) == self.credential_digest
-        except Malformed:
-            return False
+            return self.credential == shown.document
+        proof_value = self.anchor.proof_value if self.anchor else None
+        return shown.digest(proof_value) == self.credential_digest
 
     def to_json(self) -> JsonObject:
         """The bundle as `parse_bundle` reads it; `version` comes first."""

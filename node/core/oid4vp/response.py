@@ -114,9 +114,15 @@ def _parse_token(value: JsonObject) -> dict[str, tuple[JsonObject, ...]]:
         raise Malformed(f"expected answers to 1 to {MAX_QUERIES} queries")
     token = {name: _parse_presentations(name, items) for name, items in value.items()}
     # All of it is judged in one go, with endpoints asked for each.
-    if sum(map(len, token.values())) > MAX_PRESENTATIONS:
-        raise Malformed(f"more than {MAX_PRESENTATIONS} presentations")
+    presentations = [item for items in token.values() for item in items]
+    if len(presentations) > MAX_PRESENTATIONS or sum(map(_credentials_in, presentations)) > MAX_PRESENTATIONS:
+        raise Malformed(f"more than {MAX_PRESENTATIONS} presentations or credentials")
     return token
+
+
+def _credentials_in(presentation: JsonObject) -> int:
+    held = presentation.get("verifiableCredential")
+    return len(held) if isinstance(held, list) else 1
 
 
 def _parse_presentations(name: str, items: Json) -> tuple[JsonObject, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from node.core import problem
 from node.core.baking import unbake
-from node.core.bundle import Bundle, parse_bundle
+from node.core.bundle import Bundle, ShownDocument, parse_bundle
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject, parse_json, parse_json_object
 
@@ -101,8 +101,9 @@ def _from_image(data: bytes) -> Intake:
 
 
 def _take_bundle(document: JsonObject, left: list[Bundle]) -> Bundle | None:
+    shown = ShownDocument(document)
     for bundle in left:
-        if bundle.belongs_to(document):
+        if bundle.belongs_to(shown):
             left.remove(bundle)
             return bundle
     return None

@@ -13,6 +13,7 @@ from nacl.signing import SigningKey
 
 import schemas
 from node.core import anchor
+from node.core import bundle as bundle_module
 from node.core.bundle import Bundle, BundleState, DidDocumentSnapshot, parse_bundle
 from node.core.errors import Malformed, NotVerified
 from node.core.evidence import ShownEvidence, committed_in, verify_shown
@@ -21,6 +22,7 @@ from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
 from node.core.evm.header import parse_header
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import KeyKind, PublicKey
+from node.core.verify.intake import presented
 
 VECTOR = Path(__file__).parents[2] / "vectors" / "bonafides" / "bundles.json"
 CASE = json.loads(VECTOR.read_text())["cases"][0]
@@ -347,3 +349,25 @@ def test_a_checkpoint_file_with_a_wrong_member_is_malformed(member, value):
 def test_state_without_hop_is_a_state():
     state = BundleState(b"h", (b"n",))
     assert "hop" not in state.to_json()
+
+
+def test_many_bundles_do_not_have_the_digest_of_a_credential_made_for_each(monkeypatch):
+    made = []
+    digest = anchor.credential_digest
+
+    def counted(document, proof_value=None):
+        made.append(document)
+        return digest(document, proof_value)
+
+    monkeypatch.setattr(bundle_module, "credential_digest", counted)
+    loose = BUNDLE.without_credential(anchor.credential_digest(BUNDLE.credential))
+    others = [BUNDLE.without_credential(bytes([number]) * 32) for number in range(63)]
+    shown = presented({"verifiableCredential": [BUNDLE.credential] * 3}, [*others, loose])
+    assert [one.bundle for one in shown.credentials] == [loose, None, None]
+    assert len(made) == 3
+
+
+def test_digests_of_more_proofs_than_anybody_anchors_are_not_made():
+    proofs = [{"proofValue": f"z{number}"} for number in range(20)]
+    shown = bundle_module.ShownDocument({"proof": proofs})
+    assert sum(shown.digest(f"z{number}") is not None for number in range(20)) == 8

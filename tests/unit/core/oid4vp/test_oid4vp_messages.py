@@ -237,3 +237,15 @@ def test_links_and_requests_have_a_limit_of_size() -> None:
         parse_link("openid4vp://?" + "a" * req.MAX_REQUEST_BYTES)
     with pytest.raises(Malformed):
         parse_request_object(b"a" * (req.MAX_REQUEST_BYTES + 1), CLIENT_ID)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {f"q{number}": [{}] * 33 for number in range(2)},
+        {"q": [{"verifiableCredential": [{}] * 33}, {"verifiableCredential": [{}] * 33}]},
+    ],
+)
+def test_an_answer_holds_no_more_than_can_be_judged_in_one_go(token: Any) -> None:
+    with pytest.raises(Malformed, match="64"):
+        parse_response({"vp_token": json.dumps(token)})
