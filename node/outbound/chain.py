@@ -89,6 +89,14 @@ class Fees:
     max_priority_fee_per_gas: int
 
 
+@dataclass(slots=True)
+class EndpointIdentity:
+    """Which chain an endpoint said to be of, as far as it was asked. Clients of one endpoint may share it."""
+
+    chain_id: int | None = None
+    genesis: bytes | None = None
+
+
 class ChainClient:
     """One endpoint of one chain.
 
@@ -104,6 +112,7 @@ class ChainClient:
         session: aiohttp.ClientSession | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        identity: EndpointIdentity | None = None,
     ) -> None:
         self._url = _endpoint(url)
         self.host = f"{self._url.host}:{self._url.port}"
@@ -113,8 +122,7 @@ class ChainClient:
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
         self._ids = itertools.count(1)
-        self._chain_id: int | None = None
-        self._genesis: bytes | None = None
+        self._identity = EndpointIdentity() if identity is None else identity
 
     async def __aenter__(self) -> Self:
         return self
@@ -223,15 +231,15 @@ class ChainClient:
 
     async def chain_id(self) -> int:
         """The chain's number (EIP-155), asked once."""
-        if self._chain_id is None:
-            self._chain_id = self._number(await self.request("eth_chainId"), "eth_chainId")
-        return self._chain_id
+        if self._identity.chain_id is None:
+            self._identity.chain_id = self._number(await self.request("eth_chainId"), "eth_chainId")
+        return self._identity.chain_id
 
     async def genesis_hash(self) -> bytes:
         """The 32-byte hash of block 0, asked once."""
-        if self._genesis is None:
-            self._genesis = self._bytes((await self.block(0)).get("hash"), "the genesis hash", 32)
-        return self._genesis
+        if self._identity.genesis is None:
+            self._identity.genesis = self._bytes((await self.block(0)).get("hash"), "the genesis hash", 32)
+        return self._identity.genesis
 
     async def block(self, block: BlockId = "latest", *, full_transactions: bool = False) -> JsonObject:
         """The block as `eth_getBlockByNumber` writes it; Unavailable where the endpoint has none."""

@@ -30,7 +30,7 @@ from yarl import URL
 from node.core import problem
 from node.core.errors import Misconfigured, Refused, Unavailable
 from node.core.verify.materials import Mode
-from node.outbound.chain import MAX_ANSWER_BYTES, ChainClient
+from node.outbound.chain import MAX_ANSWER_BYTES, ChainClient, EndpointIdentity
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str, int], Awaitable[list[str]]]
@@ -39,6 +39,7 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 EGRESS_DENIED: Final = problem.ours("egress-denied")
 
 MAX_URL_CHARS: Final = 2048
+IDENTITY_SECONDS: Final = 60.0
 _READ_BYTES: Final = 64 * 1024
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291 section 2.4
@@ -223,6 +224,7 @@ class Egress:
             session=self._session(NamedBy.ENDPOINT),
             timeout_seconds=limits.request_seconds,
             max_answer_bytes=min(MAX_ANSWER_BYTES, limits.total_bytes or MAX_ANSWER_BYTES),
+            identity=self._operator.identity(url),
         )
         self._chains.append(client)
         return client
@@ -418,10 +420,20 @@ class _Pins(AbstractResolver):
 
 
 class _OperatorConnections:
-    """One pool of connections to configured hosts, for all reports."""
+    """One pool of connections to configured hosts, for all reports, and which chain each endpoint is of."""
 
     def __init__(self) -> None:
         self._connector: aiohttp.TCPConnector | None = None
+        self._identities: dict[str, tuple[float, EndpointIdentity]] = {}
+
+    def identity(self, url: str) -> EndpointIdentity:
+        """What is known of an endpoint: asked again now and then, since another chain may stand there by now."""
+        now = asyncio.get_running_loop().time()
+        begun, known = self._identities.get(url, (now - IDENTITY_SECONDS, EndpointIdentity()))
+        if begun + IDENTITY_SECONDS <= now:
+            begun, known = now, EndpointIdentity()
+            self._identities[url] = begun, known
+        return known
 
     def connector(self, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
         if self._connector is None or self._connector.closed:

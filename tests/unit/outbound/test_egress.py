@@ -22,6 +22,7 @@ from yarl import URL
 
 from node.core.errors import Misconfigured, Unavailable
 from node.core.verify.materials import Mode
+from node.outbound import http
 from node.outbound.http import (
     Egress,
     EgressDenied,
@@ -411,3 +412,19 @@ async def test_the_name_travels_as_sni_and_host_and_its_certificate_is_checked(c
         assert server.requests[0].headers["Host"] == f"school.localhost:{server.port}"
         assert len(server.requests) == 1
     assert heard == ["school.localhost", "other.localhost", "school.localhost"]
+
+
+async def test_which_chain_an_endpoint_is_of_is_asked_once_for_many_reports(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url("/rpc")
+    async with Egress(replace(DEVELOPMENT, endpoints=(url,))) as egress:
+        for expected in (1, 1):
+            async with egress.for_report() as report:
+                assert await report.chain(url).chain_id() == 31337
+            assert len(server.requests) == expected
+        assert report.contacted == (), "nobody was asked for the second"
+        monkeypatch.setattr(http, "IDENTITY_SECONDS", 0.0)
+        async with egress.for_report() as report:
+            assert await report.chain(url).chain_id() == 31337
+        assert len(server.requests) == 2
