@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -59,6 +59,8 @@ from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
 REQUEST_SECONDS: Final = 300
 # How long a result can still be read after its request ended.
 RESULT_SECONDS: Final = 3600
+# Longer than a request to this node may take.
+JUDGING_SECONDS: Final = 60
 MAX_OPEN_REQUESTS: Final = 10_000
 _SECRET_BYTES: Final = 24
 _GRAVEST_LAST: Final = (Acceptance.ACCEPTED, Acceptance.UNDETERMINED, Acceptance.REFUSED)
@@ -78,6 +80,8 @@ class ResultState(StrEnum):
     JUDGING = "judging"
     ANSWERED = "answered"
     DECLINED = "declined"
+    FAILED = "failed"
+    """It was answered, and could not be judged in time."""
     EXPIRED = "expired"
 
 
@@ -188,6 +192,17 @@ class Presentations:
         """How far a request has come, for whoever has its link: nothing of the result."""
         return self._state_of(await self._by_state(state))
 
+    async def check_open(self, state: str) -> None:
+        """Refused as by `answer`; for before anything large is read. Only `answer` uses a request up."""
+        async with self._store.reading() as tx:
+            stored = await tx.presentation_requests.find_by_state(_hash(state))
+        if stored is None:
+            raise _cannot_be_answered(NonceUse.UNKNOWN)
+        if stored.taken_at is not None:
+            raise _cannot_be_answered(NonceUse.USED)
+        if self._examiner.clock() >= stored.expires_at:
+            raise _cannot_be_answered(NonceUse.EXPIRED)
+
     async def answer(self, state: str, form: Mapping[str, str]) -> JsonObject:
         """Take a wallet's direct_post and judge it; what is returned is the HTTP answer's JSON.
 
@@ -195,6 +210,7 @@ class Presentations:
         judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail"}`,
         or `{"declined": {"error", "description"}}`. `files` are the evidence shown, by credential.
         """
+        await self.check_open(state)
         response = await self._examiner.work(partial(parse_response, form))
         if response.state != state:
             raise Refused("the state is not this request's")
@@ -202,10 +218,7 @@ class Presentations:
         async with self._store.transaction() as tx:
             use, stored = await tx.presentation_requests.take(_hash(state), now)
         if stored is None or use is not NonceUse.FRESH:
-            why = {NonceUse.USED: "was answered before", NonceUse.EXPIRED: "has expired"}.get(
-                use, "is not known"
-            )
-            raise Refused(f"this request {why}")
+            raise _cannot_be_answered(use)
         request, flow = _kept(stored)
         record = await self._judge(request, response)
         code = secrets.token_urlsafe(_SECRET_BYTES) if flow is Flow.SAME_DEVICE else None
@@ -294,10 +307,11 @@ class Presentations:
         self, presentation: JsonObject, bundles: Sequence[Bundle], asked: Asked
     ) -> Examination:
         try:
-            intake = presented(presentation, _bundles_of(presentation, bundles))
+            intake = await self._examiner.work(partial(presented, presentation, bundles))
         except Malformed as error:
             return self._examiner.unreadable(error)
-        return await self._examiner.examine(intake, asked=asked)
+        # The bundles of the other presentations are no news of this one.
+        return await self._examiner.examine(replace(intake, notes=()), asked=asked)
 
     def _unsatisfied(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> str | None:
         """Why the answers are not what was asked for; None where they are (section 8.6)."""
@@ -331,7 +345,9 @@ class Presentations:
             declined = "declined" in orjson.loads(stored.report)
             return ResultState.DECLINED if declined else ResultState.ANSWERED
         if stored.taken_at is not None:
-            return ResultState.JUDGING
+            # Given up, or the process ended: the request is used up and nothing will come.
+            late = self._examiner.clock() >= stored.taken_at + timedelta(seconds=JUDGING_SECONDS)
+            return ResultState.FAILED if late else ResultState.JUDGING
         expired = self._examiner.clock() >= stored.expires_at
         return ResultState.EXPIRED if expired else ResultState.WAITING
 
@@ -358,6 +374,11 @@ def asked_achievement(query: DcqlQuery) -> str | None:
     return name if query.to_json() == open_badge_query(achievement=name).to_json() else ""
 
 
+def _cannot_be_answered(use: NonceUse) -> Refused:
+    why = {NonceUse.USED: "was answered before", NonceUse.EXPIRED: "has expired"}.get(use, "is not known")
+    return Refused(f"this request {why}")
+
+
 def _check_askable(query: DcqlQuery) -> None:
     for index, one in enumerate(query.credentials):
         with within("credentials", index):
@@ -368,13 +389,6 @@ def _check_askable(query: DcqlQuery) -> None:
                     "without holder binding anybody could answer",
                     path=("require_cryptographic_holder_binding",),
                 )
-
-
-def _bundles_of(presentation: JsonObject, bundles: Sequence[Bundle]) -> list[Bundle]:
-    """Those of several presentations' bundles that belong to this one's credentials."""
-    held = presentation.get("verifiableCredential", [])
-    documents = [one for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
-    return [bundle for bundle in bundles if any(bundle.belongs_to(document) for document in documents)]
 
 
 def _kept_answer(query_id: str, told: Told) -> JsonObject:

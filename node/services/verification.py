@@ -11,7 +11,7 @@ so that slow documents cannot pile up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 
 from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence
-from node.core.strict_json import JsonObject
+from node.core.strict_json import Json, JsonObject
 from node.core.verify import engine
 from node.core.verify.account import account_of
 from node.core.verify.holder import Asked
@@ -34,6 +34,9 @@ from node.outbound.http import Egress
 # as many. More than one is so that a slow document does not stand in the way of all others.
 MAX_AT_ONCE: Final = 8
 MAX_THREADS: Final = 4
+# What has more values than any honest badge is judged one at a time, so that a few such cannot take every thread.
+HEAVY_VALUES: Final = 5_000
+_HEAVY_AT_ONCE: Final = 2
 
 T = TypeVar("T")
 
@@ -45,6 +48,30 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """The time now, aware, UTC."""
     return datetime.now(UTC)
+
+
+class _Lane:
+    """Threads, and turns to use them."""
+
+    def __init__(self, at_once: int, threads: int, name: str) -> None:
+        self.turns = asyncio.Semaphore(at_once)
+        self.threads = ThreadPoolExecutor(threads, name)
+
+    async def work(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, function)
+
+
+def _has_more_values(documents: Sequence[Json], limit: int) -> bool:
+    left = list(documents)
+    count = 0
+    while left and count <= limit:
+        value = left.pop()
+        count += 1
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+    return count > limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +89,17 @@ class Examiner:
         self.verifier = verifier
         self.clock = clock
         self._egress = egress
-        self._turns = asyncio.Semaphore(MAX_AT_ONCE)
-        self._threads = ThreadPoolExecutor(MAX_THREADS, "judging")
+        self._usual = _Lane(MAX_AT_ONCE, MAX_THREADS, "judging")
+        self._heavy = _Lane(_HEAVY_AT_ONCE, 1, "judging heavy ones")
 
     async def work(self, function: Callable[[], T]) -> T:
         """The result of something pure, from one of the judging threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        return await self._usual.work(function)
 
     def close(self) -> None:
         """Begin nothing more; what is under way ends by its own limits."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for lane in (self._usual, self._heavy):
+            lane.threads.shutdown(wait=False, cancel_futures=True)
 
     async def examine_bytes(
         self,
@@ -95,7 +123,9 @@ class Examiner:
         as_of: datetime | None = None,
     ) -> Examination:
         """Judge what has been read already."""
-        async with self._turns, self._egress.for_report() as egress:
+        documents = [shown.document for shown in intake.credentials]
+        lane = self._heavy if _has_more_values(documents, HEAVY_VALUES) else self._usual
+        async with lane.turns, self._egress.for_report() as egress:
             report = await examine(
                 intake,
                 self.verifier,
@@ -103,7 +133,7 @@ class Examiner:
                 now=self.clock(),
                 as_of=as_of,
                 asked=asked,
-                work=self.work,
+                work=lane.work,
             )
         return Examination(report, intake)
 

@@ -94,6 +94,12 @@ async def read_form(request: web.Request, max_bytes: int) -> dict[str, str]:
     if request.content_type != "application/x-www-form-urlencoded":
         raise Malformed("the request must be application/x-www-form-urlencoded")
     body = await read_body(request, max_bytes)
+    return (
+        await asyncio.to_thread(_parse_form, body) if len(body) > _READ_AT_ONCE_BYTES else _parse_form(body)
+    )
+
+
+def _parse_form(body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=32
@@ -116,7 +122,10 @@ def add_public_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> N
 
 
 def add_health_routes(app: web.Application, check_ready: ReadyCheck) -> None:
-    """`/health/live`: the process answers. `/health/ready`: `check_ready` names what it lacks, nothing if nothing."""
+    """`/health/live`: the process answers. `/health/ready`: `check_ready` names what it lacks, nothing if nothing.
+
+    `/health` is the latter, since it is the address that one tries first.
+    """
 
     async def live(_request: web.Request) -> web.Response:
         return json_response({"status": "ok"})
@@ -126,7 +135,7 @@ def add_health_routes(app: web.Application, check_ready: ReadyCheck) -> None:
         body = {"status": "unavailable" if lacking else "ok", **({"lacking": lacking} if lacking else {})}
         return json_response(body, status=503 if lacking else 200)
 
-    app.add_routes([web.get("/health/live", live), web.get("/health/ready", ready)])
+    app.add_routes([web.get("/health/live", live), *(web.get(path, ready) for path in ("/health", "/health/ready"))])
 
 
 def _time_limit(seconds: float) -> Middleware:

@@ -21,6 +21,8 @@ from node.web.problems import NO_STORE
 
 KEPT_SECONDS: Final = 600
 MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
+# What an empty file takes in memory: many of them are not for nothing.
+_BYTES_EACH: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,13 @@ class Shelf:
         """Keep a file; what is returned is known to nobody else."""
         now = self._clock()
         while self._kept and (
-            self._bytes + len(data) > MAX_KEPT_BYTES or next(iter(self._kept.values())).until <= now
+            self._bytes + _weight(data) > MAX_KEPT_BYTES or next(iter(self._kept.values())).until <= now
         ):
             _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest.data)
+            self._bytes -= _weight(oldest.data)
         ticket = secrets.token_urlsafe(18)
         self._kept[ticket] = _Kept(name, data, now + timedelta(seconds=KEPT_SECONDS))
-        self._bytes += len(data)
+        self._bytes += _weight(data)
         return ticket
 
     def response(self, ticket: str) -> web.Response:
@@ -57,6 +59,10 @@ class Shelf:
         if kept is None or kept.until <= self._clock():
             raise NotFound("this file is no longer kept here: check the document again")
         return download(kept.name, kept.data)
+
+
+def _weight(data: bytes) -> int:
+    return len(data) + _BYTES_EACH
 
 
 def download(name: str, data: bytes) -> web.Response:

@@ -109,8 +109,10 @@ class RequestRoutes:
 
     async def answer(self, request: web.Request) -> web.Response:
         """A wallet's direct_post."""
+        state = request.match_info["state"]
+        await self._presentations.check_open(state)  # before megabytes are read from a stranger
         form = await read_form(request, MAX_FORM_BYTES)
-        return json_response(await self._presentations.answer(request.match_info["state"], form))
+        return json_response(await self._presentations.answer(state, form))
 
     async def result(self, request: web.Request) -> web.Response:
         """The result, or the link and QR code while there is none."""

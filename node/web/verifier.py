@@ -20,7 +20,7 @@ from aiohttp import BodyPartReader, web
 from node.core.bundle import parse_bundle
 from node.core.errors import BonafidesError, Malformed
 from node.core.members import within
-from node.core.strict_json import JsonObject
+from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
 from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, Shown, presented
@@ -58,6 +58,7 @@ _OPTIONS: Final = frozenset(
 )
 _PROOF_CHECKS: Final = (CheckName.PROOF, CheckName.PROOF_PURPOSE)
 _MAX_FIELD_BYTES: Final = 4096
+_MAX_PARTS: Final = 16
 _PURGE_SECONDS: Final = 60.0
 
 log = logging.getLogger("bonafides.verifier")
@@ -167,7 +168,7 @@ class _Node:
             async with self._egress.for_report() as egress:
                 for number, url in enumerate(self._options.endpoints):
                     try:
-                        await egress.chain(url).chain_id()
+                        await egress.chain(url).request("eth_chainId")  # now, not as remembered
                     except BonafidesError:
                         lacking[f"endpoint {number + 1}"] = "does not answer"
         return lacking
@@ -243,7 +244,7 @@ class _Node:
         bundle = None
         if "bonafides_bundle" in body:
             with within("bonafides_bundle"):
-                bundle = parse_bundle(body["bonafides_bundle"])
+                bundle = await self._examiner.work(partial(parse_bundle, body["bonafides_bundle"]))
         found = await self._examiner.examine(Intake((Shown(credential, bundle),)))
         answer = _vc_api_answer(found.report)
         if options.get("returnCredential"):
@@ -261,12 +262,7 @@ class _Node:
         listed = body.get("bonafides_bundles", [])
         if not isinstance(listed, list) or len(listed) > MAX_CREDENTIALS:
             raise Malformed(f"an array of at most {MAX_CREDENTIALS}", path=("bonafides_bundles",))
-        bundles = []
-        for index, item in enumerate(listed):
-            with within("bonafides_bundles", index):
-                bundles.append(parse_bundle(item))
-        with within(member):
-            intake = presented(presentation, bundles)
+        intake = await self._examiner.work(partial(_presented, presentation, listed, member))
         domain = options.get("domain")
         asked = await self._presentations.asked(
             options.get("challenge"), (domain,) if isinstance(domain, str) else domain
@@ -319,7 +315,11 @@ async def _read_multipart(request: web.Request) -> _Sent:
     data = b""
     fields: dict[str, str] = {}
     try:
+        parts = 0
         async for part in await request.multipart():
+            parts += 1
+            if parts > _MAX_PARTS:
+                raise Malformed(f"a form of more than {_MAX_PARTS} parts")
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise Malformed("a part of the form has no name")
             is_document = part.name in ("file", "text")
@@ -341,6 +341,15 @@ async def _read_part(part: BodyPartReader, max_bytes: int) -> bytes:
         if len(content) > max_bytes:
             raise web.HTTPRequestEntityTooLarge(max_size=max_bytes, actual_size=len(content))
     return bytes(content)
+
+
+def _presented(presentation: JsonObject, listed: list[Json], member: str) -> Intake:
+    bundles = []
+    for index, item in enumerate(listed):
+        with within("bonafides_bundles", index):
+            bundles.append(parse_bundle(item))
+    with within(member):
+        return presented(presentation, bundles)
 
 
 def _options_of(body: JsonObject) -> JsonObject:

@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from fixtures.shown import FixedClock, World, bundle_of
 
 from node.core.baking import bake, default_svg
+from node.core.errors import NotFound
 from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
 from node.core.verify import engine
@@ -26,6 +27,8 @@ from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.verifier import Standards
 from node.services import verification
 from node.storage.database import sqlite_url
+from node.web.downloads import MAX_KEPT_BYTES, Shelf
+from node.web.oid4vp import MAX_FORM_BYTES
 from node.web.verifier import VerifierOptions, make_verifier_app
 
 URL = "https://verifier.example"
@@ -182,7 +185,7 @@ async def test_health_and_pages_answer_while_a_slow_document_is_judged(
     monkeypatch.setattr(engine, "verify", judge_slowly)
     slow = asyncio.create_task(served.verify(served.world.badge()))
     assert await asyncio.to_thread(judging.wait, 10)
-    for path in ("/health/live", "/health/ready", "/"):
+    for path in ("/health/live", "/health/ready", "/health", "/"):
         async with served.client.get(path) as answer:
             assert answer.status == 200
     assert not slow.done()
@@ -440,6 +443,74 @@ async def test_only_the_first_answer_counts(served: Served) -> None:
     assert (status, body["error"]) == (400, "invalid_request")
     assert "answered before" in body["error_description"]
     assert (await served.result(made))["acceptance"] == "accepted"
+
+
+async def test_what_answers_no_open_request_is_not_even_read(served: Served) -> None:
+    made, request = await served.ask()
+    assert (await served.answer(request, served.present(request)))[0] == 200
+    large = b"vp_token=" + b"x" * (MAX_FORM_BYTES + 1)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in (urlsplit(request.response_uri).path, "/requests/unknown/response"):
+        async with served.client.post(path, data=large[:200_000], headers=form) as answer:
+            assert answer.status == 400
+            words = (await answer.json())["error_description"]
+            assert "answered before" in words or "not known" in words
+    assert (await served.result(made))["acceptance"] == "accepted"
+
+
+async def test_an_answer_that_could_not_be_judged_is_said_to_be_lost(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, request = await served.ask()
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of memory, say")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "verify", fail)
+        assert (await served.answer(request, served.present(request)))[0] == 500
+    assert (await served.result(made))["state"] == "judging"
+    served.clock.now += timedelta(seconds=60)
+    assert (await served.result(made))["state"] == "failed"
+    _, page = await served.get(urlsplit(made["result"]).path, HTML)
+    assert "We could not tell" in page
+
+
+async def test_heavy_documents_leave_threads_to_the_others(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, judge = threading.Event(), engine.verify
+
+    def judge_slowly(intake: Any, *arguments: Any, **options: Any) -> Any:
+        if "heavy" in intake.credentials[0].document:
+            assert may_end.wait(10), "nobody else was served meanwhile"
+        return judge(intake, *arguments, **options)
+
+    monkeypatch.setattr(engine, "verify", judge_slowly)
+    document = served.world.badge() | {"heavy": [0] * verification.HEAVY_VALUES}
+    heavy = [asyncio.create_task(served.verify(document)) for _ in range(verification.MAX_AT_ONCE + 1)]
+    await asyncio.sleep(0.1)
+    assert (await served.verify(served.world.badge()))["acceptance"] == "accepted"
+    assert not any(task.done() for task in heavy)
+    may_end.set()
+    assert {report["acceptance"] for report in await asyncio.gather(*heavy)} == {"refused"}
+
+
+async def test_a_form_of_countless_parts_is_refused(served: Served) -> None:
+    form = FormData()
+    for number in range(20):
+        form.add_field(f"field{number}", "", content_type="text/plain", filename="x")
+    async with served.client.post("/verify", data=form, headers=JSON) as answer:
+        assert answer.status == 400
+        assert "parts" in (await answer.json())["detail"]
+
+
+def test_empty_files_do_not_fill_the_memory() -> None:
+    shelf = Shelf(FixedClock())
+    tickets = [shelf.put("a", b"") for _ in range(MAX_KEPT_BYTES // 1024 + 1)]
+    with pytest.raises(NotFound):
+        shelf.response(tickets[0])
+    assert shelf.response(tickets[-1]).status == 200
 
 
 async def test_an_answer_after_five_minutes_is_refused(served: Served) -> None:
