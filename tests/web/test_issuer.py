@@ -176,7 +176,7 @@ class TestStatusLists:
 
 class TestApplication:
     async def test_health_tells_living_from_ready(self, school: School) -> None:
-        for path in ("/health/live", "/health/ready"):
+        for path in ("/health/live", "/health/ready", "/health"):
             async with school.client.get(path) as answer:
                 assert (answer.status, (await answer.json())["status"]) == (200, "ok")
 
