@@ -135,7 +135,9 @@ def add_health_routes(app: web.Application, check_ready: ReadyCheck) -> None:
         body = {"status": "unavailable" if lacking else "ok", **({"lacking": lacking} if lacking else {})}
         return json_response(body, status=503 if lacking else 200)
 
-    app.add_routes([web.get("/health/live", live), *(web.get(path, ready) for path in ("/health", "/health/ready"))])
+    app.add_routes(
+        [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/health", ready)]
+    )
 
 
 def _time_limit(seconds: float) -> Middleware:
