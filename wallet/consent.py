@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     REFUSED = "refused by the verifier"
+    UNSENT = "not sent"
     WRITTEN = "written to a file"
 
 

@@ -52,7 +52,13 @@ class Common:
 
     def print(self, body: Any, text: str) -> None:
         """The result, for machines or for people."""
-        click.echo(json.dumps(body, ensure_ascii=False) if self.as_json else text)
+        click.echo(_readable_json(body) if self.as_json else text)
+
+
+def _readable_json(body: Any) -> str:
+    """JSON with letters as they are, and escaped what would steer a terminal or the order of reading."""
+    text = json.dumps(body, ensure_ascii=False)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def warn_if_short(passphrase: str) -> None:

@@ -31,7 +31,7 @@ from node.core.oid4vp.request import (
 from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, parse_answer
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import format_datetime_stamp
-from node.outbound.http import Egress
+from node.outbound.http import Egress, EgressDenied
 from wallet.consent import Disclosed, Disclosure, Outcome, claims_in, path_text
 from wallet.exchange import Exchange, host_of
 from wallet.holder_keys import HolderKey
@@ -221,8 +221,9 @@ class Presenter:
         number = self._store.save_disclosure(None, disclosure)
         try:
             answer = await self._http.post_form(request.response_uri, response.to_form())
-        except Refused:
-            self._store.save_disclosure(number, replace(disclosure, outcome=Outcome.REFUSED))
+        except Refused as error:
+            outcome = Outcome.UNSENT if isinstance(error, EgressDenied) else Outcome.REFUSED
+            self._store.save_disclosure(number, replace(disclosure, outcome=outcome))
             raise
         self._store.save_disclosure(number, replace(disclosure, outcome=Outcome.SENT))
         return parse_answer(answer.body) if answer.body.strip() else None

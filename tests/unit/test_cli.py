@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from node.cli import bonafides, main
+from node.core.errors import Malformed
 
 
 def options(command: click.Command, path: str) -> Iterator[tuple[str, click.Option]]:
@@ -58,3 +59,16 @@ def test_the_help_names_the_variables() -> None:
     shown = CliRunner().invoke(bonafides, ["issuer", "init", "--help"]).output
     assert "BONAFIDES_ISSUER_INIT_DIR" in shown
     assert "FOLDER" not in shown
+
+
+def test_names_in_a_document_do_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise Malformed("no such member\x1b[2J\u202e", path=("\x1b]0;title\x07", "\x9b2K"))
+
+    monkeypatch.setattr(bonafides, "main", fail)
+    assert main([]) == 2
+    printed = capsys.readouterr().err.removesuffix("\n")
+    assert printed.startswith("bonafides: no such member")
+    assert printed.isprintable()

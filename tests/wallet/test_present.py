@@ -6,8 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -33,8 +35,11 @@ from node.core.verify import engine
 from node.core.verify.holder import Asked
 from node.core.verify.intake import presented
 from node.core.verify.materials import Materials
+from node.outbound.http import EgressDenied
+from wallet import cli_showing
 from wallet.consent import Outcome
 from wallet.exchange import open_egress
+from wallet.options import Common
 from wallet.present import Presenter, Showing, disclosed, presentation_file, with_evidence
 from wallet.store import WalletStore
 
@@ -215,6 +220,18 @@ async def test_what_may_have_arrived_is_not_forgotten(
         assert [one.outcome for one in store.disclosures()] == [outcome]
 
 
+async def test_what_was_never_sent_is_not_said_to_be_refused(store: WalletStore) -> None:
+    store.save_holding(holding_of(FULL))
+    async with serving(FakeVerifier()) as verifier, open_egress() as egress:
+        presenter = Presenter(store, LEARNER_KEY, standards().canonicalizer, egress)
+        found = presenter.answer_for(verifier.request, store.holdings())
+        assert found is not None
+        with pytest.raises(EgressDenied):
+            await presenter.send(verifier.request, found, NOW)
+        assert verifier.got == []
+        assert [one.outcome for one in store.disclosures()] == [Outcome.UNSENT]
+
+
 async def test_where_the_browser_goes_next_is_handed_on(store: WalletStore) -> None:
     store.save_holding(holding_of(FULL))
     async with serving(
@@ -230,6 +247,27 @@ async def test_nothing_is_shown_where_nothing_answers_or_the_holder_says_no(stor
         await presenter.decline(request)
         assert verifier.got == [AuthorizationError("access_denied", None, "st4te")]
         assert store.disclosures() == ()
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_that_nothing_is_held_is_said_by_the_holder(
+    store: WalletStore, says_so: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def confirm(text: str, **_: Any) -> bool:
+        asked.append(text)
+        return says_so
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    options = Common(tmp_path, None, as_json=False, development=True)
+    async with serving(FakeVerifier()) as verifier:
+        with pytest.raises(NotFound, match="nothing was shown"):
+            await cli_showing._present_online(
+                options, store, verifier.link, use=(), evidence=(), no_evidence=False, yes=False
+            )
+        assert len(asked) == 1
+        assert len(verifier.got) == says_so
 
 
 async def test_somebody_elses_credential_does_not_answer(store: WalletStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wallet.backup import save_file
 from wallet.cli_showing import _with_evidence
 from wallet.consent import Disclosed
 from wallet.holdings import Holding, LastCheck
+from wallet.options import Common
 from wallet.present import Showing
 from wallet.store import Disk
 
@@ -69,6 +71,15 @@ def test_nothing_that_somebody_else_wrote_steers_the_terminal() -> None:
     part = Disclosed("00" * 32, STEERING, (STEERING,), (STEERING,), (STEERING,), (STEERING,))
     lines += words.disclosed_lines([part])
     assert not [line for line in lines if steers(line)]
+
+
+def test_json_keeps_letters_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    body = {"name": f"Zeugnis für اردو{STEERING}\U000e0041"}
+    Common(Path(), None, as_json=True, development=False).print(body, "")
+    printed = capsys.readouterr().out.removesuffix("\n")
+    assert "für اردو" in printed
+    assert not steers(printed)
+    assert json.loads(printed) == body
 
 
 def test_a_long_name_does_not_push_the_truth_away() -> None:
