@@ -12,6 +12,7 @@ device the result is given out only with the code that the wallet's browser brin
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -61,6 +62,8 @@ REQUEST_SECONDS: Final = 300
 RESULT_SECONDS: Final = 3600
 # Longer than a request to this node may take.
 JUDGING_SECONDS: Final = 60
+# Files of answers, of about an hour: anybody may ask and answer, and a disk is not for filling.
+MAX_KEPT_BYTES: Final = 1024 * 1024 * 1024
 MAX_OPEN_REQUESTS: Final = 10_000
 _SECRET_BYTES: Final = 24
 _GRAVEST_LAST: Final = (Acceptance.ACCEPTED, Acceptance.UNDETERMINED, Acceptance.REFUSED)
@@ -139,6 +142,7 @@ class Presentations:
         self.client_name = client_name
         self._life = timedelta(seconds=request_seconds)
         self._max_open = max_open
+        self._kept: deque[tuple[datetime, int]] = deque()
 
     async def create(self, query: DcqlQuery, flow: Flow = Flow.CROSS_DEVICE) -> NewRequest:
         """Ask for what `query` says. Malformed where it asks for what cannot be judged here."""
@@ -220,7 +224,7 @@ class Presentations:
         if stored is None or use is not NonceUse.FRESH:
             raise _cannot_be_answered(use)
         request, flow = _kept(stored)
-        record = await self._judge(request, response)
+        record = self._within_bounds(await self._judge(request, response), stored.expires_at)
         code = secrets.token_urlsafe(_SECRET_BYTES) if flow is Flow.SAME_DEVICE else None
         async with self._store.transaction() as tx:
             await tx.presentation_requests.record_report(
@@ -290,6 +294,19 @@ class Presentations:
                 found = await self._examine(presentation, response.bundles, asked)
                 answers.append((query_id, found))
         return await self._examiner.work(partial(self._record, request.dcql_query, answers))
+
+    def _within_bounds(self, record: JsonObject, expires_at: datetime) -> JsonObject:
+        """The record, without its files where this process has kept too many already."""
+        now = self._examiner.clock()
+        while self._kept and self._kept[0][0] <= now:
+            self._kept.popleft()
+        answers = record.get("answers", [])
+        size = sum(len(item["data"]) for one in answers for files in one["files"] for item in files)
+        if size + sum(count for _, count in self._kept) > MAX_KEPT_BYTES:
+            return {**record, "answers": [{**one, "files": []} for one in answers]}
+        if size:
+            self._kept.append((expires_at + timedelta(seconds=RESULT_SECONDS), size))
+        return record
 
     def _record(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> JsonObject:
         detail = self._unsatisfied(query, answers)

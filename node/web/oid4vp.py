@@ -146,7 +146,7 @@ class RequestRoutes:
                 for item in files:
                     if wanted == (str(number), str(index), str(item["place"])):
                         return download(item["name"], decode_base64url(item["data"]))
-        raise NotFound("there is no such file")
+        raise NotFound("there is no such file, or it was not kept because too many were shown here")
 
 
 def _flow(value: object) -> Flow:

@@ -25,7 +25,7 @@ from node.core.oid4vp.response import AuthorizationResponse
 from node.core.verify import engine
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.verifier import Standards
-from node.services import verification
+from node.services import presentations, verification
 from node.storage.database import sqlite_url
 from node.web.downloads import MAX_KEPT_BYTES, Shelf
 from node.web.oid4vp import MAX_FORM_BYTES
@@ -474,6 +474,22 @@ async def test_an_answer_that_could_not_be_judged_is_said_to_be_lost(
     assert (await served.result(made))["state"] == "failed"
     _, page = await served.get(urlsplit(made["result"]).path, HTML)
     assert "We could not tell" in page
+
+
+async def test_answers_do_not_fill_the_disk(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    badge = served.world.badge()
+    bundles = json.dumps([bundle_of(badge, beside=True)])
+    monkeypatch.setattr(presentations, "MAX_KEPT_BYTES", 100)
+    statuses = []
+    for _ in range(8):
+        made, request = await served.ask()
+        assert (await served.answer(request, served.present(request, badge), bundles))[0] == 200
+        result = await served.result(made)
+        assert result["acceptance"] == "accepted"
+        item = result["answers"][0]["account"]["credentials"][0]["evidence"][1]
+        statuses.append((await served.get(item["href"]))[0])
+    assert set(statuses) == {200, 404}
+    assert statuses == sorted(statuses)
 
 
 async def test_heavy_documents_leave_threads_to_the_others(
