@@ -28,6 +28,7 @@ class Playbill:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.expectations: list[Expectation] = []
+        self.told: list[tuple[str, str]] = []
         self.started = time.monotonic()
         self._act = ""
         self._since = self.started
@@ -40,6 +41,7 @@ class Playbill:
 
     def tell(self, sentence: str) -> None:
         """Say what happens; nothing is promised by it."""
+        self.told.append((self._act, sentence))
         self.console.print(f"  [dim]{escape(sentence)}[/dim]")
 
     def expect(self, sentence: str, held: bool, **seen: Any) -> None:
@@ -79,6 +81,7 @@ class Playbill:
             "held": self.held,
             "of": len(self.expectations),
             "seconds": round(time.monotonic() - self.started, 1),
+            "told": [{"act": act, "sentence": sentence} for act, sentence in self.told],
             "expectations": [
                 {
                     "act": one.act,
