@@ -6,6 +6,7 @@ Sub-commands are entry points of the group `bonafides.commands` and are imported
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any, Final
@@ -28,6 +29,7 @@ _SUMMARIES: Final = {
 }
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def name_variables(command: click.Command, prefix: str) -> None:
@@ -110,6 +112,12 @@ def main(arguments: list[str] | None = None) -> Any:
         return error.exit_code
     except BonafidesError as error:
         return _tell(error)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        # A report that could not be written must not end as if something had been refused.
+        click.echo(f"bonafides: could not write: {error.strerror}", err=True)
+        return EXIT_USAGE
 
 
 def _tell(error: BonafidesError) -> int:

@@ -16,9 +16,15 @@ _MAX_PASSPHRASE_BYTES: Final = 4096
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file that an option or argument names; Misconfigured where it cannot be read."""
+    """The bytes of a file that an option or argument names; Misconfigured where it cannot be read.
+
+    One byte more than any reader takes is the end: a device or a pipe may never come to one.
+    """
+    from node.core.verify.intake import MAX_INPUT_BYTES  # noqa: PLC0415
+
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_INPUT_BYTES + 1)
     except OSError as error:
         raise Misconfigured(f"{path}: {error.strerror}") from error
 

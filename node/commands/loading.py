@@ -11,6 +11,7 @@ from node.core.errors import BonafidesError, Malformed, Misconfigured
 from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
 from node.core.evm.network import Network, parse_networks
 from node.core.strict_json import parse_json
+from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.trust import TrustList, parse_trust_list
 from node.core.verify.verifier import Standards
 
@@ -23,9 +24,13 @@ def load_standards() -> Standards:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file that an option names; Misconfigured where it cannot be read."""
+    """The bytes of a file that an option names; Misconfigured where it cannot be read.
+
+    One byte more than any reader takes is the end: a device or a pipe may never come to one.
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_INPUT_BYTES + 1)
     except OSError as error:
         raise Misconfigured(f"{path}: {error.strerror}") from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from node.cli import bonafides, main
+from node.commands import loading
 from node.core.errors import Malformed
+from node.core.verify.intake import read_intake
+from wallet import config
 
 
 def options(command: click.Command, path: str) -> Iterator[tuple[str, click.Option]]:
@@ -72,3 +76,20 @@ def test_names_in_a_document_do_not_steer_the_terminal(
     printed = capsys.readouterr().err.removesuffix("\n")
     assert printed.startswith("bonafides: no such member")
     assert printed.isprintable()
+
+
+def test_a_report_that_could_not_be_written_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bonafides, "main", full)
+    assert main([]) == 2
+    assert capsys.readouterr().err == "bonafides: could not write: No space left on device\n"
+
+
+@pytest.mark.parametrize("read", [loading.read_file, config.read_file])
+def test_a_file_without_an_end_is_read_to_the_limit(read: Callable[[Path], bytes]) -> None:
+    with pytest.raises(Malformed, match="more than 16,777,216 bytes"):
+        read_intake(read(Path("/dev/zero")))
