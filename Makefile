@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml uv.lock | $(BIN)/python
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'; fi
 	@uv=$(UV); $$uv --version 2>/dev/null | grep -qE '^uv 0\.13\.' || uv=$(BIN)/uv; \
 		VIRTUAL_ENV= UV_PYTHON=$(CURDIR)/$(BIN)/python UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(VENV) \
-		$$uv sync --frozen --all-extras --quiet --inexact
+		$$uv sync --frozen --all-extras --quiet --inexact --compile-bytecode
 	@touch $@
 
 demo: $(STAMP) ## The whole loop, on real input: issue, anchor, hold, present, verify, revoke (DIR=folder keeps what it made)

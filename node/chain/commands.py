@@ -11,7 +11,7 @@ import click
 import orjson
 
 from node.core.encoding import decode_hex
-from node.core.errors import BonafidesError, Misconfigured
+from node.core.errors import Misconfigured
 from node.core.strict_json import JsonObject
 
 
@@ -91,13 +91,10 @@ def serve(
     as_json: bool,
 ) -> None:
     """Run the embedded chain until SIGTERM or SIGINT; prints its URL when it is ready."""
-    try:
-        addresses = [decode_hex(address.lower(), 20) for address in funded]
-        asyncio.run(
-            _serve(folder, host, port, finality_lag, chain_id, block_time, addresses, registries, as_json)
-        )
-    except BonafidesError as error:
-        raise click.ClickException(error.detail) from error
+    addresses = [decode_hex(address.lower(), 20) for address in funded]
+    asyncio.run(
+        _serve(folder, host, port, finality_lag, chain_id, block_time, addresses, registries, as_json)
+    )
 
 
 @chain.command()
@@ -130,12 +127,9 @@ def deploy(rpc: str, folder: Path, faucet: Path, as_json: bool) -> None:
 
     Writes networks.json, which tells issuers and verifiers of both. The embedded chain does this by itself.
     """
-    try:
-        entry = asyncio.run(_deploy(rpc, _faucet_key(faucet)))
-        folder.mkdir(parents=True, exist_ok=True)
-        networks = _write_networks(folder, entry)
-    except BonafidesError as error:
-        raise click.ClickException(error.detail) from error
+    entry = asyncio.run(_deploy(rpc, _faucet_key(faucet)))
+    folder.mkdir(parents=True, exist_ok=True)
+    networks = _write_networks(folder, entry)
     made = {"chain": entry["chain"], "networks": str(networks)}
     click.echo(orjson.dumps(made).decode() if as_json else f"{made['chain']} has both registries: {networks}")
 
@@ -152,10 +146,7 @@ def deploy(rpc: str, folder: Path, faucet: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def mine(count: int, rpc: str, as_json: bool) -> None:
     """Make COUNT blocks on a development chain, a second apart, and print the number of the last."""
-    try:
-        number = asyncio.run(_mine(rpc, count))
-    except BonafidesError as error:
-        raise click.ClickException(error.detail) from error
+    number = asyncio.run(_mine(rpc, count))
     click.echo(orjson.dumps({"block": number}).decode() if as_json else f"block {number}")
 
 

@@ -85,6 +85,7 @@ def run_app(
     once requests are answered. Misconfigured where the address or the TLS files are of no use; what the application's
     start-up raises comes through.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a new database is no event
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(serve_app(app, host, port, tls=tls, ready=ready, reuse_port=reuse_port))
 
