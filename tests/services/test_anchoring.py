@@ -58,8 +58,7 @@ async def head(issuer: Issuer) -> int:
 async def writer_nonce(issuer: Issuer) -> int:
     async with issuer.store.reading() as reading:
         (writer,) = await reading.keys.all(KeyRole.WRITER)
-    # What an earlier test has sent and not waited for counts as well.
-    return await issuer.require_chain().client.nonce(address_of(writer), "pending")
+    return await issuer.require_chain().client.nonce(address_of(writer))
 
 
 async def judge(issuer: Issuer, digest: bytes) -> dict[str, Outcome]:
