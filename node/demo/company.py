@@ -125,10 +125,11 @@ class Company:
         _, answer = http("POST", f"{self.verifier.url}/verify", body, accept="application/json")
         return Seen(json.loads(answer))
 
-    def verify_files(self, *arguments: str | Path, networks: bool = True) -> list[Seen]:
+    def verify_files(self, *arguments: str | Path) -> list[Seen]:
         """`bonafides verify`, one report a file."""
-        table: list[str | Path] = ["--networks", self.networks_file] if networks else []
-        done = self.stage.run("verify", *arguments, *table, "--json", expect=(0, 1, 3))
+        done = self.stage.run(
+            "verify", *arguments, "--networks", self.networks_file, "--json", expect=(0, 1, 3)
+        )
         return [Seen(report) for report in done.json_lines]
 
     @property

@@ -35,7 +35,7 @@ class Story(Company):
         scenes: list[Callable[[], None]] = [self.open_school, self.do_the_course]
         together(scenes)
         self.bill.tell(f"chain {self.chain.ready['chain']} at {self.chain.url}")
-        self.bill.tell(f"{len(self.dids) - 1} learners have made a wallet")
+        self.bill.tell(f"{len(self.dids)} learners have made a wallet")
         files = sorted((self.issuer_folder / "keys").glob("*.json"))
         keys = {path.stem: self.read(path)["publicKeyMultibase"] for path in files}
         self.bill.expect(
@@ -70,10 +70,9 @@ class Story(Company):
     def do_the_course(self) -> None:
         """Learners make wallets, and their submissions are run."""
         bound = [learner.id for learner in self.course.learners if learner.wallet]
-        made = self.stage.run_all([self.wallet_command(name, "init") for name in [*bound, "visitor"]])
-        self.dids = {name: one.json["did"] for name, one in zip([*bound, "visitor"], made, strict=True)}
-        dids = {name: did for name, did in self.dids.items() if name != "visitor"}
-        self.assessed = assess(self.course, self.folder / "work", dids=dids)
+        made = self.stage.run_all([self.wallet_command(name, "init") for name in bound])
+        self.dids = {name: one.json["did"] for name, one in zip(bound, made, strict=True)}
+        self.assessed = assess(self.course, self.folder / "work", dids=self.dids)
 
     def cast(self, assessed: Assessed) -> None:
         """Who of those who passed plays what; and one row that ends soon, one in a suspendable course."""
