@@ -17,6 +17,7 @@ LAYERS = (
     ("node.core.problem", "node.core.errors"),
     (
         "node.core.encoding",
+        "node.core.cbor",
         "node.core.times",
         "node.core.strict_json",
         "node.core.members",
