@@ -20,8 +20,8 @@ from node.core.verify import engine
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.ledger import Identity, Wanted
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode
+from node.core.verify.reading import read_document
 from node.core.verify.report import CheckName, Outcome, Report
-from node.core.verify.securing import read_document
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
 from node.outbound.http import Egress

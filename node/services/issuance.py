@@ -41,8 +41,8 @@ from node.core.openbadges import OB_CONTEXT, IdentityObject
 from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
+from node.core.verify.reading import read_document
 from node.core.verify.report import Outcome
-from node.core.verify.securing import read_document
 from node.keystore import generate_secret, signer_of
 from node.services import status_lists
 from node.services.cohort import Cohort, PreparedRow

@@ -22,16 +22,10 @@ from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Shown
 from node.core.verify.ledger import UNNAMED_CHAIN, Identity, Ledger, Wanted, open_ledger
 from node.core.verify.materials import DocumentNeed, Inquiry, Missing
-from node.core.verify.methods import find_in, find_key
+from node.core.verify.methods import KeyFound, KeyMissing, find_in, find_key
+from node.core.verify.proofs import ProofChecks, check_proofs
+from node.core.verify.reading import not_reached, read_document
 from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
-from node.core.verify.securing import (
-    KeyFound,
-    KeyMissing,
-    ProofChecks,
-    check_proofs,
-    not_reached,
-    read_document,
-)
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
 

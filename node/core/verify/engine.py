@@ -20,8 +20,8 @@ from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry, Materials, Need
 from node.core.verify.presentation import judge_presentation
+from node.core.verify.reading import not_reached
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report
-from node.core.verify.securing import not_reached
 from node.core.verify.verifier import Verifier, make_report
 
 

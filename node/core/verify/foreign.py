@@ -26,14 +26,10 @@ from node.core.status.entry import (
 )
 from node.core.status.status_list import Status, StatusList, check_list_credential, read_status
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
+from node.core.verify.methods import KeyFound, KeyMissing
+from node.core.verify.proofs import ASSERTION_METHOD, ProofJudge
+from node.core.verify.reading import read_secured
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
-from node.core.verify.securing import (
-    ASSERTION_METHOD,
-    KeyFound,
-    KeyMissing,
-    ProofJudge,
-    read_secured,
-)
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 

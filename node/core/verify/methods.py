@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from node.core import problem
@@ -13,9 +13,33 @@ from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.verify.materials import DocumentNeed, Inquiry, Missing
 from node.core.verify.report import Reason
-from node.core.verify.securing import KeyFound, KeyMissing
 
 _INVALID_RELATIONSHIP: Final = problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFound:
+    """A key for a verification method.
+
+    `confirmed`: it certifies itself, or a slot or several voices confirm it; a wrong signature then counts against the
+    document. `doubt`: why a right signature does not count for it either. `fit`: the method may be used for the proof's
+    purpose.
+    """
+
+    key: PublicKey
+    source: str
+    confirmed: bool = True
+    doubt: Reason | None = None
+    fit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMissing:
+    """No key for a verification method, and why. `refused` where the DID document says that there is none."""
+
+    reason: Reason
+    detail: str
+    refused: bool = False
 
 
 def find_key(

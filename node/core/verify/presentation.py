@@ -14,9 +14,10 @@ from node.core.verify.case import Case
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry
-from node.core.verify.methods import find_key
+from node.core.verify.methods import KeyFound, KeyMissing, find_key
+from node.core.verify.proofs import ProofJudge
+from node.core.verify.reading import read_secured
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
-from node.core.verify.securing import KeyFound, KeyMissing, ProofJudge, read_secured
 from node.core.verify.verifier import Verifier, make_report
 
 

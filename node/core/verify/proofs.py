@@ -1,7 +1,6 @@
-"""What the document itself says: conformance, schema, proof and proof purpose (CHECKS.md 1 to 4).
+"""The embedded proofs of a document, judged (CHECKS.md 3 and 4: proof, proof purpose).
 
-What is read is what is signed: for RDF suites the document is read as its canonical quads say, not as its members are
-spelled (FORMATS.md section 2). For JCS suites the members are what is signed.
+The issuer's proofs decide; proofs by others and of suites that are not known are told and decide nothing.
 """
 
 from __future__ import annotations
@@ -13,197 +12,21 @@ from typing import Final
 
 from node.core import problem
 from node.core.canonical.contexts import ContextNotPinned
-from node.core.canonical.plain import read_as_signed
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.credential import (
-    CredentialFacts,
-    NonConforming,
-    check_credential,
-    check_envelope,
-    types_of,
-)
 from node.core.dataintegrity.cryptosuite import UnknownSuite
-from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof, proofs_of
-from node.core.dataintegrity.suites import SUITES, previous_proofs, signs_rdf, verify_proof
-from node.core.did.ethr_identity import EthrDid, parse_did_ethr
+from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof
+from node.core.dataintegrity.suites import SUITES, previous_proofs, verify_proof
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import PublicKey
 from node.core.problem import Problem
-from node.core.schema import SchemaSet
-from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.strict_json import JsonObject
+from node.core.verify.methods import KeyFound, KeyMissing
+from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 ASSERTION_METHOD: Final = "assertionMethod"
-_ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFound:
-    """A key for a verification method.
-
-    `confirmed`: it certifies itself, or a slot or several voices confirm it; a wrong signature then counts against the
-    document. `doubt`: why a right signature does not count for it either. `fit`: the method may be used for the proof's
-    purpose.
-    """
-
-    key: PublicKey
-    source: str
-    confirmed: bool = True
-    doubt: Reason | None = None
-    fit: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class KeyMissing:
-    """No key for a verification method, and why. `refused` where the DID document says that there is none."""
-
-    reason: Reason
-    detail: str
-    refused: bool = False
-
 
 KeyFinder = Callable[[Proof], KeyFound | KeyMissing]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A credential as it is read by every later check, and what reading it found."""
-
-    raw: JsonObject
-    """As received: what the digest of an anchor is over."""
-    read: JsonObject
-    """What the proof covers, in the terms of the pinned contexts."""
-    conformance: Check
-    schema: Check
-    facts: CredentialFacts | None = None
-    entries: tuple[StatusEntry | UnknownStatusEntry, ...] = ()
-    ethr: EthrDid | None = None
-    """The issuer's DID, where it is a did:ethr of a network that we know by that name."""
-    on_unnamed_chain: bool = False
-    """Whether the issuer is a did:ethr of a network that is written by a name we do not know."""
-    proofs: tuple[Proof, ...] = ()
-    context_missing: str | None = None
-    enveloped: Check | None = None
-    """The proof check of a document that is an envelope around a token, which is not opened here."""
-
-    @property
-    def issuer_proofs(self) -> tuple[Proof, ...]:
-        """The proofs whose verification method names the issuer, letter by letter."""
-        if self.facts is None:
-            return ()
-        prefix = self.facts.issuer_id + "#"
-        return tuple(proof for proof in self.proofs if proof.verification_method.startswith(prefix))
-
-
-@dataclass(frozen=True, slots=True)
-class Secured:
-    """What is to be read, whether it was rewritten, and which context stood in the way of its statements."""
-
-    document: JsonObject
-    rewritten: bool = False
-    context_missing: str | None = None
-
-
-# 1. conformance, 2. schema ---------------------------------------------------------------------------------
-
-
-def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: SchemaSet) -> Document:
-    """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
-    if _ENVELOPES.intersection(types_of(raw)):
-        return _read_envelope(raw)
-    try:
-        proofs = proofs_of(raw)
-        read = read_secured(raw, proofs, canonicalizer)
-        facts = check_credential(read.document)
-        entries = parse_status_entries(read.document)
-        ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
-    except Malformed as error:
-        return _not_conforming(raw, error)
-    basis = f"conforms to the VC Data Model {facts.version}"
-    if read.rewritten:
-        basis += "; it was written outside the plain form and read again with the pinned contexts"
-    warnings = tuple(facts.warnings)
-    return Document(
-        raw,
-        read.document,
-        Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, warnings),
-        _check_schema(read.document, schemas),
-        facts,
-        entries,
-        ethr,
-        on_unnamed_chain,
-        proofs,
-        read.context_missing,
-    )
-
-
-def _read_envelope(raw: JsonObject) -> Document:
-    """An envelope (VC Data Model 2.0 section 4.13) may be sound: what it holds is in a form that is not read here."""
-    try:
-        check_envelope(raw)
-    except Malformed as error:
-        return _not_conforming(raw, error)
-    conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, "an envelope as the VC Data Model 2.0 has it")
-    basis = "it is secured as a token, and tokens are not read here"
-    proof = Check(CheckName.PROOF, Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
-    return Document(raw, raw, conforming, not_reached(CheckName.SCHEMA), enveloped=proof)
-
-
-def _identity_of(issuer: str) -> tuple[EthrDid | None, bool]:
-    """The did:ethr of the issuer, and whether it is one whose network's name is not known."""
-    if not issuer.startswith("did:ethr:"):
-        return None, False
-    try:
-        return parse_did_ethr(issuer), False
-    except Unavailable:
-        return None, True
-
-
-def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> Secured:
-    """The document as its proofs cover it; its terms are looked at whatever the suite."""
-    in_json = bool(proofs) and all(_signs_json(proof) for proof in proofs)
-    try:
-        if in_json:
-            canonicalizer.nquads({name: value for name, value in raw.items() if name != "proof"})
-            return Secured(raw)
-        reading = read_as_signed(raw, canonicalizer)
-    except ContextNotPinned as error:
-        return Secured(raw, context_missing=None if in_json else error.detail)
-    return Secured(reading.document, reading.rewritten)
-
-
-def _signs_json(proof: Proof) -> bool:
-    """Whether the members themselves are signed, so that nothing has to be read for them."""
-    return proof.type == DATA_INTEGRITY_PROOF and proof.cryptosuite in SUITES and not signs_rdf(proof)
-
-
-def _not_conforming(raw: JsonObject, error: Malformed) -> Document:
-    problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
-    check = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
-    return Document(raw, raw, check, not_reached(CheckName.SCHEMA))
-
-
-def not_reached(name: CheckName) -> Check:
-    """A check behind input that could not be read."""
-    return Check(name, Outcome.UNKNOWN, "not reached: the input could not be read", Reason.NOT_REACHED)
-
-
-def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
-    verdict = schemas.check(document)
-    if verdict.problems:
-        basis = f"does not fit {', '.join(verdict.applied)}"
-        return Check(CheckName.SCHEMA, Outcome.FAILED, basis, Reason.SCHEMA_BROKEN, verdict.problems)
-    if verdict.unpinned:
-        basis = f"schemas that are not pinned here: {', '.join(verdict.unpinned)}"
-        return Check(CheckName.SCHEMA, Outcome.UNKNOWN, basis, Reason.SCHEMA_NOT_PINNED)
-    if not verdict.applied:
-        basis = "there is no schema for its type"
-        return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
-    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(verdict.applied)}")
-
-
-# 3. proof, 4. proof purpose --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
