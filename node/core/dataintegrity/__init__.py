@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from node.core.dataintegrity.cryptosuite import HashData, UnknownSuite
+from node.core.dataintegrity.cryptosuite import Disclosure, UnknownSuite
+from node.core.dataintegrity.hash_suite import HashData
 from node.core.dataintegrity.proof import (
     Proof,
     parse_proof,
@@ -15,8 +16,10 @@ from node.core.dataintegrity.proof import (
 from node.core.dataintegrity.suites import (
     SUITES,
     PreparedProof,
+    derive_proof,
     prepare_proof,
     previous_proofs,
+    selective_suite_of,
     signs_rdf,
     unsecured,
     verify_proof,
@@ -25,14 +28,17 @@ from node.core.dataintegrity.suites import (
 
 __all__ = [
     "SUITES",
+    "Disclosure",
     "HashData",
     "PreparedProof",
     "Proof",
     "UnknownSuite",
+    "derive_proof",
     "parse_proof",
     "prepare_proof",
     "previous_proofs",
     "proofs_of",
+    "selective_suite_of",
     "signs_rdf",
     "unsecured",
     "verify_challenge",

@@ -1,19 +1,22 @@
-"""What a cryptosuite does (VC Data Integrity 1.0 section 3): document and proof options to the bytes signed.
+"""What a cryptosuite does (VC Data Integrity 1.0 section 3): prepare a proof for its signature, and verify one.
 
-The simple suites share their shape: hash of the canonical proof configuration, then of the canonical document.
+A suite is given the document as it is secured: without the proof in hand, with those alone that it builds on.
+Which proofs a document has, and in which order they are looked at, is `suites.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.errors import Unavailable
-from node.core.keys import KeyKind
+from node.core.dataintegrity.proof import Proof
+from node.core.encoding import decode_multibase
+from node.core.errors import Malformed, NotVerified, Unavailable
+from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject
 
 
@@ -26,43 +29,145 @@ class UnknownSuite(Unavailable):
         super().__init__(f"proofs of the suite {name[:80]} are not checked here", asked=name)
 
 
-@dataclass(frozen=True, slots=True)
-class HashData:
-    """The canonical forms of a proof configuration and of the document it secures, and their hash's name."""
-
-    proof_config: bytes
-    document: bytes
-    hash_name: str = "sha256"
+class SigningData(Protocol):
+    """What a suite makes of a document and of a proof's options, down to the bytes that a key signs."""
 
     @property
     def message(self) -> bytes:
-        """What is signed: H(proof configuration) then H(document)."""
-        return self._hash(self.proof_config) + self._hash(self.document)
+        """What a `Signer` is given."""
+        ...
 
-    def _hash(self, data: bytes) -> bytes:
-        return hashlib.new(self.hash_name, data).digest()
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A proof that lacks its signature. `seal` makes the members that hold it (`proofValue`) from raw bytes."""
+
+    proof: JsonObject
+    data: SigningData
+    seal: Callable[[bytes], JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a suite with selective disclosure needs beyond the options of the proof; the secrets are fresh.
+
+    `mandatory_pointers` are RFC 6901 JSON Pointers to what every derived proof reveals, `hmac_key` 32 random bytes,
+    `proof_key` (ecdsa-sd-2023 alone) 32 random bytes, the private key that signs the statements one by one.
+    """
+
+    mandatory_pointers: tuple[str, ...]
+    hmac_key: bytes
+    proof_key: bytes = b""
 
 
 class Cryptosuite(Protocol):
-    """One cryptosuite; `signature_bytes` says which kinds of key it takes and how long a signature of each is."""
+    """A suite whose proofs are verified here."""
 
     @property
     def name(self) -> str:
-        """The text of the proof's `cryptosuite` member."""
+        """The text of the proof's `cryptosuite`; for suites older than Data Integrity that of its `type`."""
         ...
 
     @property
-    def signature_bytes(self) -> Mapping[KeyKind, int]:
-        """Length of the raw signature by kind of key; other kinds are refused."""
+    def key_kinds(self) -> AbstractSet[KeyKind]:
+        """The kinds of key that it takes; others are refused."""
         ...
 
-    def proof_options(self, document: JsonObject, options: JsonObject) -> JsonObject:
-        """The proof, but for its value, that is written when `document` is secured with `options`."""
+    @property
+    def signs_rdf(self) -> bool:
+        """Whether statements are signed, so that the JSON that is read must be compared with them."""
         ...
 
-    def hash_data(self, document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> HashData:
-        """The canonical forms of `options` (a proof without its value) and `document` (as it is secured).
+    def verify(
+        self, document: JsonObject, proof: Proof, public_key: PublicKey, canonicalizer: Canonicalizer
+    ) -> None:
+        """Raise unless `proof` is a signature by `public_key` over `document`, which is in its secured form.
 
-        Malformed where they have none; NotVerified where the options cannot belong to the document.
+        NotVerified: the signature or the key is wrong. Malformed: document or proof break their format.
         """
         ...
+
+
+@runtime_checkable
+class SecuringSuite(Cryptosuite, Protocol):
+    """A suite whose proofs are also made here."""
+
+    def prepare(
+        self,
+        document: JsonObject,
+        options: JsonObject,
+        canonicalizer: Canonicalizer,
+        *,
+        key_kind: KeyKind | None,
+        disclosure: Disclosure | None,
+    ) -> Draft:
+        """The proof that `options` (a proof without its value) describe, over `document` in its secured form.
+
+        `key_kind` says by what kind of key it will be signed: a suite of one kind needs no telling.
+        """
+        ...
+
+
+@runtime_checkable
+class SelectiveSuite(SecuringSuite, Protocol):
+    """A suite whose holder shows a part: from a base proof, which none but the holder sees, others are derived."""
+
+    def is_base(self, proof: Proof) -> bool:
+        """Whether this is a base proof, which is never shown and never verified; Malformed where it is neither."""
+        ...
+
+    def derive(
+        self,
+        document: JsonObject,
+        proof: Proof,
+        selective_pointers: tuple[str, ...],
+        canonicalizer: Canonicalizer,
+        *,
+        presentation_header: bytes = b"",
+        entropy: bytes = b"",
+    ) -> JsonObject:
+        """The part of `document` (in its secured form) that the pointers select, with a proof derived for it.
+
+        `presentation_header` and `entropy` are for suites whose proofs are zero-knowledge.
+        """
+        ...
+
+    def mandatory_statements(
+        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
+    ) -> tuple[str, ...]:
+        """The statements of a shown document that its issuer made mandatory.
+
+        N-Quads, each with its newline, with the canonical labels of `document` (in its secured form).
+        """
+        ...
+
+
+def check_key_kind(suite: Cryptosuite, public_key: PublicKey) -> None:
+    """Raise NotVerified unless the suite takes keys of this kind."""
+    if public_key.kind not in suite.key_kinds:
+        raise not_verified(f"{suite.name} takes no {public_key.kind} key")
+
+
+def decode_proof_value(proof: Proof, letter: str) -> bytes:
+    """The bytes of `proofValue`, in multibase with this one letter; Malformed where it is missing or another."""
+    if proof.proof_value is None:
+        raise bad_value("the proof has no proofValue")
+    try:
+        return decode_multibase(proof.proof_value, letter)
+    except Malformed as error:
+        raise bad_value(error.detail) from error
+
+
+def bad_value(detail: str) -> Malformed:
+    """A proof value that breaks the format of its suite."""
+    return Malformed(detail, type=problem.PROOF_VERIFICATION_ERROR, path=("proof", "proofValue"))
+
+
+def not_verified(detail: str) -> NotVerified:
+    """A proof that is not what it says."""
+    return NotVerified(detail, type=problem.PROOF_VERIFICATION_ERROR, path=("proof",))
+
+
+def not_generated(detail: str) -> Malformed:
+    """Options that make no proof."""
+    return Malformed(detail, type=problem.PROOF_GENERATION_ERROR, path=("proof",))

@@ -12,35 +12,60 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.cryptosuite import Cryptosuite, HashData, UnknownSuite
+from node.core.dataintegrity.cryptosuite import (
+    Cryptosuite,
+    Disclosure,
+    Draft,
+    SecuringSuite,
+    SelectiveSuite,
+    SigningData,
+    UnknownSuite,
+    not_generated,
+    not_verified,
+)
+from node.core.dataintegrity.ecdsa_jcs_2019 import EcdsaJcs2019
+from node.core.dataintegrity.ecdsa_rdfc_2019 import EcdsaRdfc2019
 from node.core.dataintegrity.eddsa_jcs_2022 import EddsaJcs2022
 from node.core.dataintegrity.eddsa_rdfc_2022 import EddsaRdfc2022
 from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof, parse_proof, proofs_of
-from node.core.encoding import decode_multibase, encode_multibase
-from node.core.errors import Malformed, NotVerified
-from node.core.keys import PublicKey
+from node.core.errors import Malformed
+from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject
 from node.core.times import parse_datetime_stamp
 
-_BUILT: Final[tuple[Cryptosuite, ...]] = (EddsaJcs2022(), EddsaRdfc2022())
+_BUILT: Final[tuple[Cryptosuite, ...]] = (EddsaJcs2022(), EddsaRdfc2022(), EcdsaJcs2019(), EcdsaRdfc2019())
+_LEGACY: Final[tuple[Cryptosuite, ...]] = ()
+# Data Integrity suites by the proof's `cryptosuite`, older ones by its `type`.
 SUITES: Final = MappingProxyType({suite.name: suite for suite in _BUILT})
-# Suites whose signature is over RDF statements: the JSON that is read must be compared with them.
-RDF_SUITES: Final = frozenset({EddsaRdfc2022.name})
+LEGACY_SUITES: Final = MappingProxyType({suite.name: suite for suite in _LEGACY})
+
+
+def find_suite(proof: Proof) -> Cryptosuite | None:
+    """The suite that checks `proof`, or None where it is not built here."""
+    if proof.type == DATA_INTEGRITY_PROOF:
+        return SUITES.get(proof.cryptosuite or "")
+    return LEGACY_SUITES.get(proof.type) if proof.cryptosuite is None else None
 
 
 def suite_of(proof: Proof) -> Cryptosuite:
-    """The suite that checks `proof`; UnknownSuite for legacy proof types and suites that are not built."""
-    suite = SUITES.get(proof.cryptosuite or "") if proof.type == DATA_INTEGRITY_PROOF else None
+    """The suite that checks `proof`; UnknownSuite where it is not built here."""
+    suite = find_suite(proof)
     if suite is None:
         raise UnknownSuite(proof.cryptosuite or proof.type)
     return suite
 
 
+def selective_suite_of(proof: Proof) -> SelectiveSuite | None:
+    """The suite of `proof` where that is one with selective disclosure."""
+    suite = find_suite(proof)
+    return suite if isinstance(suite, SelectiveSuite) else None
+
+
 def signs_rdf(proof: Proof) -> bool:
     """Whether the proof is of a known suite that signs RDF, so that `canonical.plain` must be asked."""
-    return proof.type == DATA_INTEGRITY_PROOF and proof.cryptosuite in RDF_SUITES
+    suite = find_suite(proof)
+    return suite is not None and suite.signs_rdf
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +73,90 @@ class PreparedProof:
     """A proof that lacks nothing but the signature over `message`."""
 
     document: JsonObject  # with the proofs that it already had
-    proof: JsonObject  # without proofValue
-    data: HashData
+    draft: Draft
+
+    @property
+    def proof(self) -> JsonObject:
+        """The proof without its value."""
+        return self.draft.proof
+
+    @property
+    def data(self) -> SigningData:
+        """What the message is made of."""
+        return self.draft.data
 
     @property
     def message(self) -> bytes:
         """The bytes to be signed."""
-        return self.data.message
+        return self.draft.data.message
 
     def finish(self, signature: bytes) -> JsonObject:
         """The secured document: `proof` is an array, this proof its last item. `signature` is raw."""
-        suite = SUITES[self.proof["cryptosuite"]]
-        if len(signature) not in suite.signature_bytes.values():
-            raise Malformed(f"a signature of {len(signature)} bytes", type=problem.PROOF_GENERATION_ERROR)
-        proof = {**self.proof, "proofValue": encode_multibase(signature, "z")}
+        proof = {**self.draft.proof, **self.draft.seal(signature)}
         earlier = [earlier.raw for earlier in proofs_of(self.document)]
         return {**unsecured(self.document), "proof": [*earlier, proof]}
 
 
-def prepare_proof(document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> PreparedProof:
+def prepare_proof(
+    document: JsonObject,
+    options: JsonObject,
+    canonicalizer: Canonicalizer,
+    *,
+    key_kind: KeyKind | None = None,
+    disclosure: Disclosure | None = None,
+) -> PreparedProof:
     """What has to be signed to add a proof with `options` to `document` (section 4.2 and 4.3).
 
     `options` has `cryptosuite`, `verificationMethod` and `proofPurpose`, and may have `created`, `expires`,
-    `id`, `domain`, `challenge`, `nonce`, and `previousProof` for a chain. Malformed with type
-    PROOF_GENERATION_ERROR where they do not make a proof; Malformed where the document loses data.
+    `id`, `domain`, `challenge`, `nonce`, and `previousProof` for a chain. `key_kind` is needed by suites of several
+    curves, `disclosure` by those with selective disclosure. Malformed with type PROOF_GENERATION_ERROR where they do
+    not make a proof; Malformed where the document loses data.
     """
     if "proofValue" in options or "@context" in options:
-        raise _not_generated("proof options hold neither proofValue nor @context")
+        raise not_generated("proof options hold neither proofValue nor @context")
     proof = parse_proof({"type": DATA_INTEGRITY_PROOF, **options})
     for member in ("created", "expires"):
         if member in options:
             _check_stamp(options[member], member)
     if proof.id is not None and proof.id in {earlier.id for earlier in proofs_of(document)}:
-        raise _not_generated("the document has a proof with this id already")
+        raise not_generated("the document has a proof with this id already")
     suite = suite_of(proof)
-    written = suite.proof_options(document, proof.raw)
-    data = suite.hash_data(_secured_form(document, proof), written, canonicalizer)
-    return PreparedProof(document, written, data)
+    if not isinstance(suite, SecuringSuite):
+        raise not_generated(f"proofs of the suite {suite.name} are not made here")
+    secured = _secured_form(document, proof)
+    draft = suite.prepare(secured, proof.raw, canonicalizer, key_kind=key_kind, disclosure=disclosure)
+    return PreparedProof(document, draft)
+
+
+def derive_proof(
+    document: JsonObject,
+    proof: Proof,
+    selective_pointers: Collection[str],
+    canonicalizer: Canonicalizer,
+    *,
+    presentation_header: bytes = b"",
+    entropy: bytes = b"",
+) -> JsonObject:
+    """The part of `document` that its base proof makes mandatory or the JSON Pointers select, with a derived proof.
+
+    `proof` is one of those of `document`; no other is shown. Malformed: it is no base proof, or a pointer points to
+    nothing. `presentation_header` and `entropy` (random bytes) go to suites whose derived proofs are zero-knowledge.
+    """
+    suite = selective_suite_of(proof)
+    if suite is None:
+        raise not_generated("nothing is derived from proofs of this suite")
+    if not suite.is_base(proof):
+        raise not_generated("nothing is derived from a derived proof")
+    if proof.previous_proof:
+        raise not_generated("nothing is derived from a proof that builds on others")
+    return suite.derive(
+        unsecured(document),
+        proof,
+        tuple(selective_pointers),
+        canonicalizer,
+        presentation_header=presentation_header,
+        entropy=entropy,
+    )
 
 
 def verify_proof(
@@ -103,27 +175,11 @@ def verify_proof(
     """
     suite = suite_of(proof)
     if not any(proof.raw is other.raw or proof.raw == other.raw for other in proofs_of(document)):
-        raise _not_verified("the proof is not one of the document's")
-    if proof.proof_value is None:
-        raise Malformed(
-            "the proof has no proofValue", type=problem.PROOF_VERIFICATION_ERROR, path=("proof", "proofValue")
-        )
-    length = suite.signature_bytes.get(public_key.kind)
-    if length is None:
-        raise _not_verified(f"{suite.name} takes no {public_key.kind} key")
-    signature = decode_multibase(proof.proof_value, "z")
-    if len(signature) != length:
-        raise Malformed(
-            f"expected a signature of {length} bytes, got {len(signature)}",
-            type=problem.PROOF_VERIFICATION_ERROR,
-            path=("proof", "proofValue"),
-        )
+        raise not_verified("the proof is not one of the document's")
     for previous in previous_proofs(document, proof):
         if previous not in verified:
-            raise _not_verified("a proof that this one builds on is not verified")
-    options = {name: value for name, value in proof.raw.items() if name != "proofValue"}
-    data = suite.hash_data(_secured_form(document, proof), options, canonicalizer)
-    public_key.verify(signature, data.message)
+            raise not_verified("a proof that this one builds on is not verified")
+    suite.verify(_secured_form(document, proof), proof, public_key, canonicalizer)
 
 
 def verify_proof_chain(
@@ -150,7 +206,7 @@ def previous_proofs(document: JsonObject, proof: Proof) -> tuple[Proof, ...]:
         return ()
     found = tuple(other for other in proofs_of(document) if other.id in proof.previous_proof)
     if len(found) != len(proof.previous_proof):
-        raise _not_verified("a proof that previousProof names is not in the document")
+        raise not_verified("a proof that previousProof names is not in the document")
     return found
 
 
@@ -167,7 +223,7 @@ def _chain(document: JsonObject, proof: Proof) -> list[Proof]:
         if item in order:
             return
         if item.id is not None and item.id in open_ids:
-            raise _not_verified("the proofs of a chain reference each other in a circle")
+            raise not_verified("the proofs of a chain reference each other in a circle")
         open_ids.append(item.id)
         for previous in previous_proofs(document, item):
             visit(previous)
@@ -190,12 +246,4 @@ def _check_stamp(text: str, member: str) -> None:
     try:
         parse_datetime_stamp(text)
     except Malformed as error:
-        raise _not_generated(f"{member} is {error.detail}") from error
-
-
-def _not_generated(detail: str) -> Malformed:
-    return Malformed(detail, type=problem.PROOF_GENERATION_ERROR, path=("proof",))
-
-
-def _not_verified(detail: str) -> NotVerified:
-    return NotVerified(detail, type=problem.PROOF_VERIFICATION_ERROR, path=("proof",))
+        raise not_generated(f"{member} is {error.detail}") from error

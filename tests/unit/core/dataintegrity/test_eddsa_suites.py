@@ -19,6 +19,7 @@ from node.core.canonical.jcs import canonicalize
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import (
     SUITES,
+    HashData,
     Proof,
     UnknownSuite,
     parse_proof,
@@ -34,6 +35,7 @@ from node.core.dataintegrity import (
     verify_proof_chain,
     verify_purpose,
 )
+from node.core.dataintegrity.hash_suite import HashSuite
 from node.core.encoding import decode_multibase, encode_base58btc, encode_multibase
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey, parse_multikey
@@ -87,6 +89,7 @@ def test_published_vector_with_its_intermediate_values(
     def text(name: str) -> str:
         return (base / folder / f"{name}{ending}.{kind}").read_text()
 
+    assert isinstance(prepared.data, HashData)
     assert prepared.data.document.decode() == text("canonDoc")
     assert prepared.data.proof_config.decode() == text("proofCanon")
     assert hashlib.sha256(prepared.data.proof_config).hexdigest() == text("proofHash").strip()
@@ -306,7 +309,9 @@ def test_jcs_contexts_of_the_document_begin_with_those_of_the_proof(contexts: ob
 
 def test_jcs_proof_without_contexts_covers_the_contexts_as_they_are() -> None:
     config = {"type": "DataIntegrityProof", **options("eddsa-jcs-2022")}
-    data = SUITES["eddsa-jcs-2022"].hash_data(DOCUMENT, config, CANONICALIZER)
+    suite = SUITES["eddsa-jcs-2022"]
+    assert isinstance(suite, HashSuite)
+    data = suite.hash_data(DOCUMENT, config, CANONICALIZER)
     assert data.document == canonicalize(DOCUMENT)
     value = encode_multibase(SIGNER.sign(data.message).signature)
     secured = {**DOCUMENT, "proof": {**config, "proofValue": value}}
