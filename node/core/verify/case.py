@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Final
 
 from node.core.anchor import CREDENTIAL, credential_digest
-from node.core.dataintegrity.proof import Proof
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -22,7 +21,7 @@ from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Shown
 from node.core.verify.ledger import UNNAMED_CHAIN, Identity, Ledger, Wanted, open_ledger
 from node.core.verify.materials import DocumentNeed, Inquiry, Missing
-from node.core.verify.methods import KeyFound, KeyMissing, find_in, find_key
+from node.core.verify.methods import KeyFound, KeyMissing, KeyNamed, find_in, find_key
 from node.core.verify.proofs import ProofChecks, check_proofs
 from node.core.verify.reading import not_reached, read_document
 from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
@@ -115,14 +114,14 @@ class Case:
         """The proof checks."""
         return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
 
-    def _find_key(self, proof: Proof) -> KeyFound | KeyMissing:
-        key = self._key_of_bundle(proof)
+    def _find_key(self, named: KeyNamed) -> KeyFound | KeyMissing:
+        key = self._key_of_bundle(named)
         if key is not None:
             return self._judge_key_of_bundle(key)
-        return self._key_of(proof.verification_method, proof.proof_purpose)
+        return self._key_of(named)
 
-    def _key_of_bundle(self, proof: Proof) -> PublicKey | None:
-        """The bundle's key, if it is for this proof: by the method's id, and by the value that the anchor names.
+    def _key_of_bundle(self, named: KeyNamed) -> PublicKey | None:
+        """The bundle's key, if it is for this signature: by the method's id, and by the value that the anchor names.
 
         Without an anchor it counts for nothing: of an identity that never wrote, neither anchor nor key is asked for,
         and then anybody's key in a bundle would do.
@@ -130,9 +129,9 @@ class Case:
         bundle = self.bundle
         if bundle is None or bundle.key is None or bundle.anchor is None or self.identity is None:
             return None
-        named = bundle.anchor.proof_value in (None, proof.proof_value)
-        issuers = proof.verification_method.startswith(self.issuer + "#")
-        fits = named and issuers and proof.verification_method == bundle.key.id
+        anchored_one = bundle.anchor.proof_value in (None, named.proof_value)
+        issuers = named.method.startswith(self.issuer + "#")
+        fits = anchored_one and issuers and named.method == bundle.key.id
         return bundle.key.public_key if fits else None
 
     def _judge_key_of_bundle(self, key: PublicKey) -> KeyFound:
@@ -146,9 +145,9 @@ class Case:
         fit = bool(KeyWindow.from_word(word).purposes & KeyPurpose.ASSERTION)
         return KeyFound(key, "the bundle", fit=fit)
 
-    def _key_of(self, method: str, purpose: str) -> KeyFound | KeyMissing:
+    def _key_of(self, named: KeyNamed) -> KeyFound | KeyMissing:
         may_fetch = self.verifier.may_fetch
-        return find_key(method, purpose, self.inquiry, may_fetch=may_fetch, confirm=self._confirm)
+        return find_key(named, self.inquiry, may_fetch=may_fetch, confirm=self._confirm)
 
     def _confirm(self, key: PublicKey) -> bool:
         """Whether the registry's slot confirms a key that events told of."""

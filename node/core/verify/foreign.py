@@ -6,7 +6,7 @@ asked for before the credential's own signature has been verified.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -26,14 +26,12 @@ from node.core.status.entry import (
 )
 from node.core.status.status_list import Status, StatusList, check_list_credential, read_status
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
-from node.core.verify.methods import KeyFound, KeyMissing
+from node.core.verify.methods import KeyFinder
 from node.core.verify.proofs import ASSERTION_METHOD, ProofJudge
 from node.core.verify.reading import read_secured
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
-
-KeyOfMethod = Callable[[str, str], KeyFound | KeyMissing]
 
 
 def check_foreign_status(
@@ -41,7 +39,7 @@ def check_foreign_status(
     issuer: str,
     inquiry: Inquiry,
     canonicalizer: Canonicalizer,
-    key_of: KeyOfMethod,
+    find_key: KeyFinder,
     as_of: datetime,
     *,
     genuine: bool,
@@ -70,7 +68,7 @@ def check_foreign_status(
             basis = f"its {entry.purpose} list could not be had: {answer.reason}"
             return _unknown(basis, Reason.STATUS_UNREACHABLE, retrieval)
         try:
-            found = _verified_list(answer, entry, issuer, canonicalizer, key_of, as_of)
+            found = _verified_list(answer, entry, issuer, canonicalizer, find_key, as_of)
             return _told(entry, read_status(found.bits, entry), answer)
         except BonafidesError as error:
             if error.problem.type == problem.RANGE_ERROR:
@@ -95,7 +93,7 @@ def _verified_list(
     entry: StatusEntry,
     issuer: str,
     canonicalizer: Canonicalizer,
-    key_of: KeyOfMethod,
+    find_key: KeyFinder,
     as_of: datetime,
 ) -> StatusList:
     """The list, signed by the credential's issuer and valid at `as_of`."""
@@ -114,7 +112,7 @@ def _verified_list(
         answer.document,
         proofs,
         canonicalizer,
-        lambda proof: key_of(proof.verification_method, proof.proof_purpose),
+        find_key,
         as_of,
     )
     if not any(_signs(proof, found.issuer_id, judge) for proof in proofs):

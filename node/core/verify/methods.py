@@ -34,6 +34,18 @@ class KeyFound:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyNamed:
+    """What a signature says of its key: a verification method, and what it is used for.
+
+    `proof_value` tells an embedded proof from others of the same document; a token has one signature and none.
+    """
+
+    method: str
+    purpose: str
+    proof_value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyMissing:
     """No key for a verification method, and why. `refused` where the DID document says that there is none."""
 
@@ -42,15 +54,18 @@ class KeyMissing:
     refused: bool = False
 
 
+KeyFinder = Callable[[KeyNamed], KeyFound | KeyMissing]
+
+
 def find_key(
-    method: str,
-    purpose: str,
+    named: KeyNamed,
     inquiry: Inquiry,
     *,
     may_fetch: Callable[[str], bool],
     confirm: Callable[[PublicKey], bool],
 ) -> KeyFound | KeyMissing:
     """The key of a verification method: by itself, from a chain's events, or (mode full) from the web."""
+    method, purpose = named.method, named.purpose
     try:
         did = did_of(method)
     except Malformed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from node.core.credential import NonConforming, check_presentation
-from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.proof import proofs_of
 from node.core.did.resolution import did_of
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
@@ -14,7 +14,7 @@ from node.core.verify.case import Case
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry
-from node.core.verify.methods import KeyFound, KeyMissing, find_key
+from node.core.verify.methods import KeyFound, KeyMissing, KeyNamed, find_key
 from node.core.verify.proofs import ProofJudge
 from node.core.verify.reading import read_secured
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
@@ -83,10 +83,9 @@ def _read_presentation(
             Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id, None
         )
 
-    def key_of(one: Proof) -> KeyFound | KeyMissing:
+    def key_of(named: KeyNamed) -> KeyFound | KeyMissing:
         return find_key(
-            one.verification_method,
-            one.proof_purpose,
+            named,
             inquiry,
             may_fetch=verifier.may_fetch,
             confirm=lambda _key: False,

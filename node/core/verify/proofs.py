@@ -5,7 +5,6 @@ The issuer's proofs decide; proofs by others and of suites that are not known ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -20,13 +19,11 @@ from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import PublicKey
 from node.core.problem import Problem
 from node.core.strict_json import JsonObject
-from node.core.verify.methods import KeyFound, KeyMissing
+from node.core.verify.methods import KeyFinder, KeyFound, KeyMissing, KeyNamed
 from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 ASSERTION_METHOD: Final = "assertionMethod"
-
-KeyFinder = Callable[[Proof], KeyFound | KeyMissing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,8 @@ class ProofJudge:
             if earlier.outcome is not Outcome.PASSED:
                 basis = f"a proof that it builds on does not verify: {earlier.basis}"
                 return _Verdict(proof, earlier.outcome, basis, earlier.reason, earlier.problems)
-        found = self.find_key(proof)
+        named = KeyNamed(proof.verification_method, proof.proof_purpose, proof.proof_value)
+        found = self.find_key(named)
         if isinstance(found, KeyMissing):
             outcome = Outcome.FAILED if found.refused else Outcome.UNKNOWN
             return _Verdict(proof, outcome, found.detail, found.reason)
