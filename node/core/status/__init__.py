@@ -1,1 +1,1 @@
-"""Credential status: Bitstring Status List 1.0, and its predecessor StatusList2021 for reading."""
+"""Credential status: what an entry points at, and what the lists of four standards say of it."""

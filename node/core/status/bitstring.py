@@ -13,13 +13,13 @@ from typing import Final
 from node.core import problem
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed
+from node.core.status.inflate import GZIP, inflate
 
 MIN_ENTRIES: Final = 131_072  # section 2.2: below it an entry would say too much about its credential
 MAX_BYTES: Final = 16 * 1024 * 1024  # decompressed; a list of 2^24 entries of 8 bits
 WORD_BYTES: Final = 32
 # The operating system in a gzip header differs between builds of zlib; the text of a list should not.
 _GZIP_HEADER: Final = bytes.fromhex("1f8b08000000000000" + "03")
-_GZIP_WBITS: Final = 31
 
 
 class OutOfRange(Malformed):
@@ -113,7 +113,7 @@ class Bitstring:
 
 def encode_list(bits: Bitstring) -> str:
     """`encodedList`: multibase `u` of gzip (section 3.3); equal bits give equal text."""
-    packer = zlib.compressobj(level=6, wbits=_GZIP_WBITS)
+    packer = zlib.compressobj(level=6, wbits=GZIP)
     packed = packer.compress(bytes(bits)) + packer.flush()
     return "u" + encode_base64url(_GZIP_HEADER + packed[len(_GZIP_HEADER) :])
 
@@ -122,23 +122,9 @@ def decode_list(text: str, *, max_bytes: int = MAX_BYTES) -> Bitstring:
     """Inverse of `encode_list` (section 3.4). More than `max_bytes` of bits, or bytes after them, are Malformed."""
     if not text.startswith("u"):
         raise Malformed("encodedList must begin with the multibase letter u")
-    return _unpack(decode_base64url(text[1:]), max_bytes)
+    return Bitstring(inflate(decode_base64url(text[1:]), GZIP, max_bytes=max_bytes))
 
 
 def decode_list_2021(text: str, *, max_bytes: int = MAX_BYTES) -> Bitstring:
     """`encodedList` of StatusList2021: no multibase letter, and older writers left the padding on."""
-    return _unpack(decode_base64url(text.rstrip("=")), max_bytes)
-
-
-def _unpack(packed: bytes, max_bytes: int) -> Bitstring:
-    unpacker = zlib.decompressobj(wbits=_GZIP_WBITS)
-    try:
-        # One byte more than allowed is enough to know, however large the bomb.
-        data = unpacker.decompress(packed, max_bytes + 1)
-    except zlib.error as error:
-        raise Malformed("encodedList is not gzip") from error
-    if len(data) > max_bytes:
-        raise Malformed(f"encodedList unpacks to more than {max_bytes:,} bytes")
-    if not unpacker.eof or unpacker.unused_data:
-        raise Malformed("encodedList is cut short or has bytes after its end")
-    return Bitstring(data)
+    return Bitstring(inflate(decode_base64url(text.rstrip("=")), GZIP, max_bytes=max_bytes))

@@ -58,12 +58,14 @@ def build_list_credential(
     valid_from: datetime,
     valid_until: datetime | None = None,
     ttl: int | None = None,
+    size: int = 1,
 ) -> JsonObject:
-    """The list credential to be signed (section 2.2). `ttl` is in milliseconds.
+    """The list credential to be signed (section 2.2). `ttl` is in milliseconds, `size` in bits per status.
 
-    131,072 entries at least: a shorter list is Malformed with STATUS_LIST_LENGTH_ERROR.
+    131,072 entries at least: a shorter list is Malformed with STATUS_LIST_LENGTH_ERROR. How wide a status is, and
+    what its values mean, stands in the entries: the context of the standard has no such terms for a list.
     """
-    _check_length(bits, 1)
+    _check_length(bits, size)
     subject: JsonObject = {
         "id": f"{list_url}#list",
         "type": _BITSTRING[1],

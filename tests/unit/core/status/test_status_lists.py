@@ -241,6 +241,34 @@ def test_messages_of_two_bits() -> None:
     assert entry(**given_entry.to_json()) == given_entry
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_a_list_of_wider_statuses_is_issued_and_read_again(size: int) -> None:
+    words = tuple(f"m{value}" for value in range(2**size))
+    given_entry = StatusEntry("message", URL, 94567, size, words)
+    bits = Bitstring.zeros(MIN_ENTRIES, size)
+    bits.set(94567, 2**size - 1, size)
+    document = build_list_credential(
+        list_url=URL,
+        issuer="did:example:school",
+        purpose="message",
+        bits=bits,
+        valid_from=NOW,
+        size=size,
+    )
+    (read_entry,) = parse_status_entries({"credentialStatus": given_entry.to_json()})
+    assert isinstance(read_entry, StatusEntry)
+    found = read_status(check_list_credential(document, read_entry).bits, read_entry)
+    assert (found.value, found.message, found.valid) == (2**size - 1, words[-1], True)
+
+
+def test_a_list_of_wider_statuses_needs_as_many_entries() -> None:
+    with pytest.raises(Malformed) as caught:
+        build_list_credential(
+            list_url=URL, issuer="did:a:b", purpose="message", bits=Bitstring.zeros(), valid_from=NOW, size=2
+        )
+    assert caught.value.problem.type == problem.STATUS_LIST_LENGTH_ERROR
+
+
 @pytest.mark.parametrize(("value", "word"), [(0, "unset"), (1, "set")])
 def test_a_message_of_one_bit_without_words_of_its_own(value: int, word: str) -> None:
     assert entry(statusPurpose="message").message(value) == word
