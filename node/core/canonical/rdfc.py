@@ -14,7 +14,7 @@ from node.core.canonical.contexts import ContextStore
 from node.core.canonical.expansion import Expander, statements
 from node.core.canonical.jcs import canonicalize
 from node.core.canonical.labelling import canonicalize_quads
-from node.core.canonical.nquads import parse_nquads
+from node.core.canonical.nquads import Quad, parse_nquads
 from node.core.strict_json import JsonObject
 
 # A document is canonicalized for its signature and again to compare what is read with it.
@@ -43,6 +43,13 @@ class Canonicalizer:
             text, _ = canonicalize_quads(statements(self._expander.expand(document)), hash_name)
             self._remember(key, text)
         return text
+
+    def statements(self, document: JsonObject) -> list[Quad]:
+        """The quads of a document, in no order, with labels that mean nothing beyond them; errors as `nquads`.
+
+        For selective disclosure, which labels statements in its own way (`labelling.canonicalize_quads`).
+        """
+        return statements(self._expander.expand(document))
 
     def canonicalize_nquads(self, text: str, hash_name: str = "sha256") -> str:
         """Canonical form of a dataset given as N-Quads."""
