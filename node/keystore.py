@@ -37,13 +37,21 @@ from node.core.strict_json import JsonObject, parse_json_object
 _VERSION: Final = 1
 _MAX_KEY_FILE_BYTES: Final = 16 * 1024
 _MAX_PASSPHRASE_BYTES: Final = 4096
-_SECRET_BYTES: Final = {KeyKind.ED25519: 32, KeyKind.P256: 32, KeyKind.P384: 48, KeyKind.SECP256K1: 32}
+_SECRET_BYTES: Final = {
+    KeyKind.ED25519: 32,
+    KeyKind.P256: 32,
+    KeyKind.P384: 48,
+    KeyKind.P521: 66,
+    KeyKind.SECP256K1: 32,
+}
+SIGNING_KINDS: Final = tuple(_SECRET_BYTES)
 # The multicodec table's "…-priv" codes, as `secretKeyMultibase` uses them.
 _SECRET_MULTICODEC: Final = {
     KeyKind.ED25519: 0x1300,
     KeyKind.SECP256K1: 0x1301,
     KeyKind.P256: 0x1306,
     KeyKind.P384: 0x1307,
+    KeyKind.P521: 0x1308,
 }
 _KIND_OF_SECRET: Final = {code: kind for kind, code in _SECRET_MULTICODEC.items()}
 
@@ -68,6 +76,12 @@ _NIST: Final = {
         hashes.SHA384(),
         0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
         48,
+    ),
+    KeyKind.P521: _Nist(
+        ec.SECP521R1(),
+        hashes.SHA512(),
+        0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
+        66,
     ),
 }
 
@@ -108,7 +122,7 @@ class Secp256k1Signer:
 
 
 class NistSigner:
-    """ECDSA on P-256 with SHA-256 or P-384 with SHA-384; `secret` is the scalar of the curve's width."""
+    """ECDSA on P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-512; `secret`: the scalar, curve's width."""
 
     def __init__(self, kind: KeyKind, secret: bytes) -> None:
         self._form = _NIST[kind]
@@ -131,6 +145,8 @@ class NistSigner:
 
 def signer_of(kind: KeyKind, secret: bytes) -> Signer:
     """A Signer on raw secret bytes (seed or scalar); Malformed where they are no key of that kind."""
+    if kind not in _SECRET_BYTES:
+        raise Malformed(f"{kind} keys only verify here")
     if len(secret) != _SECRET_BYTES[kind]:
         raise Malformed(f"a {kind} secret key has {_SECRET_BYTES[kind]} bytes, got {len(secret)}")
     try:
@@ -147,6 +163,8 @@ def generate_secret(kind: KeyKind) -> bytes:
     """Fresh secret bytes from the system's CSPRNG."""
     while True:
         secret = secrets.token_bytes(_SECRET_BYTES[kind])
+        if kind is KeyKind.P521:
+            secret = bytes([secret[0] & 1]) + secret[1:]  # 521 bits in 66 bytes
         # A draw outside the group's order happens once in 2^32 at worst (P-256): draw again.
         with contextlib.suppress(Malformed):
             signer_of(kind, secret)

@@ -2,12 +2,14 @@
 
 Multikey: Controlled Identifiers 1.0 section 2.2.2 (secp256k1 from did:key). JWK: RFC 7517, RFC 8037.
 Signatures are raw: 64 bytes for Ed25519 (RFC 8032), `r || s` of the curve's width for ECDSA (IEEE P1363).
+RSA comes as a JWK alone and only verifies (RFC 7518 sections 3.3 and 3.5).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import coincurve
@@ -15,8 +17,9 @@ import nacl.bindings
 import nacl.exceptions
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from node.core import problem
 from node.core.encoding import (
@@ -36,7 +39,9 @@ class KeyKind(StrEnum):
     ED25519 = "Ed25519"
     P256 = "P-256"
     P384 = "P-384"
+    P521 = "P-521"
     SECP256K1 = "secp256k1"
+    RSA = "RSA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +55,42 @@ _FORMS: Final = {
     KeyKind.ED25519: _Form(0xED, 32, 32),
     KeyKind.P256: _Form(0x1200, 33, 32),
     KeyKind.P384: _Form(0x1201, 49, 48),
+    KeyKind.P521: _Form(0x1202, 67, 66),
     KeyKind.SECP256K1: _Form(0xE7, 33, 32),
 }
 _BY_MULTICODEC: Final = {form.multicodec: kind for kind, form in _FORMS.items()}
 _CURVES: Final[dict[KeyKind, ec.EllipticCurve]] = {
     KeyKind.P256: ec.SECP256R1(),
     KeyKind.P384: ec.SECP384R1(),
+    KeyKind.P521: ec.SECP521R1(),
 }
 _ECDSA_HASHES: Final[dict[KeyKind, hashes.HashAlgorithm]] = {
     KeyKind.P256: hashes.SHA256(),
     KeyKind.P384: hashes.SHA384(),
+    KeyKind.P521: hashes.SHA512(),
 }
+_RSA_MULTICODEC: Final = 0x1205
+# RFC 7518 section 3.3 asks for 2,048 bits; a modulus beyond 8,192 only costs the verifier time.
+_RSA_BITS: Final = range(2048, 8193)
+_RSA_EXPONENTS: Final = range(3, 1 << 33, 2)
 # A public JWK that holds one of these is somebody's leaked private key.
 _PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key that is known to be well-formed: `raw` is 32 bytes, or a compressed point on the curve."""
+    """A public key that is known to be well-formed.
+
+    `raw` is 32 bytes, a compressed point on the curve, or the DER of an RSAPublicKey (RFC 8017 appendix A.1.1).
+    """
 
     kind: KeyKind
     raw: bytes
 
     def __post_init__(self) -> None:
+        if self.kind is KeyKind.RSA:
+            _rsa_key(self.raw)
+            return
         form = _FORMS[self.kind]
         if len(self.raw) != form.raw_bytes:
             raise Malformed(
@@ -85,7 +103,8 @@ class PublicKey:
     @property
     def multicodec_bytes(self) -> bytes:
         """Multicodec prefix and raw key: the value of a Multikey, and what the chain's key slot hashes."""
-        return encode_varint(_FORMS[self.kind].multicodec) + self.raw
+        code = _RSA_MULTICODEC if self.kind is KeyKind.RSA else _FORMS[self.kind].multicodec
+        return encode_varint(code) + self.raw
 
     @property
     def multibase(self) -> str:
@@ -96,6 +115,9 @@ class PublicKey:
         """The key as a public JWK."""
         if self.kind is KeyKind.ED25519:
             return {"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(self.raw)}
+        if self.kind is KeyKind.RSA:
+            numbers = _rsa_key(self.raw).public_numbers()
+            return {"kty": "RSA", "n": _unsigned(numbers.n), "e": _unsigned(numbers.e)}
         point = self.uncompressed()
         width = _FORMS[self.kind].coordinate_bytes
         return {
@@ -108,16 +130,29 @@ class PublicKey:
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raise NotVerified unless `signature` is this key's over `message` (ECDSA hashes it by its curve).
 
-        Ed25519 by libsodium's rules: canonical S, no small-order points.
+        Ed25519 by libsodium's rules: canonical S, no small-order points. RSA with PKCS #1 v1.5 and SHA-256.
         """
         try:
             if self.kind is KeyKind.ED25519:
                 self._verify_ed25519(signature, message)
             elif self.kind is KeyKind.SECP256K1:
                 self._verify_secp256k1(signature, message)
+            elif self.kind is KeyKind.RSA:
+                _rsa_key(self.raw).verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
             else:
                 self._verify_nist(signature, message)
         except (nacl.exceptions.BadSignatureError, InvalidSignature, ValueError) as error:
+            raise NotVerified(
+                "the signature does not match the document and the key",
+                type=problem.PROOF_VERIFICATION_ERROR,
+            ) from error
+
+    def verify_pss(self, signature: bytes, message: bytes) -> None:
+        """As `verify`, for an RSA key and RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 7518 section 3.5)."""
+        try:
+            pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
+            _rsa_key(self.raw).verify(signature, message, pss, hashes.SHA256())
+        except InvalidSignature as error:
             raise NotVerified(
                 "the signature does not match the document and the key",
                 type=problem.PROOF_VERIFICATION_ERROR,
@@ -139,9 +174,8 @@ class PublicKey:
             raise InvalidSignature
 
     def _verify_nist(self, signature: bytes, message: bytes) -> None:
-        key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[self.kind], self.raw)
         der = encode_dss_signature(*self._split(signature))
-        key.verify(der, message, ec.ECDSA(_ECDSA_HASHES[self.kind]))
+        _nist_key(self.kind, self.raw).verify(der, message, ec.ECDSA(_ECDSA_HASHES[self.kind]))
 
     def _split(self, signature: bytes) -> tuple[int, int]:
         width = _FORMS[self.kind].coordinate_bytes
@@ -156,13 +190,32 @@ class PublicKey:
         try:
             if self.kind is KeyKind.SECP256K1:
                 return coincurve.PublicKey(self.raw).format(compressed=False)
-            numbers = ec.EllipticCurvePublicKey.from_encoded_point(
-                _CURVES[self.kind], self.raw
-            ).public_numbers()
+            numbers = _nist_key(self.kind, self.raw).public_numbers()
         except ValueError as error:
             raise _bad_key(f"not a point on {self.kind}") from error
         width = _FORMS[self.kind].coordinate_bytes
         return b"\x04" + numbers.x.to_bytes(width, "big") + numbers.y.to_bytes(width, "big")
+
+
+# One issuer's key signs thousands of credentials: its point is decompressed and its numbers are checked once.
+@lru_cache(maxsize=256)
+def _nist_key(kind: KeyKind, raw: bytes) -> ec.EllipticCurvePublicKey:
+    return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[kind], raw)
+
+
+@lru_cache(maxsize=64)
+def _rsa_key(der: bytes) -> rsa.RSAPublicKey:
+    try:
+        key = load_der_public_key(der)
+    except ValueError as error:
+        raise _bad_key("not an RSA public key") from error
+    if not isinstance(key, rsa.RSAPublicKey) or key.public_bytes(Encoding.DER, PublicFormat.PKCS1) != der:
+        raise _bad_key("not the DER of an RSAPublicKey")
+    if key.key_size not in _RSA_BITS:
+        raise _bad_key("an RSA key has 2,048 to 8,192 bits")
+    if key.public_numbers().e not in _RSA_EXPONENTS:
+        raise _bad_key("an RSA exponent is an odd number from 3 to 33 bits")
+    return key
 
 
 def parse_multicodec_key(data: bytes) -> PublicKey:
@@ -186,8 +239,10 @@ def parse_jwk(jwk: dict[str, Any]) -> PublicKey:
     try:
         if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "Ed25519"):
             return PublicKey(KeyKind.ED25519, decode_base64url(_text(jwk, "x")))
-        if jwk.get("kty") == "EC" and jwk.get("crv") in ("P-256", "P-384", "secp256k1"):
+        if jwk.get("kty") == "EC" and jwk.get("crv") in ("P-256", "P-384", "P-521", "secp256k1"):
             return _point(KeyKind(jwk["crv"]), jwk)
+        if jwk.get("kty") == "RSA":
+            return _rsa_of(_number(jwk, "n"), _number(jwk, "e"))
     except Malformed as error:
         raise _bad_key(f"a JWK that holds no key: {error.detail}") from error
     raise _bad_key("a JWK of a type that does not sign here")
@@ -199,6 +254,28 @@ def _point(kind: KeyKind, jwk: dict[str, Any]) -> PublicKey:
     if key.uncompressed() != b"\x04" + x + y:
         raise Malformed(f"not a point on {kind}")
     return key
+
+
+def _rsa_of(modulus: int, exponent: int) -> PublicKey:
+    if modulus.bit_length() not in _RSA_BITS or exponent not in _RSA_EXPONENTS:
+        raise Malformed("an RSA key has 2,048 to 8,192 bits and a small odd exponent")
+    try:
+        key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    except ValueError as error:
+        raise Malformed("not an RSA public key") from error
+    return PublicKey(KeyKind.RSA, key.public_bytes(Encoding.DER, PublicFormat.PKCS1))
+
+
+def _number(jwk: dict[str, Any], member: str) -> int:
+    """A Base64urlUInt (RFC 7518 section 2): no leading zero byte."""
+    data = decode_base64url(_text(jwk, member))
+    if not data or data[0] == 0:
+        raise Malformed(f"{member} has leading zeros")
+    return int.from_bytes(data, "big")
+
+
+def _unsigned(number: int) -> str:
+    return encode_base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
 def _text(jwk: dict[str, Any], member: str) -> str:

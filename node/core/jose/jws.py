@@ -19,20 +19,24 @@ from node.core.errors import Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject, parse_json_object
 
-# RFC 8037 and RFC 7518 section 3.4; `Ed25519` is the fully specified name of RFC 9864.
+# RFC 8037 and RFC 7518 sections 3.3 to 3.5; `Ed25519` is the fully specified name of RFC 9864.
 ALGORITHMS: Final[Mapping[str, KeyKind]] = MappingProxyType(
     {
         "EdDSA": KeyKind.ED25519,
         "Ed25519": KeyKind.ED25519,
         "ES256": KeyKind.P256,
         "ES384": KeyKind.P384,
+        "ES512": KeyKind.P521,
         "ES256K": KeyKind.SECP256K1,
+        "RS256": KeyKind.RSA,
+        "PS256": KeyKind.RSA,
     }
 )
 _NAME_OF: Final = {
     KeyKind.ED25519: "EdDSA",
     KeyKind.P256: "ES256",
     KeyKind.P384: "ES384",
+    KeyKind.P521: "ES512",
     KeyKind.SECP256K1: "ES256K",
 }
 # A proof or request of ours has under two kilobytes; a credential as JWT with images may have hundreds.
@@ -115,7 +119,10 @@ def verify_jws(jws: Jws, public_key: PublicKey, *, allowed_algorithms: Collectio
         raise NotVerified(f"the token is signed with {jws.algorithm}, which is not accepted here")
     if ALGORITHMS[jws.algorithm] is not public_key.kind:
         raise NotVerified(f"the token says {jws.algorithm}, but the key is {public_key.kind}")
-    public_key.verify(jws.signature, jws.signing_input)
+    if jws.algorithm == "PS256":
+        public_key.verify_pss(jws.signature, jws.signing_input)
+    else:
+        public_key.verify(jws.signature, jws.signing_input)
 
 
 def _malformed(detail: str) -> Malformed:
