@@ -16,6 +16,7 @@ from node.core.times import format_datetime_stamp
 from node.core.verify import anchored
 from node.core.verify import holder as holding
 from node.core.verify.anchored import AnchorFound
+from node.core.verify.disclosure import Disclosure, disclosure_of
 from node.core.verify.foreign import check_foreign_status
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Shown
@@ -61,9 +62,9 @@ class Case:
             self._of_ledger(CheckName.HEADER),  # 6
             found.check,  # 7
             self._key(),  # 8
-            self._status(),  # 9
+            self.disclosure.limit(self._status()),  # 9
             self.freshness,  # 10
-            self._validity_period(),  # 11
+            self.disclosure.limit(self._validity_period()),  # 11
             self._evidence(),  # 12
             self._issuer_trust(),  # 13
             *self._presented(holder, asked),  # 14, 15, 16
@@ -113,6 +114,11 @@ class Case:
     def proofs(self) -> ProofChecks:
         """The proof checks."""
         return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
+
+    @cached_property
+    def disclosure(self) -> Disclosure:
+        """How much of it was shown."""
+        return disclosure_of(self.document, self.proofs.verified, self.verifier.canonicalizer)
 
     def _find_key(self, named: KeyNamed) -> KeyFound | KeyMissing:
         key = self._key_of_bundle(named)

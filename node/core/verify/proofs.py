@@ -13,8 +13,8 @@ from node.core import problem
 from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.cryptosuite import UnknownSuite
-from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof
-from node.core.dataintegrity.suites import SUITES, previous_proofs, verify_proof
+from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.suites import find_suite, previous_proofs, selective_suite_of, verify_proof
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import PublicKey
 from node.core.problem import Problem
@@ -28,11 +28,12 @@ ASSERTION_METHOD: Final = "assertionMethod"
 
 @dataclass(frozen=True, slots=True)
 class ProofChecks:
-    """The two checks of the proofs, and the issuer's keys with which one verified."""
+    """The two checks of the proofs, the issuer's keys with which one verified, and those that did."""
 
     proof: Check
     purpose: Check
     keys: frozenset[PublicKey] = frozenset()
+    verified: tuple[Proof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class ProofJudge:
         return known
 
     def _judge(self, proof: Proof, seen: tuple[int, ...]) -> _Verdict:
-        if proof.type != DATA_INTEGRITY_PROOF or proof.cryptosuite not in SUITES:
+        if find_suite(proof) is None:
             named = proof.cryptosuite or proof.type
             return _Verdict(proof, Outcome.UNKNOWN, f"{named} is not known here", Reason.UNKNOWN_SUITE)
         if proof.expires is not None and self.as_of >= proof.expires:
             return _Verdict(proof, Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
+        if (refused := _refuse_base(proof)) is not None:
+            return refused
         try:
             previous = previous_proofs(self.document, proof)
         except NotVerified as error:
@@ -107,8 +110,23 @@ class ProofJudge:
         if found.doubt is not None:
             basis = f"the signature is right, but for its key there is only {found.source}"
             return _Verdict(proof, Outcome.UNKNOWN, basis, found.doubt, key=found)
-        basis = f"{proof.cryptosuite}: signed with the key from {found.source}"
+        basis = f"{proof.cryptosuite or proof.type}: signed with the key from {found.source}"
         return _Verdict(proof, Outcome.PASSED, basis, key=found)
+
+
+def _refuse_base(proof: Proof) -> _Verdict | None:
+    """A base proof is for its holder alone (ECDSA and BBS cryptosuites: verification takes derived proofs only)."""
+    suite = selective_suite_of(proof)
+    if suite is None:
+        return None
+    try:
+        if not suite.is_base(proof):
+            return None
+    except Malformed as error:
+        return _Verdict(proof, Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
+    basis = f"a base proof of {suite.name} is for its holder alone: one derived from it is what is shown"
+    told = Problem(problem.PROOF_VERIFICATION_ERROR, basis, ("proof", "proofValue"))
+    return _Verdict(proof, Outcome.FAILED, basis, Reason.BASE_PROOF, (told,))
 
 
 def _wrong(proof: Proof, found: KeyFound, error: BonafidesError) -> _Verdict:
@@ -136,8 +154,13 @@ def check_proofs(
     verdicts = [judge.judge(proof) for proof in issued]
     others = len(document.proofs) - len(issued)
     proof = _proof_check(verdicts, others)
-    passed = (verdict.key for verdict in verdicts if verdict.outcome is Outcome.PASSED)
-    return ProofChecks(proof, _check_purpose(verdicts, proof), frozenset(key.key for key in passed if key))
+    passed = [verdict for verdict in verdicts if verdict.outcome is Outcome.PASSED]
+    return ProofChecks(
+        proof,
+        _check_purpose(verdicts, proof),
+        frozenset(verdict.key.key for verdict in passed if verdict.key),
+        tuple(verdict.proof for verdict in passed),
+    )
 
 
 def _without(basis: str, reason: Reason) -> ProofChecks:

@@ -19,8 +19,8 @@ from node.core.credential import (
     check_envelope,
     types_of,
 )
-from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof, proofs_of
-from node.core.dataintegrity.suites import SUITES, signs_rdf
+from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.suites import find_suite
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
 from node.core.errors import Malformed, Unavailable
 from node.core.schema import SchemaSet
@@ -49,6 +49,8 @@ class Document:
     """Whether the issuer is a did:ethr of a network that is written by a name we do not know."""
     proofs: tuple[Proof, ...] = ()
     context_missing: str | None = None
+    nquads: str | None = None
+    """Its canonical statements without proofs, where statements are signed."""
     enveloped: Check | None = None
     """The proof check of a document that is an envelope around a token, which is not opened here."""
 
@@ -68,6 +70,8 @@ class Secured:
     document: JsonObject
     rewritten: bool = False
     context_missing: str | None = None
+    nquads: str | None = None
+    """The canonical statements that RDF suites sign, without proofs."""
 
 
 # 1. conformance, 2. schema ---------------------------------------------------------------------------------
@@ -100,6 +104,7 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
         on_unnamed_chain,
         proofs,
         read.context_missing,
+        read.nquads,
     )
 
 
@@ -135,12 +140,13 @@ def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Cano
         reading = read_as_signed(raw, canonicalizer)
     except ContextNotPinned as error:
         return Secured(raw, context_missing=None if in_json else error.detail)
-    return Secured(reading.document, reading.rewritten)
+    return Secured(reading.document, reading.rewritten, nquads=reading.nquads)
 
 
 def _signs_json(proof: Proof) -> bool:
     """Whether the members themselves are signed, so that nothing has to be read for them."""
-    return proof.type == DATA_INTEGRITY_PROOF and proof.cryptosuite in SUITES and not signs_rdf(proof)
+    suite = find_suite(proof)
+    return suite is not None and not suite.signs_rdf
 
 
 def _not_conforming(raw: JsonObject, error: Malformed) -> Document:

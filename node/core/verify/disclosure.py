@@ -1,0 +1,110 @@
+"""What of a credential its holder may have left out (FORMATS.md section 2, selective disclosure).
+
+Absent and hidden look alike. So of a credential that was shown in part, a status entry and an end count for it only
+where its issuer made them mandatory; what was shown beyond that can only count against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
+
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.suites import selective_suite_of, unsecured
+from node.core.errors import BonafidesError
+from node.core.verify.reading import Document
+from node.core.verify.report import Check, CheckName, Outcome, Reason
+
+_CREDENTIALS: Final = "https://www.w3.org/2018/credentials#"
+_ISSUER: Final = f"<{_CREDENTIALS}issuer>"
+_STATUS: Final = f"<{_CREDENTIALS}credentialStatus>"
+_ENDS: Final = (f"<{_CREDENTIALS}validUntil>", f"<{_CREDENTIALS}expirationDate>")
+_BASIS: Final = {
+    CheckName.STATUS: "only a part of it was shown, and a status entry may be in the rest",
+    CheckName.VALIDITY_PERIOD: "only a part of it was shown, and its end may be in the rest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """How much was shown. `partial`: there may be more; the others: shown, and nobody could have left it out."""
+
+    partial: bool
+    has_status: bool = True
+    has_end: bool = True
+
+    def limit(self, check: Check) -> Check:
+        """`check`, but for what may be hidden: a pass, or nothing to look at, is then not known."""
+        sure = {CheckName.STATUS: self.has_status, CheckName.VALIDITY_PERIOD: self.has_end}[check.name]
+        if not self.partial or sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+            return check
+        return replace(check, outcome=Outcome.UNKNOWN, basis=_BASIS[check.name], reason=Reason.MAY_BE_HIDDEN)
+
+
+WHOLE: Final = Disclosure(partial=False)
+
+
+def disclosure_of(
+    document: Document, verified: Collection[Proof], canonicalizer: Canonicalizer
+) -> Disclosure:
+    """How much of a credential was shown; `verified` are the issuer's proofs that verified.
+
+    A proof over the whole that verifies shows that there is no more.
+    """
+    selective = [proof for proof in document.issuer_proofs if selective_suite_of(proof) is not None]
+    if not selective or any(selective_suite_of(proof) is None for proof in verified):
+        return WHOLE
+    mandatory = frozenset[str]().union(
+        *(_mandatory_statements(document, proof, canonicalizer) for proof in verified)
+    )
+    return _of_statements(document, mandatory)
+
+
+def _mandatory_statements(document: Document, proof: Proof, canonicalizer: Canonicalizer) -> tuple[str, ...]:
+    suite = selective_suite_of(proof)
+    if suite is None:
+        return ()
+    try:
+        return suite.mandatory_statements(unsecured(document.raw), proof, canonicalizer)
+    except BonafidesError:
+        return ()
+
+
+def _of_statements(document: Document, mandatory: frozenset[str]) -> Disclosure:
+    """Which of the deciding statements about the credential itself are among the mandatory ones."""
+    statements = [_split(line) for line in (document.nquads or "").split("\n") if line]
+    credential = _subject(document, statements)
+    ends = [
+        line for subject, predicate, _, line in statements if subject == credential and predicate in _ENDS
+    ]
+    entries = [
+        (line, entry)
+        for subject, predicate, entry, line in statements
+        if subject == credential and predicate == _STATUS
+    ]
+
+    def is_whole(entry: str) -> bool:
+        return all(line in mandatory for subject, _, _, line in statements if subject == entry)
+
+    return Disclosure(
+        partial=True,
+        has_status=any(line in mandatory and is_whole(entry) for line, entry in entries),
+        has_end=any(line in mandatory for line in ends),
+    )
+
+
+def _split(line: str) -> tuple[str, str, str, str]:
+    """Subject, predicate, the first word of the object, and the statement with its newline."""
+    subject, predicate, rest = line.split(" ", 2)
+    return subject, predicate, rest.split(" ", 1)[0], line + "\n"
+
+
+def _subject(document: Document, statements: list[tuple[str, str, str, str]]) -> str | None:
+    """The node that is the credential: by its id, else the only one that has an issuer."""
+    assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
+    if document.facts.id is not None:
+        return f"<{document.facts.id}>"
+    issued = {subject for subject, predicate, _, _ in statements if predicate == _ISSUER}
+    return issued.pop() if len(issued) == 1 else None
