@@ -7,7 +7,6 @@ from typing import Final
 
 from node.core import problem
 from node.core.credential import CredentialFacts
-from node.core.dataintegrity.proof import Proof
 from node.core.did.resolution import same_issuer
 from node.core.problem import Problem
 from node.core.verify.report import Check, CheckName, Outcome, Reason
@@ -31,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What the proof of a presentation established."""
+    """What the proof of a presentation established, and what it was made for."""
 
     outcome: Outcome
     """Passed: the proof verifies with a key of `controller`."""
@@ -40,7 +39,8 @@ class Holder:
     controller: str | None
     declared: str | None
     """The `holder` of the presentation."""
-    proof: Proof | None
+    challenge: str | None = None
+    domain: tuple[str, ...] = ()
 
 
 def document_alone() -> tuple[Check, Check, Check]:
@@ -86,13 +86,13 @@ def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
 
 def check_challenge(holder: Holder, asked: Asked) -> Check:
     """Asked, equal, first and in time; a difference means it was made for somebody else or for another day."""
-    given = holder.proof.challenge if holder.proof else None
+    given = holder.challenge
     return _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, asked)
 
 
 def check_domain(holder: Holder, asked: Asked) -> Check:
     """As the challenge; the sets of domains must be equal (Data Integrity 1.0 section 4.4)."""
-    given = frozenset(holder.proof.domain if holder.proof else ())
+    given = frozenset(holder.domain)
     expected = None if asked.domain is None else frozenset(asked.domain)
     return _answer(CheckName.DOMAIN, expected, given, given == expected, asked)
 

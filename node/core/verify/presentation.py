@@ -69,7 +69,7 @@ def _read_presentation(
     except Malformed as error:
         problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
         broken = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
-        return [broken], Holder(Outcome.UNKNOWN, error.detail, Reason.NOT_REACHED, None, None, None)
+        return [broken], Holder(Outcome.UNKNOWN, error.detail, Reason.NOT_REACHED, None, None)
     basis = f"the presentation conforms to the VC Data Model {facts.version}"
     conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, facts.warnings)
     proof = next((one for one in proofs if one.proof_purpose == holding.AUTHENTICATION), None)
@@ -80,7 +80,7 @@ def _read_presentation(
             Check(name, Outcome.FAILED, basis, missing) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
         ]
         return [conforming, *failed], Holder(
-            Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id, None
+            Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id
         )
 
     def key_of(named: KeyNamed) -> KeyFound | KeyMissing:
@@ -110,10 +110,13 @@ def _read_presentation(
             Reason.HOLDER_PROOF_WRONG,
             None,
             facts.holder_id,
-            proof,
+            proof.challenge,
+            proof.domain,
         )
     controller = did_of(proof.verification_method) if verdict.key is not None else None
-    return checks, Holder(verdict.outcome, basis, reason, controller, facts.holder_id, proof)
+    return checks, Holder(
+        verdict.outcome, basis, reason, controller, facts.holder_id, proof.challenge, proof.domain
+    )
 
 
 def _purpose_of_presentation(key: KeyFound | None, outcome: Outcome, basis: str) -> Check:
