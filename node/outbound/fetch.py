@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.core import problem
+from node.core.did.webvh import MAX_LOG_BYTES
 from node.core.errors import Malformed, NotFound, Unavailable
 from node.core.strict_json import JsonObject, parse_json_object
 from node.outbound.http import Answer, Egress, NamedBy
@@ -46,6 +47,23 @@ DID_DOCUMENT: Final = FetchPurpose(
     ("application/did", "application/did+ld+json", "application/did+json", _LD_JSON, _JSON),
     256 * 1024,
     problem.INVALID_DID_DOCUMENT,
+)
+# The history of a did:webvh; plain web space serves a `.jsonl` under whatever type it has for unknown files.
+DID_LOG: Final = FetchPurpose(
+    "DID log",
+    (
+        "text/jsonl",
+        "application/jsonl",
+        "application/x-ndjson",
+        _JSON,
+        "text/plain",
+        "application/octet-stream",
+    ),
+    MAX_LOG_BYTES,
+    problem.DID_NOT_FOUND,
+)
+DID_WITNESSES: Final = FetchPurpose(
+    "witness file", (_JSON, "text/plain"), MAX_LOG_BYTES, problem.DID_NOT_FOUND
 )
 JSON_DOCUMENT: Final = FetchPurpose("JSON document", (_JSON, _LD_JSON), 1024 * 1024, problem.UNAVAILABLE)
 

@@ -1,4 +1,4 @@
-"""Resolving DIDs that need a look outside: did:web by its URL, did:ethr by the events in its registry.
+"""Resolving DIDs that need a look outside: did:web and did:webvh by their URL, did:ethr by its registry's events.
 
 DID Resolution 1.0 section 4.4. What the answers mean is `node/core/did`; here is only the order of asking. An
 endpoint's events are not proven: who needs more than one endpoint's word compares the histories of several.
@@ -24,12 +24,13 @@ from node.core.did.ethr import (
 )
 from node.core.did.resolution import ResolutionResult, parse_did, resolve_self_certifying
 from node.core.did.web import did_web_url
-from node.core.errors import Malformed, NotFound, Unavailable
+from node.core.did.webvh import did_webvh_urls, needs_witness_file, read_log
+from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.evm.keccak import keccak256
 from node.core.strict_json import JsonObject
 from node.core.times import from_unix
 from node.outbound.chain import BlockId, ChainClient
-from node.outbound.fetch import DID_DOCUMENT, fetch_json
+from node.outbound.fetch import DID_DOCUMENT, DID_LOG, DID_WITNESSES, fetch_bytes, fetch_json
 from node.outbound.http import Egress
 
 # One request each. A school that changes its DID weekly is at the limit after ten years.
@@ -63,7 +64,7 @@ async def resolve_did(
     registries: Mapping[int, RegistryEndpoint] = MappingProxyType({}),
     at_block: int | None = None,
 ) -> ResolutionResult:
-    """Resolve any DID of the four methods.
+    """Resolve any DID of the six methods.
 
     `registries` are by chain id. `at_block` is `versionId` of did:ethr and means nothing to other methods;
     `now` is when its entries must be valid otherwise. Malformed where DID or document is; NotFound where a did:web
@@ -75,6 +76,8 @@ async def resolve_did(
         return ResolutionResult(own)
     if method == "web" and egress is not None:
         return await resolve_did_web(did, egress)
+    if method == "webvh" and egress is not None:
+        return await resolve_did_webvh(did, egress, now=now)
     if method == "ethr":
         name = parse_did_ethr(did)
         if name.chain_id in registries:
@@ -97,6 +100,27 @@ async def resolve_did_web(did: str, egress: Egress) -> ResolutionResult:
         raise NotFound("the DID has no document", type=problem.DID_NOT_FOUND) from error
     document = parse_did_document(fetched.document, did, require_absolute_urls=True)
     return ResolutionResult(document, content_type=fetched.content_type)
+
+
+async def resolve_did_webvh(did: str, egress: Egress, *, now: datetime) -> ResolutionResult:
+    """Fetch and verify the log of a did:webvh; only mode `full` does. NotVerified where the log does not hold."""
+    log_url, witness_url = did_webvh_urls(did, allow_loopback=egress.policy.allow_loopback)
+    try:
+        log = (await fetch_bytes(egress, log_url, purpose=DID_LOG)).body
+    except NotFound as error:
+        raise NotFound("the DID has no log", type=problem.DID_NOT_FOUND) from error
+    witness_file = None
+    if needs_witness_file(log):
+        witness_file = (await fetch_bytes(egress, witness_url, purpose=DID_WITNESSES)).body
+    history = read_log(did, log, witness_file, now=now)
+    latest = history.latest
+    if latest.did != did:
+        raise NotVerified(f"the DID has moved to {latest.did[:200]}", type=problem.INVALID_DID)
+    # A deactivated DID has no document any more (section "Deactivate"): nothing is left that could sign.
+    document = parse_did_document({"id": did}, did) if history.deactivated else latest.document()
+    return ResolutionResult(
+        document, deactivated=history.deactivated, version_id=latest.version_id, updated=latest.time
+    )
 
 
 async def resolve_did_ethr(
@@ -170,8 +194,8 @@ async def _block_time(chain: ChainClient, block: int) -> int:
     return (await chain.header(block)).timestamp
 
 
-async def _moment(chain: ChainClient, block: int | None) -> datetime | None:
-    return None if block is None else from_unix(await _block_time(chain, block))
+async def _moment(chain: ChainClient, block: int | str | None) -> datetime | None:
+    return None if block is None else from_unix(await _block_time(chain, int(block)))
 
 
 def _wrong(chain: ChainClient, what: str) -> Unavailable:

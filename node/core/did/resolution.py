@@ -14,6 +14,7 @@ from node.core.did.document import DidDocument
 from node.core.did.ethr_identity import parse_did_ethr
 from node.core.did.jwk import resolve_did_jwk
 from node.core.did.key import resolve_did_key
+from node.core.did.pkh import resolve_did_pkh
 from node.core.did.syntax import did_of, is_did, parse_did
 from node.core.errors import BonafidesError
 from node.core.strict_json import JsonObject
@@ -36,14 +37,14 @@ DID_LD_JSON: Final = "application/did+ld+json"
 class ResolutionResult:
     """A resolved DID (DID Resolution section 4.3): the document, and what is known about it.
 
-    Versions are block numbers of did:ethr; a DID that was never changed has none.
+    Versions are block numbers of did:ethr, where a DID that was never changed has none, and texts of did:webvh.
     """
 
     document: DidDocument
     deactivated: bool = False
-    version_id: int | None = None
+    version_id: int | str | None = None
     updated: datetime | None = None
-    next_version_id: int | None = None
+    next_version_id: int | str | None = None
     next_update: datetime | None = None
     content_type: str = DID_LD_JSON
 
@@ -68,19 +69,23 @@ class ResolutionResult:
 
 
 def resolve_self_certifying(did: str) -> DidDocument | None:
-    """The document of a did:key or did:jwk, which holds its own key; None for any other method."""
-    method, _ = parse_did(did)
+    """The document that follows from the identifier alone, of did:key, did:jwk and did:pkh (of Ethereum), else None."""
+    method, identifier = parse_did(did)
     if method == "key":
         return resolve_did_key(did)
     if method == "jwk":
         return resolve_did_jwk(did)
+    if method == "pkh" and identifier.startswith("eip155:"):
+        return resolve_did_pkh(did)
     return None
 
 
 def same_issuer(a: str, b: str) -> bool:
-    """Whether two DIDs name one issuer: one chain and identity for did:ethr, one text for all others."""
+    """Whether two DIDs name one issuer: chain and identity for did:ethr, the account for did:pkh, else one text."""
     if a == b:
         return True
+    if a.startswith("did:pkh:eip155:"):
+        return a.lower() == b.lower()  # the case of an address is a checksum (EIP-55)
     if not (a.startswith("did:ethr:") and b.startswith("did:ethr:")):
         return False
     try:

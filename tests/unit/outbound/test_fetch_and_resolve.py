@@ -9,6 +9,9 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
+from fixtures.webvh import Log, did_key
+from fixtures.webvh import document as web_vh_document
+from fixtures.webvh import multikey as web_vh_key
 
 from node.core import problem
 from node.core.did.ethr import (
@@ -18,7 +21,7 @@ from node.core.did.ethr import (
     AttributeChanged,
     OwnerChanged,
 )
-from node.core.errors import Malformed, NotFound, Unavailable
+from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.keys import KeyKind, PublicKey
 from node.core.verify.materials import Mode
 from node.outbound.fetch import DID_DOCUMENT, STATUS_LIST, fetch_json
@@ -162,12 +165,66 @@ async def test_did_web_is_fetched_in_mode_full_alone(mode: Mode, site: Site) -> 
             await resolve_did(f"did:web:localhost%3A{site.port}", now=NOW, egress=egress)
 
 
+async def test_did_webvh_is_what_its_verified_log_says(site: Site, egress: Egress) -> None:
+    log = Log(f"localhost%3A{site.port}:school")
+    log.update(state=web_vh_document(log.did, key=8))
+    site.answers["/school/did.jsonl"] = (200, "text/jsonl", log.to_bytes())
+    result = await resolve_did(log.did, now=NOW, egress=egress)
+    assert result.document.methods[0].raw["publicKeyMultibase"] == web_vh_key(8)
+    assert result.version_id == log.entries[1]["versionId"]
+    log.entries[1]["state"]["alsoKnownAs"] = ["did:web:somebody.example"]
+    site.answers["/school/did.jsonl"] = (200, "text/jsonl", log.to_bytes())
+    with pytest.raises(NotVerified):
+        await resolve_did(log.did, now=NOW, egress=egress)
+
+
+async def test_the_witnesses_of_a_did_webvh_are_asked_for_where_it_names_some(
+    site: Site, egress: Egress
+) -> None:
+    rule = {"threshold": 1, "witnesses": [{"id": did_key(3)}]}
+    log = Log(f"localhost%3A{site.port}", witness=rule)
+    site.answers["/.well-known/did.jsonl"] = (200, "text/plain", log.to_bytes())
+    with pytest.raises(NotFound):
+        await resolve_did(log.did, now=NOW, egress=egress)
+    log.approve(1, 3)
+    site.answers["/.well-known/did-witness.json"] = (200, "application/json", log.witness_bytes())
+    assert (await resolve_did(log.did, now=NOW, egress=egress)).document.id == log.did
+
+
+async def test_a_deactivated_did_webvh_has_no_keys_left(site: Site, egress: Egress) -> None:
+    log = Log(f"localhost%3A{site.port}")
+    log.update(deactivated=True)
+    site.answers["/.well-known/did.jsonl"] = (200, "text/jsonl", log.to_bytes())
+    result = await resolve_did(log.did, now=NOW, egress=egress)
+    assert result.deactivated
+    assert result.document.methods == ()
+
+
+async def test_a_did_webvh_that_moved_is_not_served_from_its_old_place(site: Site, egress: Egress) -> None:
+    log = Log(f"localhost%3A{site.port}", portable=True)
+    moved = f"did:webvh:{log.scid}:new.example"
+    log.update(state=web_vh_document(moved) | {"alsoKnownAs": [log.did]})
+    site.answers["/.well-known/did.jsonl"] = (200, "text/jsonl", log.to_bytes())
+    with pytest.raises(NotVerified, match=r"moved to .*new\.example"):
+        await resolve_did(log.did, now=NOW, egress=egress)
+
+
+async def test_did_pkh_names_an_account_and_no_key() -> None:
+    did = "did:pkh:eip155:1:0xb9c5714089478a327F09197987f16f9E5d936E8a"
+    document = (await resolve_did(did, now=NOW)).document
+    method = document.method(f"{did}#blockchainAccountId", "assertionMethod")
+    assert method.public_key is None
+    assert method.raw["blockchainAccountId"] == did.removeprefix("did:pkh:")
+
+
 async def test_dids_that_hold_their_key_need_nothing() -> None:
     did = "did:key:" + KEY.multibase
     assert (await resolve_did(did, now=NOW)).document.methods[0].public_key == KEY
 
 
-@pytest.mark.parametrize("did", ["did:web:example.com", "did:pkh:eip155:1:0xab", ETHR])
+@pytest.mark.parametrize(
+    "did", ["did:web:example.com", "did:pkh:tezos:NetXdQprcVkpaWU:tz1abc", Log().did, ETHR]
+)
 async def test_what_nobody_here_can_resolve_could_not_be_told(did: str) -> None:
     with pytest.raises(Unavailable) as caught:
         await resolve_did(did, now=NOW)

@@ -230,6 +230,8 @@ A = "0xf3beac30c498d9e26865f34fcaa57dbb935b0d74"
         (f"did:ethr:nowhere:{A}", f"did:ethr:nowhere:{A}", True),
         (f"did:ethr:nowhere:{A}", f"did:ethr:nowhere:0x{A[2:].upper()}", False),
         ("did:web:example.com", "did:web:EXAMPLE.com", False),
+        ("did:pkh:eip155:1:0xAb" + "0" * 38, "did:pkh:eip155:1:0xaB" + "0" * 38, True),
+        ("did:pkh:eip155:1:0xab" + "0" * 38, "did:pkh:eip155:137:0xab" + "0" * 38, False),
         ("did:web:example.com", "did:web:example.com", True),
     ],
 )
@@ -246,9 +248,19 @@ def test_only_key_and_jwk_hold_their_own_key() -> None:
     assert resolve_self_certifying("did:web:example.com") is None
 
 
+@pytest.mark.parametrize(
+    "account", ["eip155:1:0xab", "eip155:01:0x" + "a" * 40, "eip155:1:" + "a" * 42, "eip155:0x" + "a" * 40]
+)
+def test_did_pkh_of_no_ethereum_account_is_refused(account: str) -> None:
+    with pytest.raises(Malformed):
+        resolve_self_certifying(f"did:pkh:{account}")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["", "did:key:", "did:key:z", "did:jwk:", "did:web:", "did:ethr:", "did:ethr:0x"]),
+    st.sampled_from(
+        ["", "did:key:", "did:key:z", "did:jwk:", "did:web:", "did:pkh:eip155:1:", "did:ethr:", "did:ethr:0x"]
+    ),
     st.text() | st.from_regex(r"[A-Za-z0-9._:%-]{0,60}", fullmatch=True),
 )
 def test_hostile_identifiers_raise_only_our_errors(start: str, rest: str) -> None:
