@@ -154,20 +154,26 @@ def _rewrite(body: JsonObject, nquads: str, canonicalizer: Canonicalizer) -> Jso
     rewritten = canonicalizer.recompact(body, list(dict.fromkeys(contexts)))
     if canonicalizer.nquads(rewritten) != nquads:
         raise Malformed("the document cannot be written in plain terms without changing what it states")
-    _types_as_arrays(rewritten)
+    _as_readers_expect(rewritten)
     return rewritten
 
 
-def _types_as_arrays(value: Json) -> None:
+def _as_readers_expect(value: Json) -> None:
+    """Types as arrays, and a subject with nothing but an identifier as an object again."""
     if type(value) is list:
         for item in value:
-            _types_as_arrays(item)
+            _as_readers_expect(item)
     elif type(value) is dict:
         if type(value.get("type")) is str:
             value["type"] = [value["type"]]
+        subject = value.get("credentialSubject")
+        if type(subject) is str:
+            value["credentialSubject"] = {"id": subject}
+        elif type(subject) is list:
+            value["credentialSubject"] = [{"id": one} if type(one) is str else one for one in subject]
         for name, member in value.items():
             if name != "@context":
-                _types_as_arrays(member)
+                _as_readers_expect(member)
 
 
 def _objects(document: JsonObject) -> Iterator[_Object]:

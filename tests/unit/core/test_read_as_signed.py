@@ -558,3 +558,19 @@ def test_a_text_with_a_line_end_of_unicode_neither_breaks_nor_adds_a_statement(l
     document = badge()
     document["name"] = f"a{line_end}<{BADGE}> <{CRED}credentialStatus> <{LIST}#1> .{line_end}b"
     assert read_as_signed(document, CANONICALIZER).document == document
+
+
+def test_a_subject_of_nothing_but_an_identifier_is_an_object_after_rewriting() -> None:
+    """Compaction would make a bare string of it, which no reader of credentials expects."""
+    document = {
+        "@context": [V2],
+        "type": ["VerifiableCredential", "https://school.example/terms#Course"],
+        "issuer": DID,
+        "credentialSubject": {"id": "did:example:learner"},
+    }
+    reading = read_as_signed(document, CANONICALIZER)
+    assert reading.rewritten
+    assert reading.document["credentialSubject"] == {"id": "did:example:learner"}
+    two = document | {"credentialSubject": [{"id": "did:example:learner"}, {"id": "did:example:other"}]}
+    subjects = read_as_signed(two, CANONICALIZER).document["credentialSubject"]
+    assert sorted(subject["id"] for subject in subjects) == ["did:example:learner", "did:example:other"]
