@@ -22,11 +22,13 @@ LAYERS = (
         "node.core.strict_json",
         "node.core.members",
         "node.core.sealed",
+        "node.core.bls12381",
     ),
-    ("node.core.keys", "node.core.canonical", "node.core.merkle"),
+    ("node.core.keys", "node.core.canonical", "node.core.merkle", "node.core.bbs"),
     ("node.core.credential", "node.core.did"),
-    ("node.core.anchor", "node.core.evm", "node.core.dataintegrity", "node.core.jose"),
+    ("node.core.anchor", "node.core.evm", "node.core.dataintegrity", "node.core.jose", "node.core.cose"),
     (
+        "node.core.envelope",
         "node.core.evidence",
         "node.core.status",
         "node.core.schema",
@@ -69,7 +71,14 @@ IMPURE = {
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Roots that are only to be imported by the one package that is made for them.
-ONLY_IN = {"web3": "node.chain", "sqlalchemy": "node.storage", "alembic": "node.storage", "eth": "node.chain"}
+ONLY_IN = {
+    "web3": "node.chain",
+    "sqlalchemy": "node.storage",
+    "alembic": "node.storage",
+    "eth": "node.chain",
+    "py_arkworks_bls12381": "node.core.bls12381",
+    "py_ecc": "node.core.bls12381",
+}
 
 
 def module_name(path: Path) -> str:
