@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from node.core.errors import Malformed
-from node.core.verify.case import Case
+from node.core.verify.credentials import Occasion, judge_credential
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry, Materials, Need
@@ -64,6 +64,7 @@ def unreadable(error: Malformed, verifier: Verifier, *, now: datetime) -> Report
 def _judge(
     intake: Intake, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime, asked: Asked
 ) -> Report:
+    occasion = Occasion(inquiry, verifier, now, as_of, asked)
     if intake.presentation is None:
-        return Case(intake.credentials[0], inquiry, verifier, now, as_of).report(None, asked)
-    return judge_presentation(intake, inquiry, verifier, now, as_of, asked)
+        return judge_credential(intake.credentials[0], occasion)
+    return judge_presentation(intake, occasion)

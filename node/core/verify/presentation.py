@@ -10,7 +10,7 @@ from node.core.did.resolution import did_of
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
 from node.core.verify import holder as holding
-from node.core.verify.case import Case
+from node.core.verify.credentials import Occasion, judge_credential
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry
@@ -21,16 +21,13 @@ from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, w
 from node.core.verify.verifier import Verifier, make_report
 
 
-def judge_presentation(
-    intake: Intake, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime, asked: Asked
-) -> Report:
+def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
     """The report on a presentation: one for each credential, and for each check the worst of them."""
     presentation = intake.presentation
     assert presentation is not None  # noqa: S101
-    own, holder = _read_presentation(presentation, inquiry, verifier, as_of)
-    reports = tuple(
-        Case(shown, inquiry, verifier, now, as_of).report(holder, asked) for shown in intake.credentials
-    )
+    verifier, asked = occasion.verifier, occasion.asked
+    own, holder = _read_presentation(presentation, occasion.inquiry, verifier, occasion.as_of)
+    reports = tuple(judge_credential(shown, occasion, holder) for shown in intake.credentials)
     checks = []
     for name in CheckName:
         of_name = [check for check in own if check.name is name] + [report[name] for report in reports]
@@ -39,7 +36,7 @@ def judge_presentation(
     return make_report(
         checks,
         verifier,
-        as_of,
+        occasion.as_of,
         presented=True,
         credentials=reports,
         issuer=first.issuer if first else None,

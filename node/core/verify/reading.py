@@ -7,7 +7,7 @@ spelled (FORMATS.md section 2). For JCS suites and for tokens the members are wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.plain import read_as_signed
@@ -25,9 +25,10 @@ from node.core.did.ethr_identity import EthrDid, parse_did_ethr
 from node.core.errors import Malformed, Unavailable
 from node.core.schema import SchemaSet
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
-from node.core.strict_json import JsonObject
+from node.core.strict_json import Json, JsonObject
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
+CLR_CREDENTIAL: Final = "ClrCredential"
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 
 
@@ -51,6 +52,8 @@ class Document:
     context_missing: str | None = None
     nquads: str | None = None
     """Its canonical statements without proofs, where statements are signed."""
+    held: tuple[JsonObject, ...] = ()
+    """The credentials that it holds (CLR 2.0), each with proofs of its own."""
     enveloped: Check | None = None
     """The proof check of a document that is an envelope around a token, which is not opened here."""
 
@@ -85,6 +88,7 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
         proofs = proofs_of(raw)
         read = read_secured(raw, proofs, canonicalizer)
         facts = check_credential(read.document)
+        held = _held(read.document, facts)
         entries = parse_status_entries(read.document)
         ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
     except Malformed as error:
@@ -105,7 +109,26 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
         proofs,
         read.context_missing,
         read.nquads,
+        held,
     )
+
+
+def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject, ...]:
+    """The credentials in the subject of a Comprehensive Learner Record (CLR 2.0, ClrSubject)."""
+    if CLR_CREDENTIAL not in facts.types:
+        return ()
+    found: list[JsonObject] = []
+    for subject in _listed(document["credentialSubject"]):
+        for item in _listed(subject.get("verifiableCredential", [])):
+            if not isinstance(item, dict):
+                path = ("credentialSubject", "verifiableCredential")
+                raise Malformed("a record holds credentials as objects", path=path)
+            found.append(item)
+    return tuple(found)
+
+
+def _listed(value: Json) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _read_envelope(raw: JsonObject) -> Document:

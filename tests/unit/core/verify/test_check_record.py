@@ -1,0 +1,122 @@
+"""CLR 2.0: a record is verified, and every credential in it; the worst decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fixtures.verification import KEY_SCHOOL, LEARNER, STRANGER, Story, badge, of_key_school, without_status
+
+from node.core.verify.credentials import MAX_DEPTH
+from node.core.verify.intake import MAX_CREDENTIALS
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
+
+Json = dict[str, Any]
+CLR_CONTEXT = "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"
+
+
+def inner(number: int = 1, **changes: Any) -> Json:
+    document = badge(KEY_SCHOOL.did)
+    without_status(document)
+    del document["evidence"]
+    document["id"] = f"urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7b{number:02}"
+    return KEY_SCHOOL.sign({**document, **changes})
+
+
+def record(*held: Any) -> Callable[[Json], None]:
+    """Makes a record of a badge."""
+
+    def change(document: Json) -> None:
+        without_status(document)
+        del document["evidence"]
+        document["@context"].insert(1, CLR_CONTEXT)
+        document["type"] = ["VerifiableCredential", "ClrCredential"]
+        subject = document["credentialSubject"]
+        del subject["achievement"]
+        document["credentialSubject"] = {
+            **subject,
+            "type": ["ClrSubject"],
+            "verifiableCredential": list(held),
+        }
+
+    return change
+
+
+def of_record(*held: Any, **changes: Any) -> Story:
+    return of_key_school(write=record(*held), **changes)
+
+
+def test_a_record_of_sound_credentials_is_accepted_with_a_report_on_each() -> None:
+    report = of_record(inner(1), inner(2)).report()
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert [one.acceptance for one in report.credentials] == [Acceptance.ACCEPTED] * 2
+    assert report.issuer is not None
+    assert report.issuer.id == KEY_SCHOOL.did
+
+
+@pytest.mark.parametrize(
+    ("held", "check", "reason"),
+    [
+        ({**inner(2), "name": "with honours"}, CheckName.PROOF, Reason.CHANGED),
+        ({n: v for n, v in inner(2).items() if n != "proof"}, CheckName.PROOF, Reason.NO_PROOF),
+        (inner(2, validUntil="2026-05-01T00:00:00Z"), CheckName.VALIDITY_PERIOD, Reason.EXPIRED),
+        (inner(2, type="x"), CheckName.CONFORMANCE, Reason.NOT_CONFORMING),
+        ({}, CheckName.CONFORMANCE, Reason.NOT_CONFORMING),
+    ],
+    ids=["changed", "unsigned", "expired", "no credential", "empty"],
+)
+def test_a_record_with_one_credential_that_fails_is_refused(
+    held: Json, check: CheckName, reason: Reason
+) -> None:
+    report = of_record(inner(1), held).report()
+    assert report.acceptance is Acceptance.REFUSED
+    assert report[check].reason is reason
+    assert report.credentials[0].acceptance is Acceptance.ACCEPTED
+    if check is not CheckName.CONFORMANCE:
+        assert report[check].basis.startswith("credential 2 of the 2 in it: ")
+
+
+def test_a_credential_of_an_issuer_who_is_not_listed_leaves_the_record_undetermined() -> None:
+    theirs = STRANGER.sign({**{n: v for n, v in inner(1).items() if n != "proof"}, "issuer": STRANGER.did})
+    report = of_record(theirs).report()
+    assert report.acceptance is Acceptance.UNDETERMINED
+    assert report[CheckName.ISSUER_TRUST].reason is Reason.ISSUER_NOT_LISTED
+
+
+def test_sound_credentials_do_not_make_a_changed_record_sound() -> None:
+    report = of_record(inner(1), tamper=lambda document: document.update(name="Another")).report()
+    assert report.acceptance is Acceptance.REFUSED
+    assert not report.verified
+
+
+def test_a_credential_in_a_presented_record_must_be_its_holders() -> None:
+    other = inner(2)
+    other["credentialSubject"]["id"] = STRANGER.did
+    del other["proof"]
+    report = of_record(inner(1), KEY_SCHOOL.sign(other), holder=LEARNER).report()
+    assert report[CheckName.HOLDER_BINDING].reason is Reason.HOLDER_DIFFERS
+    assert len(report.credentials) == 1
+    assert len(report.credentials[0].credentials) == 2
+
+
+def test_a_record_that_holds_something_else_than_objects_does_not_conform() -> None:
+    report = of_record("eyJhbGciOiJFZERTQSJ9.e30.AAAA").report()
+    assert report[CheckName.CONFORMANCE].reason is Reason.NOT_CONFORMING
+
+
+def test_records_in_records_end_somewhere() -> None:
+    held = inner(1)
+    for _ in range(MAX_DEPTH):
+        document = badge(KEY_SCHOOL.did)
+        record(held)(document)
+        held = KEY_SCHOOL.sign(document)
+    report = of_record(held).report()
+    assert report[CheckName.CONFORMANCE].outcome is Outcome.FAILED
+    assert report[CheckName.PROOF].outcome is Outcome.PASSED
+
+
+def test_a_record_has_no_more_credentials_than_a_presentation() -> None:
+    report = of_record(*[{}] * (MAX_CREDENTIALS + 1)).report()
+    assert report[CheckName.CONFORMANCE].outcome is Outcome.FAILED
+    assert not report.credentials
