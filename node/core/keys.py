@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from node.core import problem
+from node.core.bls12381 import check_g2
 from node.core.encoding import (
     decode_base64url,
     decode_multibase,
@@ -42,6 +43,7 @@ class KeyKind(StrEnum):
     P521 = "P-521"
     SECP256K1 = "secp256k1"
     RSA = "RSA"
+    BLS12381_G2 = "BLS12-381 G2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ _FORMS: Final = {
     KeyKind.P384: _Form(0x1201, 49, 48),
     KeyKind.P521: _Form(0x1202, 67, 66),
     KeyKind.SECP256K1: _Form(0xE7, 33, 32),
+    KeyKind.BLS12381_G2: _Form(0xEB, 96, 96),
 }
 _BY_MULTICODEC: Final = {form.multicodec: kind for kind, form in _FORMS.items()}
 _CURVES: Final[dict[KeyKind, ec.EllipticCurve]] = {
@@ -81,7 +84,8 @@ _PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth",
 class PublicKey:
     """A public key that is known to be well-formed.
 
-    `raw` is 32 bytes, a compressed point on the curve, or the DER of an RSAPublicKey (RFC 8017 appendix A.1.1).
+    `raw` is 32 bytes, a compressed point on the curve (for BLS12-381 in its subgroup), or the DER of an RSAPublicKey
+    (RFC 8017 appendix A.1.1).
     """
 
     kind: KeyKind
@@ -97,7 +101,9 @@ class PublicKey:
                 f"a {self.kind} public key has {form.raw_bytes} bytes, got {len(self.raw)}",
                 type=problem.INVALID_VERIFICATION_METHOD,
             )
-        if self.kind is not KeyKind.ED25519:
+        if self.kind is KeyKind.BLS12381_G2:
+            check_g2(self.raw)
+        elif self.kind is not KeyKind.ED25519:
             self.uncompressed()  # raises where the point is not on the curve
 
     @property
@@ -112,12 +118,14 @@ class PublicKey:
         return encode_multibase(self.multicodec_bytes)
 
     def to_jwk(self) -> dict[str, str]:
-        """The key as a public JWK."""
+        """The key as a public JWK; Malformed for BLS12-381, whose JWK no standard has settled."""
         if self.kind is KeyKind.ED25519:
             return {"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(self.raw)}
         if self.kind is KeyKind.RSA:
             numbers = _rsa_key(self.raw).public_numbers()
             return {"kty": "RSA", "n": _unsigned(numbers.n), "e": _unsigned(numbers.e)}
+        if self.kind is KeyKind.BLS12381_G2:
+            raise _bad_key("a BLS12-381 key is written as a Multikey")
         point = self.uncompressed()
         width = _FORMS[self.kind].coordinate_bytes
         return {
@@ -131,6 +139,7 @@ class PublicKey:
         """Raise NotVerified unless `signature` is this key's over `message` (ECDSA hashes it by its curve).
 
         Ed25519 by libsodium's rules: canonical S, no small-order points. RSA with PKCS #1 v1.5 and SHA-256.
+        BLS12-381 keys sign lists of messages (`node.core.bbs`), never one.
         """
         try:
             if self.kind is KeyKind.ED25519:
@@ -139,6 +148,8 @@ class PublicKey:
                 self._verify_secp256k1(signature, message)
             elif self.kind is KeyKind.RSA:
                 _rsa_key(self.raw).verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+            elif self.kind is KeyKind.BLS12381_G2:
+                raise ValueError("BBS signatures are over several messages")
             else:
                 self._verify_nist(signature, message)
         except (nacl.exceptions.BadSignatureError, InvalidSignature, ValueError) as error:

@@ -20,8 +20,8 @@ from node.core.errors import Malformed
 from node.core.keys import PublicKey, parse_multicodec_key
 
 _X25519: Final = 0xEC
-# Keys that the method knows and that do not sign here: multicodec to length in bytes.
-_OTHER_KEYS: Final = {_X25519: 32, 0xEB: 96}  # 0xEB: BLS12-381 G2
+# Keys that the method knows and that do not sign: multicodec to length in bytes.
+_OTHER_KEYS: Final = {_X25519: 32}
 
 
 def did_key_of(key: PublicKey) -> str:

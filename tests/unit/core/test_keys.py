@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed, NotVerified
-from node.core.keys import KeyKind, PublicKey, parse_jwk, parse_multicodec_key
+from node.core.keys import KeyKind, PublicKey, parse_jwk, parse_multicodec_key, parse_multikey
 
 SECRET = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
@@ -95,3 +95,33 @@ def test_a_coordinate_of_p521_has_66_bytes() -> None:
     shorter = encode_base64url(decode_base64url(jwk["y"])[1:])
     with pytest.raises(Malformed):
         parse_jwk({**jwk, "y": shorter})
+
+
+# The issuer's key of the published vectors of bbs-2023.
+BLS_MULTIKEY = (
+    "zUC7DerdEmfZ8f4pFajXgGwJoMkV1ofMTmEG5UoNvnWiPiLuGKNeqgRpLH2TV4Xe5mJ2cXV76gRN7LFQwapF1VFu6x2yrr5ci1mXqC1WNUrn"
+    "HnLgvfZfMH7h6xP6qsf9EKRQrPQ"
+)
+
+
+def test_a_bls12_381_key_is_read_and_written_as_a_multikey() -> None:
+    key = parse_multikey(BLS_MULTIKEY)
+    assert key.kind is KeyKind.BLS12381_G2
+    assert len(key.raw) == 96
+    assert key.multibase == BLS_MULTIKEY
+    assert key.multicodec_bytes[:2] == b"\xeb\x01"
+
+
+def test_a_bls12_381_key_that_is_no_point_of_its_subgroup_is_refused() -> None:
+    raw = parse_multikey(BLS_MULTIKEY).raw
+    for changed in (raw[:-1] + bytes([raw[-1] ^ 1]), b"\xc0" + bytes(95), raw[:48]):
+        with pytest.raises(Malformed):
+            PublicKey(KeyKind.BLS12381_G2, changed)
+
+
+def test_a_bls12_381_key_verifies_no_single_message_and_has_no_jwk() -> None:
+    key = parse_multikey(BLS_MULTIKEY)
+    with pytest.raises(NotVerified):
+        key.verify(bytes(80), b"message")
+    with pytest.raises(Malformed):
+        key.to_jwk()
