@@ -26,16 +26,30 @@ from node.core.dataintegrity.cryptosuite import (
 )
 from node.core.dataintegrity.ecdsa_jcs_2019 import EcdsaJcs2019
 from node.core.dataintegrity.ecdsa_rdfc_2019 import EcdsaRdfc2019
+from node.core.dataintegrity.ed25519_signature_2018 import Ed25519Signature2018
+from node.core.dataintegrity.ed25519_signature_2020 import Ed25519Signature2020
+from node.core.dataintegrity.ecdsa_sd_2023 import EcdsaSd2023
 from node.core.dataintegrity.eddsa_jcs_2022 import EddsaJcs2022
 from node.core.dataintegrity.eddsa_rdfc_2022 import EddsaRdfc2022
+from node.core.dataintegrity.json_web_signature_2020 import JsonWebSignature2020
 from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof, parse_proof, proofs_of
 from node.core.errors import Malformed
 from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject
 from node.core.times import parse_datetime_stamp
 
-_BUILT: Final[tuple[Cryptosuite, ...]] = (EddsaJcs2022(), EddsaRdfc2022(), EcdsaJcs2019(), EcdsaRdfc2019())
-_LEGACY: Final[tuple[Cryptosuite, ...]] = ()
+_BUILT: Final[tuple[Cryptosuite, ...]] = (
+    EddsaJcs2022(),
+    EddsaRdfc2022(),
+    EcdsaJcs2019(),
+    EcdsaRdfc2019(),
+    EcdsaSd2023(),
+)
+_LEGACY: Final[tuple[Cryptosuite, ...]] = (
+    Ed25519Signature2020(),
+    Ed25519Signature2018(),
+    JsonWebSignature2020(),
+)
 # Data Integrity suites by the proof's `cryptosuite`, older ones by its `type`.
 SUITES: Final = MappingProxyType({suite.name: suite for suite in _BUILT})
 LEGACY_SUITES: Final = MappingProxyType({suite.name: suite for suite in _LEGACY})
