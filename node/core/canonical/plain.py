@@ -51,7 +51,8 @@ _PREDICATES: Final = {
 }
 _VALUE_OBJECT: Final = frozenset({"@value", "@language", "@direction"})
 # Their contents are graphs of their own: each credential is read for itself, proofs by the suites.
-_GRAPHS: Final = frozenset({"proof", "verifiableCredential"})
+_HELD: Final = "verifiableCredential"
+_GRAPHS: Final = frozenset({"proof", _HELD})
 _WITH_CONTEXT: Final = frozenset(
     {"VerifiableCredential", "EnvelopedVerifiableCredential", "VerifiablePresentation"}
 )
@@ -151,10 +152,14 @@ def _rewrite(body: JsonObject, nquads: str, canonicalizer: Canonicalizer) -> Jso
         raise Malformed("the first context of a credential is the credentials context", path=("@context",))
     if _OPEN_BADGES_VOCABULARY in nquads and not any(url.startswith(_OPEN_BADGES) for url in contexts):
         contexts.append(OPEN_BADGES_V3)
-    rewritten = canonicalizer.recompact(body, list(dict.fromkeys(contexts)))
+    # The credentials of a presentation are graphs with contexts of their own, each to be read for itself.
+    own = {name: value for name, value in body.items() if name != _HELD}
+    rewritten = canonicalizer.recompact(own, list(dict.fromkeys(contexts)))
+    _as_readers_expect(rewritten)
+    if _HELD in body and _HELD not in rewritten:
+        rewritten[_HELD] = body[_HELD]
     if canonicalizer.nquads(rewritten) != nquads:
         raise Malformed("the document cannot be written in plain terms without changing what it states")
-    _as_readers_expect(rewritten)
     return rewritten
 
 

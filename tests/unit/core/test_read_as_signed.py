@@ -574,3 +574,31 @@ def test_a_subject_of_nothing_but_an_identifier_is_an_object_after_rewriting() -
     two = document | {"credentialSubject": [{"id": "did:example:learner"}, {"id": "did:example:other"}]}
     subjects = read_as_signed(two, CANONICALIZER).document["credentialSubject"]
     assert sorted(subject["id"] for subject in subjects) == ["did:example:learner", "did:example:other"]
+
+
+def presentation() -> Document:
+    """A presentation with a context of its own, and the badge in it."""
+    return {
+        "@context": [V2, {"Application": "https://school.example/terms#Application"}],
+        "type": ["VerifiablePresentation", "Application"],
+        "holder": DID,
+        "verifiableCredential": [badge()],
+    }
+
+
+def test_a_presentation_with_a_context_of_its_own_is_rewritten_around_its_credentials() -> None:
+    reading = read_as_signed(presentation(), CANONICALIZER)
+    assert reading.rewritten
+    assert reading.document["verifiableCredential"] == [badge()]
+    assert set(reading.document["type"]) == {
+        "VerifiablePresentation",
+        "https://school.example/terms#Application",
+    }
+    assert all(type(entry) is str for entry in reading.document["@context"])
+
+
+def test_credentials_of_a_presentation_cannot_be_spelled_by_their_iri() -> None:
+    document = presentation()
+    document[CRED + "verifiableCredential"] = {"@graph": document.pop("verifiableCredential")}
+    with pytest.raises(Malformed):
+        read_as_signed(document, CANONICALIZER)
