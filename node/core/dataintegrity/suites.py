@@ -26,9 +26,10 @@ from node.core.dataintegrity.cryptosuite import (
 )
 from node.core.dataintegrity.ecdsa_jcs_2019 import EcdsaJcs2019
 from node.core.dataintegrity.ecdsa_rdfc_2019 import EcdsaRdfc2019
+from node.core.dataintegrity.ecdsa_sd_2023 import EcdsaSd2023
 from node.core.dataintegrity.ed25519_signature_2018 import Ed25519Signature2018
 from node.core.dataintegrity.ed25519_signature_2020 import Ed25519Signature2020
-from node.core.dataintegrity.ecdsa_sd_2023 import EcdsaSd2023
+from node.core.dataintegrity.eddsa_2022 import Eddsa2022
 from node.core.dataintegrity.eddsa_jcs_2022 import EddsaJcs2022
 from node.core.dataintegrity.eddsa_rdfc_2022 import EddsaRdfc2022
 from node.core.dataintegrity.json_web_signature_2020 import JsonWebSignature2020
@@ -44,6 +45,7 @@ _BUILT: Final[tuple[Cryptosuite, ...]] = (
     EcdsaJcs2019(),
     EcdsaRdfc2019(),
     EcdsaSd2023(),
+    Eddsa2022(),
 )
 _LEGACY: Final[tuple[Cryptosuite, ...]] = (
     Ed25519Signature2020(),

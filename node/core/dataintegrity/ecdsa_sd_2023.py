@@ -1,0 +1,355 @@
+"""Cryptosuite ecdsa-sd-2023 (Data Integrity ECDSA Cryptosuites 1.0 sections 3.5 and 3.6): selective disclosure.
+
+The issuer signs the mandatory statements once and gives each other statement a signature by a key of this proof
+alone; the holder passes on those of the statements that are shown. Whoever holds a base proof can show everything,
+so it is never verified as if it had been shown. Two presentations of one credential can be linked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.cbor import Cbor, decode_cbor, encode_cbor
+from node.core.dataintegrity.cryptosuite import (
+    Disclosure,
+    Draft,
+    bad_value,
+    check_key_kind,
+    decode_proof_value,
+    not_generated,
+    not_verified,
+)
+from node.core.dataintegrity.hash_suite import rdf_proof_config
+from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.selective import (
+    Grouping,
+    LabelledStatements,
+    given_labels,
+    hmac_labels,
+    label_statements,
+    select,
+)
+from node.core.encoding import decode_base64url, encode_base64url, encode_multibase
+from node.core.errors import Malformed
+from node.core.keys import KeyKind, PublicKey, parse_multicodec_key
+from node.core.strict_json import JsonObject
+
+_BASE_HEADER: Final = b"\xd9\x5d\x00"
+_DERIVED_HEADER: Final = b"\xd9\x5d\x01"
+_SIGNATURE_BYTES: Final = 64
+_PUBLIC_KEY_BYTES: Final = 35  # multicodec prefix and compressed point; the text of section 3.5.8 says 36
+_SECRET_BYTES: Final = 32
+# A label is `u` and the base64url of a digest of 32 bytes.
+_DIGEST_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BaseProof:
+    """Section 3.5.2: what an issuer hands to the holder."""
+
+    base_signature: bytes
+    public_key: bytes
+    hmac_key: bytes
+    signatures: tuple[bytes, ...]
+    mandatory_pointers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedProof:
+    """Section 3.5.7: what a holder shows. `labels` maps canonical identifiers (`c14n0`) to labels."""
+
+    base_signature: bytes
+    public_key: bytes
+    signatures: tuple[bytes, ...]
+    labels: dict[str, str]
+    mandatory_indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BaseHashData:
+    """Sections 3.6.2 and 3.6.3: a document told apart and hashed, with the statements' own signatures."""
+
+    statements: tuple[str, ...]
+    mandatory_indexes: tuple[int, ...]
+    proof_hash: bytes
+    mandatory_hash: bytes
+    public_key: bytes
+    signatures: tuple[bytes, ...]
+
+    @property
+    def message(self) -> bytes:
+        """Section 3.5.1: what the issuer's key signs."""
+        return self.proof_hash + self.public_key + self.mandatory_hash
+
+
+class EcdsaSd2023:
+    """RDFC-1.0, SHA-256, P-256; base proofs are `d95d00`, derived ones `d95d01`, both in base64url."""
+
+    name = "ecdsa-sd-2023"
+    key_kinds = frozenset({KeyKind.P256})
+    signs_rdf = True
+
+    def prepare(
+        self,
+        document: JsonObject,
+        options: JsonObject,
+        canonicalizer: Canonicalizer,
+        *,
+        key_kind: KeyKind | None,
+        disclosure: Disclosure | None,
+    ) -> Draft:
+        """Section 3.6.1 to 3.6.5: the base proof, its statements signed with the key that `disclosure` brings."""
+        if key_kind not in (None, KeyKind.P256):
+            raise not_generated(f"{self.name} takes no {key_kind} key")
+        if disclosure is None or len(disclosure.hmac_key) != _SECRET_BYTES:
+            raise not_generated(
+                f"{self.name} needs an HMAC key of {_SECRET_BYTES} bytes and a key of its own"
+            )
+        if "previousProof" in options:
+            raise not_generated(
+                "a base proof builds on no other, since what is shown could not hold that one"
+            )
+        proof_key = _private_key(disclosure.proof_key)
+        grouping = Grouping(document, hmac_labels(disclosure.hmac_key), canonicalizer)
+        mandatory = grouping.indexes(disclosure.mandatory_pointers)
+        statements = LabelledStatements(grouping.statements, ()).split(mandatory)
+        data = BaseHashData(
+            statements=grouping.statements,
+            mandatory_indexes=mandatory,
+            proof_hash=_proof_hash(document, options, canonicalizer),
+            mandatory_hash=_hash(statements[0]),
+            public_key=_public_key_of(proof_key),
+            signatures=tuple(_sign(proof_key, text) for text in statements[1]),
+        )
+
+        def seal(signature: bytes) -> JsonObject:
+            if len(signature) != _SIGNATURE_BYTES:
+                raise not_generated(f"a signature of {len(signature)} bytes")
+            base = BaseProof(
+                signature,
+                data.public_key,
+                disclosure.hmac_key,
+                data.signatures,
+                disclosure.mandatory_pointers,
+            )
+            return {"proofValue": encode_base_proof(base)}
+
+        return Draft(dict(options), data, seal)
+
+    def is_base(self, proof: Proof) -> bool:
+        """Whether the proof value has the header of a base proof; Malformed where it has neither."""
+        header = decode_proof_value(proof, "u")[:3]
+        if header not in (_BASE_HEADER, _DERIVED_HEADER):
+            raise bad_value(f"no header of {self.name}")
+        return header == _BASE_HEADER
+
+    def derive(
+        self,
+        document: JsonObject,
+        proof: Proof,
+        selective_pointers: tuple[str, ...],
+        canonicalizer: Canonicalizer,
+        *,
+        presentation_header: bytes = b"",
+        entropy: bytes = b"",  # noqa: ARG002 - for zero-knowledge suites
+    ) -> JsonObject:
+        """Sections 3.6.6 and 3.5.3: the part of the document that is shown, with its proof."""
+        if presentation_header:
+            raise not_generated(f"{self.name} binds no proof to its presentation")
+        base = parse_base_proof(proof)
+        combined = (*base.mandatory_pointers, *selective_pointers)
+        shown = select(combined, document)
+        if shown is None:
+            raise not_generated("nothing is selected")
+        grouping = Grouping(document, hmac_labels(base.hmac_key), canonicalizer)
+        mandatory = frozenset(grouping.indexes(base.mandatory_pointers))
+        signed = [index for index in range(len(grouping.statements)) if index not in mandatory]
+        if len(signed) != len(base.signatures):
+            raise bad_value("a base proof with another number of signatures than its document has statements")
+        signatures = dict(zip(signed, base.signatures, strict=True))
+        indexes = grouping.indexes(combined)
+        derived = DerivedProof(
+            base_signature=base.base_signature,
+            public_key=base.public_key,
+            signatures=tuple(signatures[index] for index in indexes if index not in mandatory),
+            labels=grouping.shown_labels(combined),
+            mandatory_indexes=tuple(place for place, index in enumerate(indexes) if index in mandatory),
+        )
+        return {**shown, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
+
+    def verify(
+        self, document: JsonObject, proof: Proof, public_key: PublicKey, canonicalizer: Canonicalizer
+    ) -> None:
+        """Section 3.6.7: the issuer's key signed the mandatory statements, the proof's own key each of the others."""
+        check_key_kind(self, public_key)
+        derived = parse_derived_proof(proof)
+        options = {name: value for name, value in proof.raw.items() if name != "proofValue"}
+        proof_hash = _proof_hash(document, options, canonicalizer)
+        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
+        mandatory, others = statements.split(derived.mandatory_indexes)
+        if len(others) != len(derived.signatures):
+            raise not_verified(f"{len(derived.signatures)} signatures for {len(others)} statements")
+        public_key.verify(derived.base_signature, proof_hash + derived.public_key + _hash(mandatory))
+        proof_key = _parse_proof_key(derived.public_key)
+        for signature, statement in zip(derived.signatures, others, strict=True):
+            proof_key.verify(signature, statement.encode())
+
+    def mandatory_statements(
+        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
+    ) -> tuple[str, ...]:
+        """The statements of a shown document that the base signature is over, with its canonical labels."""
+        derived = parse_derived_proof(proof)
+        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
+        return statements.canonical_at(derived.mandatory_indexes)
+
+
+def base_signature(proof: Proof) -> bytes:
+    """The issuer's signature in a base or derived proof, the same in both: what an anchor is over."""
+    if EcdsaSd2023().is_base(proof):
+        return parse_base_proof(proof).base_signature
+    return parse_derived_proof(proof).base_signature
+
+
+def encode_base_proof(base: BaseProof) -> str:
+    """Section 3.5.2: the proof value."""
+    items: list[Cbor] = [
+        base.base_signature,
+        base.public_key,
+        base.hmac_key,
+        list(base.signatures),
+        list(base.mandatory_pointers),
+    ]
+    return encode_multibase(_BASE_HEADER + encode_cbor(items), "u")
+
+
+def parse_base_proof(proof: Proof) -> BaseProof:
+    """Section 3.5.3; Malformed where the value is no base proof."""
+    items = _items(proof, _BASE_HEADER)
+    pointers = items[4]
+    if type(pointers) is not list or not all(type(pointer) is str for pointer in pointers):
+        raise bad_value("expected an array of JSON Pointers")
+    return BaseProof(
+        base_signature=_bytes(items[0], _SIGNATURE_BYTES, "a base signature"),
+        public_key=_bytes(items[1], _PUBLIC_KEY_BYTES, "a public key"),
+        hmac_key=_bytes(items[2], _SECRET_BYTES, "an HMAC key"),
+        signatures=_signatures(items[3]),
+        mandatory_pointers=tuple(str(pointer) for pointer in pointers),
+    )
+
+
+def encode_derived_proof(derived: DerivedProof) -> str:
+    """Sections 3.5.5 and 3.5.7: the proof value, the labels as numbers and digests."""
+    labels: dict[int | str | bytes, Cbor] = {
+        int(identifier.removeprefix("c14n")): decode_base64url(label[1:])
+        for identifier, label in derived.labels.items()
+    }
+    items: list[Cbor] = [
+        derived.base_signature,
+        derived.public_key,
+        list(derived.signatures),
+        labels,
+        list(derived.mandatory_indexes),
+    ]
+    return encode_multibase(_DERIVED_HEADER + encode_cbor(items), "u")
+
+
+def parse_derived_proof(proof: Proof) -> DerivedProof:
+    """Sections 3.5.6 and 3.5.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
+    if decode_proof_value(proof, "u")[:3] == _BASE_HEADER:
+        raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
+    items = _items(proof, _DERIVED_HEADER)
+    indexes = items[4]
+    if type(indexes) is not list or not all(type(index) is int and index >= 0 for index in indexes):
+        raise bad_value("expected an array of indexes")
+    return DerivedProof(
+        base_signature=_bytes(items[0], _SIGNATURE_BYTES, "a base signature"),
+        public_key=_bytes(items[1], _PUBLIC_KEY_BYTES, "a public key"),
+        signatures=_signatures(items[2]),
+        labels=_labels(items[3]),
+        mandatory_indexes=tuple(index for index in indexes if type(index) is int),
+    )
+
+
+def _items(proof: Proof, header: bytes) -> list[Cbor]:
+    value = decode_proof_value(proof, "u")
+    if value[:3] != header:
+        raise bad_value(f"expected the header {header.hex()}, got {value[:3].hex()}")
+    try:
+        items = decode_cbor(value[3:])
+    except Malformed as error:
+        raise bad_value(error.detail) from error
+    if type(items) is not list or len(items) != 5:
+        raise bad_value("expected an array of five items")
+    return items
+
+
+def _bytes(value: Cbor, length: int, what: str) -> bytes:
+    if type(value) is not bytes or len(value) != length:
+        raise bad_value(f"expected {what} of {length} bytes")
+    return value
+
+
+def _signatures(value: Cbor) -> tuple[bytes, ...]:
+    if type(value) is not list:
+        raise bad_value("expected an array of signatures")
+    return tuple(_bytes(item, _SIGNATURE_BYTES, "a signature") for item in value)
+
+
+def _labels(value: Cbor) -> dict[str, str]:
+    if type(value) is not dict:
+        raise bad_value("expected a map of labels")
+    labels = {}
+    for number, digest in value.items():
+        if type(number) is not int or number < 0:
+            raise bad_value("expected a map from numbers to labels")
+        labels[f"c14n{number}"] = "u" + encode_base64url(_bytes(digest, _DIGEST_BYTES, "a label"))
+    return labels
+
+
+def _proof_hash(document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> bytes:
+    """Section 3.6.4: the hash of the canonical proof configuration."""
+    return _hash([canonicalizer.nquads(rdf_proof_config(document, options))])
+
+
+def _hash(texts: Sequence[str]) -> bytes:
+    return hashlib.sha256("".join(texts).encode()).digest()
+
+
+def _parse_proof_key(data: bytes) -> PublicKey:
+    try:
+        key = parse_multicodec_key(data)
+    except Malformed as error:
+        raise bad_value(error.detail) from error
+    if key.kind is not KeyKind.P256:
+        raise bad_value(f"expected a P-256 public key, got {key.kind}")
+    return key
+
+
+def _private_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
+    if len(secret) != _SECRET_BYTES:
+        raise not_generated(f"the key of a base proof has {_SECRET_BYTES} bytes")
+    try:
+        return ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+    except ValueError as error:
+        raise not_generated("not a P-256 private key") from error
+
+
+def _public_key_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    return PublicKey(KeyKind.P256, point).multicodec_bytes
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, statement: str) -> bytes:
+    """ECDSA with the nonces of RFC 6979: no randomness is needed, none can be weak."""
+    der = key.sign(statement.encode(), ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")

@@ -1,0 +1,319 @@
+"""What suites with selective disclosure share (Data Integrity ECDSA Cryptosuites 1.0 section 3.4).
+
+JSON Pointers select a part of a document; its statements are told apart from the others by skolem identifiers,
+which give each unnamed object of document and part the same name; and blank nodes get labels by which a verifier,
+who sees the part alone, writes the very statements that the issuer signed.
+
+Beyond the standard's algorithms, lists and graphs may stand in a document: their unnamed nodes, which no skolem
+identifier can name, are known by what points to them. What is selected must be statements of the whole: a pointer
+into the middle of a list or of a value is refused, not answered with a part that does not verify.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from node.core.canonical.jcs import canonicalize
+from node.core.canonical.labelling import canonicalize_quads
+from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.cryptosuite import bad_value, not_generated
+from node.core.encoding import encode_base64url
+from node.core.strict_json import Json, JsonObject
+
+# From canonical identifiers (`c14n0`, in their order) to labels; both without `_:`.
+LabelFactory = Callable[[Sequence[str]], Mapping[str, str]]
+
+MAX_POINTERS: Final = 1_000
+_INDEX: Final = re.compile(r"(?:0|[1-9]\d{0,8})\Z")
+_BAD_ESCAPE: Final = re.compile(r"~(?![01])")
+
+
+# JSON Pointers (sections 3.4.10 to 3.4.13) -----------------------------------------------------------------
+
+
+def select(pointers: Iterable[str], document: JsonObject) -> JsonObject | None:
+    """Section 3.4.13: the part of `document` that RFC 6901 pointers select; None where there are no pointers.
+
+    Every object on the way keeps `id` and `type`, the whole its `@context`. Malformed with type
+    PROOF_GENERATION_ERROR where a pointer is none or points to nothing.
+    """
+    paths = [parse_pointer(pointer, document) for pointer in pointers]
+    if not paths:
+        return None
+    if len(paths) > MAX_POINTERS:
+        raise not_generated(f"more than {MAX_POINTERS:,} JSON Pointers")
+    selected = _Selection(document)
+    for path in paths:
+        selected.add(path)
+    found = selected.taken()
+    return {"@context": copy.deepcopy(document["@context"]), **found} if "@context" in document else found
+
+
+def parse_pointer(pointer: str, document: JsonObject) -> tuple[str | int, ...]:
+    """Section 3.4.10: the member names and zero-based indexes of a pointer into `document`."""
+    if pointer and (pointer[0] != "/" or _BAD_ESCAPE.search(pointer)):
+        raise not_generated(f"not a JSON Pointer: {pointer[:80]}")
+    path: list[str | int] = []
+    value: Json = document
+    for text in pointer.split("/")[1:]:
+        step: str | int = text.replace("~1", "/").replace("~0", "~")
+        if type(value) is list:
+            step = int(text) if _INDEX.match(text) else -1
+            known = 0 <= step < len(value)
+        else:
+            known = type(value) is dict and step in value
+        if not known:
+            raise not_generated(f"a JSON Pointer that points to nothing: {pointer[:80]}")
+        value = value[step]
+        path.append(step)
+    return tuple(path)
+
+
+class _Selection:
+    """Sections 3.4.11 and 3.4.12: one value of the document as far as it is selected."""
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+        self._whole = type(value) not in (dict, list)
+        self._parts: dict[str | int, _Selection] = {}
+
+    def add(self, path: tuple[str | int, ...]) -> None:
+        if not path:
+            self._whole = True
+            return
+        step, rest = path[0], path[1:]
+        if step not in self._parts:
+            self._parts[step] = _Selection(self._value[step])
+        self._parts[step].add(rest)
+
+    def taken(self) -> Json:
+        if self._whole:
+            return copy.deepcopy(self._value)
+        if type(self._value) is list:
+            return [self._parts[index].taken() for index in sorted(self._parts)]
+        taken = {}
+        for name, value in self._value.items():
+            if name in self._parts:
+                taken[name] = self._parts[name].taken()
+            elif _names_object(name, value):
+                taken[name] = copy.deepcopy(value)
+        return taken
+
+
+def _names_object(name: str, value: Json) -> bool:
+    if name in ("id", "@id"):
+        return type(value) is str and not value.startswith("_:")
+    return name in ("type", "@type")
+
+
+# Labels (sections 3.4.1 to 3.4.4) --------------------------------------------------------------------------
+
+
+def hmac_digest(hmac_key: bytes, identifier: str) -> bytes:
+    """HMAC-SHA-256 of a canonical identifier without `_:`."""
+    return hmac.digest(hmac_key, identifier.encode(), "sha256")
+
+
+def hmac_labels(hmac_key: bytes) -> LabelFactory:
+    """Section 3.4.4: labels that tell nothing about the statements that are not shown."""
+
+    def label(identifiers: Sequence[str]) -> dict[str, str]:
+        return {one: "u" + encode_base64url(hmac_digest(hmac_key, one)) for one in identifiers}
+
+    return label
+
+
+def given_labels(labels: Mapping[str, str]) -> LabelFactory:
+    """Section 3.4.3: the labels that a derived proof brings; each blank node has one, and no two the same."""
+
+    def label(identifiers: Sequence[str]) -> Mapping[str, str]:
+        if labels.keys() != set(identifiers):
+            raise bad_value("the proof labels other objects than the document has")
+        if len(set(labels.values())) != len(labels):
+            raise bad_value("the proof gives two objects one label")
+        return labels
+
+    return label
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledStatements:
+    """The statements of a document in the order of their labelled form, each with its final newline."""
+
+    labelled: tuple[str, ...]
+    canonical: tuple[str, ...]
+
+    def split(self, indexes: Sequence[int]) -> tuple[list[str], list[str]]:
+        """The labelled statements at `indexes` (zero-based, ascending) and all others; Malformed for other indexes."""
+        chosen = check_indexes(indexes, len(self.labelled))
+        others = [text for index, text in enumerate(self.labelled) if index not in chosen]
+        return [self.labelled[index] for index in indexes], others
+
+    def canonical_at(self, indexes: Sequence[int]) -> tuple[str, ...]:
+        """The statements at `indexes` with the canonical labels of the document."""
+        check_indexes(indexes, len(self.canonical))
+        return tuple(self.canonical[index] for index in indexes)
+
+
+def check_indexes(indexes: Sequence[int], count: int) -> frozenset[int]:
+    """The indexes as a set; Malformed unless they ascend without repetition from 0 to below `count`."""
+    if any(later <= earlier for earlier, later in pairwise(indexes)):
+        raise bad_value("the indexes of a proof do not ascend")
+    if indexes and not 0 <= indexes[0] <= indexes[-1] < count:
+        raise bad_value("an index of the proof is that of no statement")
+    return frozenset(indexes)
+
+
+def label_statements(
+    document: JsonObject, labels: LabelFactory, canonicalizer: Canonicalizer
+) -> LabelledStatements:
+    """Sections 3.4.1 and 3.4.2: the canonical statements of `document` with `labels` in place of canonical ones."""
+    return _label(canonicalizer.statements(document), labels)[0]
+
+
+def _label(quads: Iterable[Quad], labels: LabelFactory) -> tuple[LabelledStatements, dict[Term, Term]]:
+    """The statements with other labels, and the new label of each blank node of `quads`."""
+    dataset = list(dict.fromkeys(quads))
+    _, canonical = canonicalize_quads(dataset)
+    by_number = sorted(canonical.values(), key=lambda term: int(term.removeprefix("_:c14n")))
+    chosen = labels([term[2:] for term in by_number])
+    relabelled = {blank: f"_:{chosen[term[2:]]}" for blank, term in canonical.items()}
+    pairs = sorted((_encode(quad, relabelled), _encode(quad, canonical)) for quad in dataset)
+    return LabelledStatements(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)), relabelled
+
+
+def _encode(quad: Quad, terms: Mapping[Term, Term]) -> str:
+    subject, predicate, value, graph = quad
+    return encode_quad(
+        (terms.get(subject, subject), predicate, terms.get(value, value), terms.get(graph, graph))
+    )
+
+
+# Groups (sections 3.4.5 to 3.4.9, 3.4.14 to 3.4.16) --------------------------------------------------------
+
+
+class Grouping:
+    """Section 3.4.16: the labelled statements of a whole document, and which of them JSON Pointers select."""
+
+    def __init__(self, document: JsonObject, labels: LabelFactory, canonicalizer: Canonicalizer) -> None:
+        """Malformed where parts of the document cannot be told apart."""
+        self._canonicalizer = canonicalizer
+        self._skolemized, self._terms, quads = _skolemize(document, canonicalizer)
+        self._names: dict[tuple[Term, Term], Term] = {}
+        self._name_others(quads, fresh=True)
+        deskolemized = [self._deskolemize(quad) for quad in quads]
+        statements, self._labels = _label(deskolemized, labels)
+        if "".join(sorted(statements.canonical)) != canonicalizer.nquads(document):
+            raise not_generated("a document whose unnamed objects cannot be named")
+        self.statements = statements.labelled
+        self._positions = {text: index for index, text in enumerate(self.statements)}
+        self._selected: dict[tuple[str, ...], list[Quad]] = {}
+
+    def indexes(self, pointers: Sequence[str]) -> tuple[int, ...]:
+        """Which `statements` (zero-based, ascending) the pointers select; Malformed where they cut one in two."""
+        found = {self._positions.get(_encode(quad, self._labels), -1) for quad in self._select(pointers)}
+        if -1 in found:
+            raise not_generated("a JSON Pointer into the middle of a value")
+        return tuple(sorted(found))
+
+    def shown_labels(self, pointers: Sequence[str]) -> dict[str, str]:
+        """From the canonical identifiers (`c14n0`) of the part that the pointers select to the labels of the whole."""
+        self.indexes(pointers)  # refuses what is no part of the whole
+        _, canonical = canonicalize_quads(self._select(pointers))
+        return {term[2:]: self._labels[blank][2:] for blank, term in canonical.items()}
+
+    def _select(self, pointers: Sequence[str]) -> list[Quad]:
+        """Section 3.4.14: the statements that the pointers select, with the blank nodes of the whole."""
+        key = tuple(pointers)
+        found = self._selected.get(key)
+        if found is None:
+            part = select(pointers, self._skolemized)
+            quads = [] if part is None else self._canonicalizer.statements(part)
+            self._name_others(quads, fresh=False)
+            found = self._selected[key] = list(dict.fromkeys(self._deskolemize(quad) for quad in quads))
+        return found
+
+    def _deskolemize(self, quad: Quad) -> Quad:
+        """Section 3.4.8 step 3."""
+        subject, predicate, value, graph = quad
+        terms = self._terms
+        return terms.get(subject, subject), predicate, terms.get(value, value), terms.get(graph, graph)
+
+    def _name_others(self, quads: list[Quad], *, fresh: bool) -> None:
+        """Name the blank nodes of `quads` (cells of lists, graphs) by what points to them, as in the whole."""
+        pointing: dict[Term, list[tuple[Term, Term]]] = {}
+        for subject, predicate, value, _ in quads:
+            if is_blank(value):
+                pointing.setdefault(subject, []).append((predicate, value))
+        named: dict[Term, Term] = {}
+        todo = [term for term in pointing if not is_blank(term)]
+        while todo:
+            subject = todo.pop()
+            for predicate, value in pointing.get(subject, ()):
+                key = (named.get(subject, subject), predicate)
+                if (key in self._names) is fresh or value in named:
+                    raise not_generated("a part of a list, or lists or graphs that cannot be told apart")
+                if fresh:
+                    self._names[key] = f"_:o{len(self._names)}"
+                named[value] = self._names[key]
+                todo.append(value)
+        self._rename(quads, named)
+
+    @staticmethod
+    def _rename(quads: list[Quad], named: Mapping[Term, Term]) -> None:
+        for position, (subject, predicate, value, graph) in enumerate(quads):
+            if any(is_blank(term) and term not in named for term in (subject, value, graph)):
+                raise not_generated("a blank node identifier in a document for selective disclosure")
+            quads[position] = (
+                named.get(subject, subject),
+                predicate,
+                named.get(value, value),
+                named.get(graph, graph),
+            )
+
+
+def _skolemize(
+    document: JsonObject, canonicalizer: Canonicalizer
+) -> tuple[JsonObject, dict[Term, Term], list[Quad]]:
+    """Sections 3.4.5 to 3.4.9: the document with a name for each object, the blank node of each name, the statements.
+
+    The names go where JSON has an object. Where that is no node (a JSON literal, a map of languages), the name is
+    found in a literal, and the object is left as it was.
+    """
+    prefix = f"urn:bnid:{hashlib.sha256(canonicalize(document)).hexdigest()[:32]}:"
+    in_literal = re.compile(re.escape(prefix) + r"(\d+)")
+    no_nodes: set[int] = set()
+    while True:
+        count = [0]
+        named = _with_names(document, prefix, no_nodes, count)
+        quads = canonicalizer.statements(named)
+        found = {int(number) for quad in quads if quad[2][0] == '"' for number in in_literal.findall(quad[2])}
+        if not found:
+            terms = {f"<{prefix}{number}>": f"_:s{number}" for number in range(count[0])}
+            return named, terms, quads
+        if found <= no_nodes:
+            raise not_generated("a document whose unnamed objects cannot be named")
+        no_nodes |= found
+
+
+def _with_names(value: Json, prefix: str, no_nodes: set[int], count: list[int]) -> Json:
+    if type(value) is list:
+        return [_with_names(item, prefix, no_nodes, count) for item in value]
+    if type(value) is not dict:
+        return value
+    named = {}
+    if not value.keys() & {"id", "@id", "@value", "@list", "@set"}:
+        if count[0] not in no_nodes:
+            named["id"] = f"{prefix}{count[0]}"
+        count[0] += 1
+    for name, member in value.items():
+        named[name] = member if name == "@context" else _with_names(member, prefix, no_nodes, count)
+    return named
