@@ -267,7 +267,7 @@ def test_a_signature_has_one_spelling(suite: str, spelling: str) -> None:
     [
         {"type": "Ed25519Signature2020"},
         {"type": "Ed25519Signature2020", "cryptosuite": "eddsa-jcs-2022"},
-        {"cryptosuite": "eddsa-2022"},
+        {"cryptosuite": "eddsa-2021"},
         {"cryptosuite": "unheard-of-2030"},
     ],
 )

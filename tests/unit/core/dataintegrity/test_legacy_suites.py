@@ -161,6 +161,18 @@ def test_the_badges_of_version_1_1_that_1edtech_publishes_verify(vectors: Path, 
     check(document, parse_multikey(proofs_of(document)[0].verification_method.partition("#")[2]))
 
 
+def test_the_draft_name_of_eddsa_rdfc_2022_is_verified_and_not_made(vectors: Path) -> None:
+    document = json.loads((vectors / "ob3-1edtech" / "simple-eddsa-2022.json").read_text())
+    key = parse_multikey(proofs_of(document)[0].verification_method.partition("#")[2])
+    check(document, key)
+    with pytest.raises(NotVerified):
+        check({**document, "name": "Another"}, key)
+    unsigned = {name: value for name, value in document.items() if name != "proof"}
+    proof = {name: value for name, value in document["proof"][0].items() if name != "proofValue"}
+    with pytest.raises(Malformed, match="not made here"):
+        prepare_proof(unsigned, proof, CANONICALIZER)
+
+
 def test_they_sign_statements_and_are_not_made_here() -> None:
     for name in TYPES:
         assert signs_rdf(parse_proof(options(name)))
