@@ -15,6 +15,9 @@ PUBLISHED = {
     "https://w3id.org/security/data-integrity/v2": "7ba3c50acf2689d5e07927267343eb353249c7c22a9f2d00307cc970e855e305",
     "https://www.w3.org/2018/credentials/v1": "b01e671e873981f19a9102a9a57f666dbcaeb31b99e3e124378d143e71549247",
     "https://w3id.org/security/multikey/v1": "be20c3ee6af6e9c4102e66a85c26617831218e32216bdf050f870e389e737cdc",
+    "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json": (
+        "7defe702c102faf14108579b7d65ef39ecf4c3bbef925b803e15bd77cd6e3394"
+    ),
     "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": (
         "c5e555a91a5cf48e32ae0a05674c61ddd5c053b680b5643b2f57f9965e386d99"
     ),
