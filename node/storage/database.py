@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -36,6 +38,7 @@ from node.storage.presentation_requests import SqlPresentationRequests
 from node.storage.status_lists import SqlStatusLists
 
 _BUSY_SECONDS: Final = 30
+_WAIT_SECONDS: Final = 0.02
 # Any fixed number: it names the queue of this project's writers among a database's advisory locks.
 _WRITERS: Final = 0x626F6E61
 _READING: Final = "bonafides_reading"
@@ -179,15 +182,33 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
+        _keep_log(cursor)
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",  # in WAL mode NORMAL may lose the newest commits with the power
             "foreign_keys = ON",
             "secure_delete = ON",  # erased evidence shall not linger in free pages
+            # Ids and digests fall anywhere in their indexes, so a large issue touches all of their pages again and
+            # again: with room for them (KiB, pages) each is written once in many transactions.
+            "cache_size = -65536",
+            "wal_autocheckpoint = 8192",
         ):
             cursor.execute(f"PRAGMA {pragma}")
     finally:
         cursor.close()
+
+
+def _keep_log(cursor: Any) -> None:
+    # SQLite does not wait its turn here: of two that make the file at one moment, one is refused at once.
+    tries = round(_BUSY_SECONDS / _WAIT_SECONDS)
+    for left in reversed(range(tries)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_WAIT_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

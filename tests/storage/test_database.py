@@ -54,9 +54,10 @@ class TestMigrations:
             await (await open_database(url)).close()
 
     async def test_two_that_start_together_take_turns(self, tmp_path: Path) -> None:
-        url = sqlite_url(tmp_path / "node.sqlite3")
-        for database in await asyncio.gather(*(open_database(url) for _ in range(3))):
-            await database.close()
+        for number in range(8):  # of as many, one in some hundred once failed to wait
+            url = sqlite_url(tmp_path / f"node-{number}.sqlite3")
+            for database in await asyncio.gather(*(open_database(url) for _ in range(4))):
+                await database.close()
 
     async def test_a_database_of_a_later_release_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "node.sqlite3"
