@@ -17,23 +17,22 @@ harm either: the contract keeps the first.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from node.chain.transactions import CredentialRegistryCalls, WordChange
-from node.core import anchor
 from node.core.errors import BonafidesError, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
-from node.services import bundles, registration, rotation, status_lists
+from node.services import bundles, registration, rotation, sealing, status_lists
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import Issuer, address_of
+from node.services.sealing import MAX_BATCH
 from node.storage.base import (
+    AnchorItem,
     Batch,
-    ItemPlace,
     ListMode,
     OutboxEntry,
     StatusList,
@@ -41,7 +40,6 @@ from node.storage.base import (
     TransactionState,
 )
 
-MAX_BATCH: Final = 1000
 BATCH_AGE: Final = timedelta(seconds=60)
 TICK_SECONDS: Final = 0.5
 _MAX_WORDS: Final = 256  # a call takes no more
@@ -154,28 +152,15 @@ class AnchorWorker:
         now = self._issuer.clock()
         while True:
             async with self._store.transaction() as transaction:
-                if not await _is_due(transaction, now, close=close):
+                items = await transaction.batches.load_waiting(MAX_BATCH)
+                if not _is_due(items, now, close=close):
                     return
-                await self._close(transaction, now)
+                await self._close(transaction, items, now)
 
-    async def _close(self, transaction: Transaction, now: datetime) -> None:
-        items = await transaction.batches.load_waiting(MAX_BATCH)
-        size = anchor.padded_size(len(items))
-        order = list(range(size))
-        secrets.SystemRandom().shuffle(order)
-        sealed = anchor.seal_batch(
-            [(item.kind, item.digest) for item in items],
-            [secrets.token_bytes(anchor.SALT_BYTES) for _ in range(size)],
-            [secrets.token_bytes(32) for _ in range(size - len(items))],
-            order,
-        )
-        places = [
-            ItemPlace(item.id, place.salt, place.index, place.path)
-            for item, place in zip(items, sealed.places, strict=True)
-        ]
-        batch = await transaction.batches.seal(sealed.commitment, sealed.size, sealed.root, places, now)
+    async def _close(self, transaction: Transaction, items: Sequence[AnchorItem], now: datetime) -> None:
+        batch = await sealing.seal(transaction, items, now)
         writer = await registration.writer_of(transaction)
-        call = self._calls.anchor(self._issuer.identity, sealed.commitment)
+        call = self._calls.anchor(self._issuer.identity, batch.commitment)
         entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now)
         await transaction.batches.attach(batch.id, entry.id)
 
@@ -249,11 +234,11 @@ class AnchorWorker:
         )
 
 
-async def _is_due(transaction: Transaction, now: datetime, *, close: bool) -> bool:
-    waiting = await transaction.batches.waiting()
-    if not waiting.count or waiting.oldest is None:
+def _is_due(items: Sequence[AnchorItem], now: datetime, *, close: bool) -> bool:
+    """Whether a batch is closed over what waits, the oldest first."""
+    if not items:
         return False
-    return close or waiting.count >= MAX_BATCH or now - waiting.oldest >= BATCH_AGE
+    return close or len(items) == MAX_BATCH or now - items[0].added_at >= BATCH_AGE
 
 
 def _nothing_left(tick: Tick) -> bool:

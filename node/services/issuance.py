@@ -290,7 +290,8 @@ async def intend(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None
     for rows in chunks(plan.new):
         async with issuer.store.transaction() as transaction:
             # Seen inside: somebody else may have issued the same cohort a moment ago.
-            known = await transaction.credentials.known_rows(plan.cohort.template.cohort)
+            keys = [row.key for row in rows]
+            known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
             await _intend(issuer, transaction, plan, [row for row in rows if row.key not in known])
         done += len(rows)
         progress("prepared", done, len(plan.new))
@@ -427,19 +428,11 @@ async def results(issuer: Issuer, cohort: Cohort) -> list[Issued]:
     """What became of every row of the input, in its order."""
     async with issuer.store.reading() as reading:
         known = await reading.credentials.known_rows(cohort.template.cohort)
-        loaded = [await reading.credentials.load(known[row.key].credential_id) for row in cohort.rows]
-    return [_issued(record) for record in loaded if record is not None]
-
-
-def _issued(record: CredentialRecord) -> Issued:
-    signed = record.signed
-    return Issued(
-        row=record.intent.row_key.removeprefix("id:"),
-        credential_id=record.intent.credential_id,
-        state=record.state,
-        digest=signed.digest if signed else None,
-        subject_did=signed.subject_did if signed else record.intent.subject_did,
-    )
+    return [
+        Issued(row.key.removeprefix("id:"), found.credential_id, found.state, found.digest, found.subject_did)
+        for row in cohort.rows
+        if (found := known.get(row.key)) is not None
+    ]
 
 
 # --- over HTTP

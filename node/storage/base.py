@@ -228,18 +228,20 @@ class CredentialRecord:
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """A row of a cohort that was taken in before."""
+    """A row of a cohort that was taken in before; `digest` is that of the credential, once it is signed."""
 
     credential_id: str
     content_digest: bytes
     state: CredentialState
+    digest: bytes | None
+    subject_did: str | None
 
 
 class Credentials(Protocol):
     """Intents and signed credentials."""
 
-    async def known_rows(self, cohort: str) -> Mapping[str, KnownRow]:
-        """Row key to what is recorded of it, for a whole cohort."""
+    async def known_rows(self, cohort: str, row_keys: Sequence[str] | None = None) -> Mapping[str, KnownRow]:
+        """Row key to what is recorded of it, for a whole cohort or for some of its rows."""
         ...
 
     async def intend(self, intents: Sequence[Intent]) -> None:

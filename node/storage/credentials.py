@@ -78,6 +78,8 @@ evidence_table: Final = Table(
 )
 _e: Final = evidence_table.c
 
+_KNOWN: Final = select(_c.row_key, _c.credential_id, _c.content_digest, _c.state, _c.digest, _c.subject_did)
+
 _SIGN: Final = (
     update(credentials_table)
     .where(_c.credential_id == bindparam("of_credential"))
@@ -98,11 +100,16 @@ class SqlCredentials:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def known_rows(self, cohort: str) -> Mapping[str, KnownRow]:
+    async def known_rows(self, cohort: str, row_keys: Sequence[str] | None = None) -> Mapping[str, KnownRow]:
         """Row key to what is recorded of it."""
-        query = select(_c.row_key, _c.credential_id, _c.content_digest, _c.state).where(_c.cohort == cohort)
-        rows = await self._connection.execute(query)
-        return {row.row_key: KnownRow(row.credential_id, row.content_digest, row.state) for row in rows}
+        query = _KNOWN.where(_c.cohort == cohort)
+        some = (
+            [query] if row_keys is None else [query.where(_c.row_key.in_(part)) for part in chunks(row_keys)]
+        )
+        found: dict[str, KnownRow] = {}
+        for one in some:
+            found.update((key, KnownRow(*known)) for key, *known in await self._connection.execute(one))
+        return found
 
     async def intend(self, intents: Sequence[Intent]) -> None:
         """Record intents, all or none."""

@@ -223,6 +223,8 @@ class TestCredentials:
             await tx.credentials.intend([zoned, intent(2, state=CredentialState.WAITING, subject_did=None)])
         async with store.transaction() as tx:
             assert (await tx.credentials.known_rows("course"))["id:1"].content_digest == digest(1)
+            assert list(await tx.credentials.known_rows("course", ["id:2", "id:3"])) == ["id:2"]
+            assert await tx.credentials.known_rows("another course", ["id:2"]) == {}
             await tx.credentials.record_signed([signed(1), signed(2, subject_did="did:key:zClaimer")])
         async with store.reading() as tx:
             record = await tx.credentials.load("urn:uuid:0001")
