@@ -200,6 +200,14 @@ class VerifierConfig(ServerSettings):
     max_open_requests: int = Field(
         10_000, ge=1, le=1_000_000, description="Challenges and requests that may wait for an answer at once."
     )
+    suite: bool = Field(
+        False,
+        description="Serve `/suite`, the VC API as interoperability suites expect it; not for the public.",
+    )
+    suite_keys: Path | None = Field(
+        None,
+        description="File with the seed of keys that issue under `/suite` for anybody; made when missing.",
+    )
 
     @model_validator(mode="after")
     def _chain_needs_an_endpoint(self) -> Self:

@@ -70,6 +70,21 @@ def verifier() -> None:
     "--name", metavar="TEXT", show_envvar=True, help="Your name, as wallets show it to their holders."
 )
 @click.option("--development", is_flag=True, default=None, help="Admit loopback hosts and plain http.")
+@click.option(
+    "--suite",
+    is_flag=True,
+    default=None,
+    show_envvar=True,
+    help="Serve /suite, the VC API as the W3C's interoperability suites expect it.",
+)
+@click.option(
+    "--suite-keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_envvar=True,
+    help="With --suite: issue for anybody, by a did:key of each key type drawn from the seed in FILE; "
+    "made when missing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
 def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None:
     """Serve the verifier until SIGTERM or SIGINT; prints its URL when it is ready.
@@ -82,6 +97,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
+    from node.services.suite_keys import read_seed  # noqa: PLC0415
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
@@ -96,6 +112,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     )
     _make_folder(config.dir)
     tls = TlsFiles.of(config.tls_cert, config.tls_key)
+    seed = read_seed(config.suite_keys) if config.suite_keys is not None else None
 
     def make_app(served_url: str) -> Any:
         return make_verifier_app(
@@ -108,6 +125,8 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 development=config.development,
                 request_seconds=config.challenge_seconds,
                 max_open_requests=config.max_open_requests,
+                suite=config.suite,
+                suite_seed=seed,
             )
         )
 

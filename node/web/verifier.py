@@ -1,7 +1,7 @@
-"""The verifier node: the page on which a file is dropped, `POST /verify`, and the verifier's part of the VC API.
+"""The verifier node: the page on which a file is dropped, `POST /verify`, and what stands in modules of its own: the
+VC API, requests to wallets, and the base path for interoperability suites.
 
-The VC API (VCALM 1.0 section 3.3) answers 200 with `verified` wherever the check itself ran, and our whole report
-beside. `/verify` takes anything that `bonafides verify` takes.
+`/verify` takes anything that `bonafides verify` takes.
 """
 
 from __future__ import annotations
@@ -17,46 +17,27 @@ from typing import Final
 
 from aiohttp import BodyPartReader, web
 
-from node.core.bundle import parse_bundle
 from node.core.errors import BonafidesError, Malformed
-from node.core.members import within
-from node.core.strict_json import Json, JsonObject
-from node.core.times import format_datetime_stamp
+from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
-from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, Shown, presented
+from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.materials import Mode
-from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
+from node.services.suite import SuiteIssuers
+from node.services.suite_keys import suite_keys
 from node.services.verification import Clock, Examiner, system_clock, tell
 from node.storage.base import Store, Transaction
 from node.storage.database import open_database
-from node.web.app import add_health_routes, make_base_app, read_body, read_json_object
+from node.web.app import add_health_routes, make_base_app, read_body
 from node.web.downloads import Shelf
 from node.web.oid4vp import DIRECT_POST, RequestRoutes
 from node.web.origins import same_origin_writes
 from node.web.pages import Pages, errors_as_pages, moment_in, twin
-from node.web.problems import json_response
+from node.web.suite import BASE, SuiteApi
+from node.web.vc_api import VcApi
 
-_UNKNOWN_OPTION: Final = "https://www.w3.org/TR/vcalm#UNKNOWN_OPTION_PROVIDED"
-# What VCALM 1.0 and its predecessor name; what only asks for more in the answer is answered anyway.
-_OPTIONS: Final = frozenset(
-    {
-        "challenge",
-        "checks",
-        "created",
-        "domain",
-        "proofFormat",
-        "proofPurpose",
-        "returnCredential",
-        "returnPresentation",
-        "returnProblemDetails",
-        "returnResults",
-        "verificationMethod",
-    }
-)
-_PROOF_CHECKS: Final = (CheckName.PROOF, CheckName.PROOF_PURPOSE)
 _MAX_FIELD_BYTES: Final = 4096
 _MAX_PARTS: Final = 16
 _PURGE_SECONDS: Final = 60.0
@@ -76,6 +57,10 @@ class VerifierOptions:
     development: bool = False
     request_seconds: int = REQUEST_SECONDS
     max_open_requests: int = MAX_OPEN_REQUESTS
+    suite: bool = False
+    """Whether `/suite` is there, for interoperability suites."""
+    suite_seed: bytes | None = None
+    """The seed of the keys that issue there; None: nothing is issued."""
     clock: Clock = system_clock
 
 
@@ -117,6 +102,13 @@ class _Node:
             max_open=options.max_open_requests,
         )
 
+    def _suite(self) -> SuiteApi:
+        options, issuers = self._options, None
+        if options.suite_seed is not None:
+            issuers = SuiteIssuers(suite_keys(options.suite_seed), self._examiner, options.public_url + BASE)
+        verifying = VcApi(self._examiner, self._presentations, for_suites=True)
+        return SuiteApi(verifying, issuers, options.public_url)
+
     def add_to(self, app: web.Application) -> None:
         app.add_routes(
             [
@@ -124,11 +116,11 @@ class _Node:
                 web.post("/verify", self.verify),
                 web.get("/verify", self.back_to_start),
                 web.get("/evidence/{ticket}", self.evidence),
-                web.post("/credentials/verify", self.verify_credential),
-                web.post("/presentations/verify", self.verify_presentation),
-                web.post("/challenges", self.challenge),
+                *VcApi(self._examiner, self._presentations).routes(),
             ]
         )
+        if self._options.suite:
+            app.add_routes(self._suite().routes())
         self._pages.add_to(app)
         RequestRoutes(self._presentations, self._pages, self._options.public_url).add_to(app)
         add_health_routes(app, self.check_ready)
@@ -234,55 +226,6 @@ class _Node:
         domain = fields.get("domain") or None
         return await self._presentations.asked(fields.get("challenge") or None, (domain,) if domain else None)
 
-    # VC API
-
-    async def verify_credential(self, request: web.Request) -> web.Response:
-        """`POST /credentials/verify`; a bundle may stand beside as `bonafides_bundle`."""
-        body = await read_json_object(request, MAX_INPUT_BYTES)
-        options = _options_of(body)
-        credential = _object(body, "verifiableCredential")
-        bundle = None
-        if "bonafides_bundle" in body:
-            with within("bonafides_bundle"):
-                bundle = await self._examiner.work(partial(parse_bundle, body["bonafides_bundle"]))
-        found = await self._examiner.examine(Intake((Shown(credential, bundle),)))
-        answer = _vc_api_answer(found.report)
-        if options.get("returnCredential"):
-            answer["credential"] = credential
-        if options.get("returnResults"):
-            answer["results"] = _results_of(found.report)
-        return json_response(answer)
-
-    async def verify_presentation(self, request: web.Request) -> web.Response:
-        """`POST /presentations/verify`; bundles may stand beside as `bonafides_bundles`."""
-        body = await read_json_object(request, MAX_INPUT_BYTES)
-        options = _options_of(body)
-        member = "verifiablePresentation" if "verifiablePresentation" in body else "presentation"
-        presentation = _object(body, member)
-        listed = body.get("bonafides_bundles", [])
-        if not isinstance(listed, list) or len(listed) > MAX_CREDENTIALS:
-            raise Malformed(f"an array of at most {MAX_CREDENTIALS}", path=("bonafides_bundles",))
-        intake = await self._examiner.work(partial(_presented, presentation, listed, member))
-        domain = options.get("domain")
-        asked = await self._presentations.asked(
-            options.get("challenge"), (domain,) if isinstance(domain, str) else domain
-        )
-        found = await self._examiner.examine(intake, asked=asked)
-        answer = _vc_api_answer(found.report)
-        if options.get("returnPresentation"):
-            answer["verifiablePresentation"] = presentation
-        if options.get("returnResults"):
-            answer["results"] = {
-                "presentation": _results_of(found.report),
-                "credentials": [_results_of(one) for one in found.report.credentials],
-            }
-        return json_response(answer)
-
-    async def challenge(self, _request: web.Request) -> web.Response:
-        """`POST /challenges`: for one presentation, within five minutes."""
-        challenge, until = await self._presentations.new_challenge()
-        return json_response({"challenge": challenge, "expires": format_datetime_stamp(until)})
-
 
 class _LazyStore:
     """The store between the making of an application and its start, when the database is opened."""
@@ -341,67 +284,3 @@ async def _read_part(part: BodyPartReader, max_bytes: int) -> bytes:
         if len(content) > max_bytes:
             raise web.HTTPRequestEntityTooLarge(max_size=max_bytes, actual_size=len(content))
     return bytes(content)
-
-
-def _presented(presentation: JsonObject, listed: list[Json], member: str) -> Intake:
-    bundles = []
-    for index, item in enumerate(listed):
-        with within("bonafides_bundles", index):
-            bundles.append(parse_bundle(item))
-    with within(member):
-        return presented(presentation, bundles)
-
-
-def _options_of(body: JsonObject) -> JsonObject:
-    options = body.get("options", {})
-    if not isinstance(options, dict):
-        raise Malformed("options is an object", path=("options",))
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise Malformed(f"no such option: {unknown[0]}", type=_UNKNOWN_OPTION, path=("options", unknown[0]))
-    challenge, domain = options.get("challenge"), options.get("domain")
-    if challenge is not None and not isinstance(challenge, str):
-        raise Malformed("challenge is a text", path=("options", "challenge"))
-    texts = domain if isinstance(domain, list) else [] if domain is None else [domain]
-    if not all(isinstance(text, str) for text in texts):
-        raise Malformed("domain is a text or an array of texts", path=("options", "domain"))
-    if isinstance(domain, list):
-        options = {**options, "domain": tuple(domain)}
-    return options
-
-
-def _object(body: JsonObject, name: str) -> JsonObject:
-    value = body.get(name)
-    if not isinstance(value, dict):
-        raise Malformed(f"{name} is required and is an object", path=(name,))
-    return value
-
-
-def _vc_api_answer(report: Report) -> JsonObject:
-    """`verified` and the problems; `checks`, `warnings` and `errors` are for clients of the older interface."""
-    problems = [problem.to_json() for check in report.checks for problem in check.problems]
-    failed = [check.basis for check in report.checks if check.outcome is Outcome.FAILED]
-    return {
-        "verified": report.verified,
-        "problemDetails": problems,
-        "checks": ["proof"],
-        "warnings": failed if report.verified else [],
-        "errors": [] if report.verified else failed or ["it could not be told"],
-        "report": report.to_json(),
-    }
-
-
-def _results_of(report: Report) -> JsonObject:
-    """VCALM's `results`, as far as its names and our checks are about the same thing."""
-
-    def found(name: CheckName) -> JsonObject:
-        check = report[name]
-        return {"verified": check.outcome is Outcome.PASSED, "input": check.basis}
-
-    results: JsonObject = {
-        "proof": [found(name) for name in _PROOF_CHECKS],
-        "validFrom": found(CheckName.VALIDITY_PERIOD),
-        "validUntil": found(CheckName.VALIDITY_PERIOD),
-        "credentialSchema": [found(CheckName.SCHEMA)],
-        "credentialStatus": [found(CheckName.STATUS)],
-    }
-    return results

@@ -1,0 +1,237 @@
+"""What the interoperability suites of the W3C ask of an issuer and a holder: the VC API's issuing side.
+
+VCALM 1.0 sections 3.2 and 3.4: issue, derive, present, status. Everything is kept in memory and forgotten at the end. A
+credential that this verifier would not call verified is not given out: what is signed has been checked as a verifier
+would. The keys are those of `suite_keys`, which sign for anybody; nothing here belongs to an issuer of ours.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
+from node.core.dataintegrity import prepare_proof
+from node.core.errors import Conflict, Malformed, NotFound
+from node.core.keys import KeyKind
+from node.core.members import within
+from node.core.problem import MALFORMED_VALUE_ERROR
+from node.core.status.bitstring import MIN_ENTRIES, Bitstring
+from node.core.status.entry import BITSTRING_ENTRY, REVOCATION
+from node.core.status.status_list import build_list_credential
+from node.core.strict_json import Json, JsonObject
+from node.core.times import format_datetime_stamp
+from node.core.verify.intake import Intake, Shown
+from node.core.verify.report import CheckName, Outcome
+from node.services.suite_keys import SuiteKey
+from node.services.verification import Examiner
+
+# What is remembered of what was issued, so that a stranger cannot fill the memory.
+MAX_KEPT: Final = 1_000
+MAX_LISTS: Final = 64
+_MAX_ENTRIES: Final = 4
+_DATA_INTEGRITY_CONTEXT: Final = "https://w3id.org/security/data-integrity/v2"
+_DEFAULT_SUITES: Final = {
+    KeyKind.ED25519: "eddsa-rdfc-2022",
+    KeyKind.P256: "ecdsa-rdfc-2019",
+    KeyKind.P384: "ecdsa-rdfc-2019",
+}
+_PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
+
+
+@dataclass(slots=True)
+class _List:
+    """A status list with the indices that were given out."""
+
+    url: str
+    purpose: str
+    size: int
+    bits: Bitstring
+    used: set[int] = field(default_factory=set)
+
+    def draw(self) -> int:
+        """An index that nobody has; random, so that neighbours say nothing of each other."""
+        if 2 * len(self.used) >= MIN_ENTRIES:
+            raise Conflict("the status list is full")
+        while (index := secrets.randbelow(MIN_ENTRIES)) in self.used:
+            pass
+        self.used.add(index)
+        return index
+
+
+class SuiteIssuers:
+    """Issues with the keys given, whichever the credential's `issuer` names. `base_url` is where lists are served."""
+
+    def __init__(self, keys: Mapping[KeyKind, SuiteKey], examiner: Examiner, base_url: str) -> None:
+        self._keys = {key.did: key for key in keys.values()}
+        self._examiner = examiner
+        self._base_url = base_url
+        self._kept: OrderedDict[str, JsonObject] = OrderedDict()
+        self._lists: dict[str, _List] = {}
+
+    @property
+    def keys(self) -> Sequence[SuiteKey]:
+        """The keys there are."""
+        return tuple(self._keys.values())
+
+    # Issuing
+
+    async def issue(self, credential: JsonObject, options: JsonObject) -> JsonObject:
+        """The secured credential. Malformed where it does not conform, is another's, or would not verify."""
+        credential = dict(credential)
+        if "credentialId" in options:
+            if "id" in credential:
+                raise Malformed("the credential has an id already", path=("options", "credentialId"))
+            credential["id"] = options["credentialId"]
+        facts = check_credential(credential)
+        key = self._key_of(facts.issuer_id)
+        credential = self._with_status(credential, options)
+        if facts.version == "1.1":
+            credential["@context"] = _with_context(credential["@context"], _DATA_INTEGRITY_CONTEXT)
+        secured = await self._examiner.work(lambda: self._secure(credential, options, key, "assertionMethod"))
+        await self._check(secured)
+        if facts.id is not None:
+            self._keep(facts.id, secured)  # the suites issue one document many times
+        return secured
+
+    def credential(self, identifier: str) -> JsonObject:
+        """What was issued under an id and is still remembered."""
+        try:
+            return self._kept[identifier]
+        except KeyError as error:
+            raise NotFound("no credential of that id is remembered") from error
+
+    def forget(self, identifier: str) -> None:
+        """Drop a credential that was issued; its status stays."""
+        self.credential(identifier)
+        del self._kept[identifier]
+
+    def _keep(self, identifier: str, secured: JsonObject) -> None:
+        self._kept[identifier] = secured
+        self._kept.move_to_end(identifier)
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+
+    def _key_of(self, did: str) -> SuiteKey:
+        try:
+            return self._keys[did]
+        except KeyError as error:
+            raise Malformed("issuer is none of those that sign here", path=("issuer",)) from error
+
+    def _secure(self, document: JsonObject, options: JsonObject, key: SuiteKey, purpose: str) -> JsonObject:
+        asked: JsonObject = {name: options[name] for name in _PROOF_OPTIONS if name in options}
+        prepared = prepare_proof(
+            document,
+            {
+                "cryptosuite": options.get("cryptosuite", _DEFAULT_SUITES[key.kind]),
+                "created": format_datetime_stamp(self._examiner.clock()),
+                "verificationMethod": key.verification_method,
+                "proofPurpose": purpose,
+                **asked,
+            },
+            self._examiner.verifier.canonicalizer,
+        )
+        secured = prepared.finish(key.signer.sign(prepared.message))
+        # One proof as an object: clients of the older interface look for its members there.
+        return {**secured, "proof": secured["proof"][0]} if len(secured["proof"]) == 1 else secured
+
+    async def _check(self, secured: JsonObject) -> None:
+        """Raise Malformed, with all that is wrong, where a verifier would not call it verified."""
+        report = (await self._examiner.examine(Intake((Shown(secured),)))).report
+        if not report.verified or report[CheckName.SCHEMA].outcome is Outcome.FAILED:
+            wrong = [check for check in report.checks if check.outcome is Outcome.FAILED]
+            first = wrong[0] if wrong else report[CheckName.PROOF]
+            found = first.problems[0] if first.problems else None
+            raise Malformed(
+                found.detail if found else first.basis,
+                type=found.type if found else MALFORMED_VALUE_ERROR,
+                path=found.path if found else (),
+            )
+
+    # Presenting
+
+    async def present(self, presentation: JsonObject, options: JsonObject) -> JsonObject:
+        """The presentation, signed by the key that its holder is; the first key where it names none."""
+        facts = check_presentation(presentation)
+        key = self.keys[0] if facts.holder_id is None else self._key_of(facts.holder_id)
+        return await self._examiner.work(lambda: self._secure(presentation, options, key, "authentication"))
+
+    # Status
+
+    def _with_status(self, credential: JsonObject, options: JsonObject) -> JsonObject:
+        """The credential with an entry for each that `options.credentialStatus` describes."""
+        wanted = options.get("credentialStatus")
+        if wanted is None:
+            return credential
+        described = wanted if isinstance(wanted, list) else [wanted]
+        if not 0 < len(described) <= _MAX_ENTRIES or not all(isinstance(one, dict) for one in described):
+            raise Malformed(
+                f"one to {_MAX_ENTRIES} objects that describe entries", path=("options", "credentialStatus")
+            )
+        entries = [self._entry(one) for one in described]
+        return {**credential, "credentialStatus": entries[0] if len(entries) == 1 else entries}
+
+    def _entry(self, described: JsonObject) -> JsonObject:
+        purpose, size = described.get("statusPurpose", REVOCATION), described.get("statusSize", 1)
+        status_list = self._list_of(purpose, size)
+        index = status_list.draw()
+        return {
+            "id": f"{status_list.url}#{index}",
+            "type": BITSTRING_ENTRY,
+            **described,
+            "statusPurpose": purpose,
+            "statusListIndex": str(index),
+            "statusListCredential": status_list.url,
+        }
+
+    def _list_of(self, purpose: Json, size: Json) -> _List:
+        if not isinstance(purpose, str) or not purpose.isalnum() or len(purpose) > 32:
+            raise Malformed("statusPurpose is a word", path=("statusPurpose",))
+        if type(size) is not int or not 1 <= size <= 8:
+            raise Malformed("statusSize is a number from 1 to 8", path=("statusSize",))
+        name = f"{purpose}-{size}"
+        if name not in self._lists:
+            if len(self._lists) >= MAX_LISTS:
+                raise Conflict("there are too many status lists")
+            url = f"{self._base_url}/status-lists/{name}"
+            self._lists[name] = _List(url, purpose, size, Bitstring.zeros(MIN_ENTRIES, size))
+        return self._lists[name]
+
+    def open_list(self, purpose: Json) -> str:
+        """The URL of the list of a purpose, opened where there was none."""
+        return self._list_of(purpose, 1).url
+
+    async def status_list(self, name: str) -> JsonObject:
+        """The list as a signed credential."""
+        if name not in self._lists:
+            raise NotFound("there is no such status list")
+        found, key = self._lists[name], self.keys[0]
+        document = build_list_credential(
+            list_url=found.url,
+            issuer=key.did,
+            purpose=found.purpose,
+            bits=found.bits,
+            valid_from=self._examiner.clock(),
+            size=found.size,
+        )
+        return await self._examiner.work(lambda: self._secure(document, {}, key, "assertionMethod"))
+
+    def set_status(self, identifier: str, wanted: JsonObject, status: bool | int) -> None:
+        """Write the status of the entry of a credential that has the type and purpose of `wanted`."""
+        listed = self.credential(identifier).get("credentialStatus", [])
+        for entry in listed if isinstance(listed, list) else [listed]:
+            name = str(entry.get("statusListCredential", "")).rpartition("/")[2]
+            if wanted.get("statusPurpose", REVOCATION) == entry.get("statusPurpose") and name in self._lists:
+                found = self._lists[name]
+                with within("status"):
+                    found.bits.set(int(entry["statusListIndex"]), int(status), found.size)
+                return
+        raise NotFound("the credential has no such status entry")
+
+
+def _with_context(contexts: Json, wanted: str) -> list[Json]:
+    listed = contexts if isinstance(contexts, list) else [contexts]
+    return listed if wanted in listed or listed[:1] != [BASE_CONTEXT_1_1] else [*listed, wanted]

@@ -1,0 +1,248 @@
+"""The VC API's verifying side (VCALM 1.0 section 3.3): credentials, presentations, challenges.
+
+A failed verification is an answer like any other: 200 with `verified`, problem details, and our whole report beside.
+For the interoperability suites of the W3C, which were written to an older interface, the same routes stand on a base
+path of their own where a failed verification is 400 with the same body; see `node.web.suite`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from node.core import problem
+from node.core.bundle import parse_bundle
+from node.core.errors import BonafidesError, Malformed
+from node.core.members import within
+from node.core.problem import Problem
+from node.core.strict_json import Json, JsonObject
+from node.core.times import format_datetime_stamp
+from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, Shown, presented
+from node.core.verify.report import Check, CheckName, Outcome, Report
+from node.services.presentations import Presentations
+from node.services.verification import Examiner
+from node.web.app import read_json_object
+from node.web.problems import json_response, problem_object
+
+UNKNOWN_OPTION: Final = "https://www.w3.org/TR/vcalm#UNKNOWN_OPTION_PROVIDED"
+# What VCALM 1.0 and its predecessor name; what only asks for more in the answer is answered anyway.
+_OPTIONS: Final = frozenset(
+    {
+        "challenge",
+        "checks",
+        "created",
+        "domain",
+        "proofFormat",
+        "proofPurpose",
+        "returnCredential",
+        "returnPresentation",
+        "returnProblemDetails",
+        "returnResults",
+        "verificationMethod",
+    }
+)
+_PROOF_CHECKS: Final = (CheckName.PROOF, CheckName.PROOF_PURPOSE)
+# The type of a failed check that has no problem of its own to tell.
+_TYPES: Final = {
+    CheckName.CONFORMANCE: problem.MALFORMED_VALUE_ERROR,
+    CheckName.SCHEMA: problem.MALFORMED_VALUE_ERROR,
+    CheckName.PROOF: problem.PROOF_VERIFICATION_ERROR,
+    CheckName.PROOF_PURPOSE: problem.PROOF_VERIFICATION_ERROR,
+    CheckName.STATUS: problem.STATUS_VERIFICATION_ERROR,
+    CheckName.VALIDITY_PERIOD: problem.RANGE_ERROR,
+    CheckName.CHALLENGE: problem.INVALID_CHALLENGE_ERROR,
+    CheckName.DOMAIN: problem.INVALID_DOMAIN_ERROR,
+}
+_PASSED_OR_NONE: Final = (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class VcApi:
+    """The routes. `for_suites`: 400 for what does not verify, unknown options passed over, proofs alone judged."""
+
+    examiner: Examiner
+    presentations: Presentations
+    for_suites: bool = False
+
+    def routes(self, base: str = "") -> list[web.RouteDef]:
+        """The routes under a base path without a slash at its end."""
+        return [
+            web.post(f"{base}/credentials/verify", self.verify_credential),
+            web.post(f"{base}/presentations/verify", self.verify_presentation),
+            web.post(f"{base}/challenges", self.challenge),
+        ]
+
+    async def verify_credential(self, request: web.Request) -> web.Response:
+        """`POST /credentials/verify`; a bundle may stand beside as `bonafides_bundle`."""
+        body = await read_json_object(request, MAX_INPUT_BYTES)
+        try:
+            return await self._verify_credential(body)
+        except Malformed as error:
+            return self._unusable(error)
+
+    async def _verify_credential(self, body: JsonObject) -> web.Response:
+        options = self._options(body)
+        credential = json_object(body, "verifiableCredential")
+        bundle = None
+        if "bonafides_bundle" in body:
+            with within("bonafides_bundle"):
+                bundle = await self.examiner.work(partial(parse_bundle, body["bonafides_bundle"]))
+        found = await self.examiner.examine(Intake((Shown(credential, bundle),)))
+        more: JsonObject = {}
+        if options.get("returnCredential"):
+            more["credential"] = credential
+        if options.get("returnResults"):
+            more["results"] = _results_of(found.report)
+        return self._answer(found.report, found.report.verified, more)
+
+    async def verify_presentation(self, request: web.Request) -> web.Response:
+        """`POST /presentations/verify`; bundles may stand beside as `bonafides_bundles`."""
+        body = await read_json_object(request, MAX_INPUT_BYTES)
+        try:
+            return await self._verify_presentation(body)
+        except Malformed as error:
+            return self._unusable(error)
+
+    async def _verify_presentation(self, body: JsonObject) -> web.Response:
+        options = self._options(body)
+        member = "verifiablePresentation" if "verifiablePresentation" in body else "presentation"
+        presentation = json_object(body, member)
+        listed = body.get("bonafides_bundles", [])
+        if not isinstance(listed, list) or len(listed) > MAX_CREDENTIALS:
+            raise Malformed(f"an array of at most {MAX_CREDENTIALS}", path=("bonafides_bundles",))
+        intake = await self.examiner.work(partial(_presented, presentation, listed, member))
+        domain = options.get("domain")
+        asked = await self.presentations.asked(
+            options.get("challenge"), (domain,) if isinstance(domain, str) else domain
+        )
+        found = await self.examiner.examine(intake, asked=asked)
+        more: JsonObject = {}
+        if options.get("returnPresentation"):
+            more["verifiablePresentation"] = presentation
+        if options.get("returnResults"):
+            more["results"] = {
+                "presentation": _results_of(found.report),
+                "credentials": [_results_of(one) for one in found.report.credentials],
+            }
+        verified = _proofs_verify(found.report) if self.for_suites else found.report.verified
+        return self._answer(found.report, verified, more)
+
+    async def challenge(self, _request: web.Request) -> web.Response:
+        """`POST /challenges`: for one presentation, within five minutes."""
+        challenge, until = await self.presentations.new_challenge()
+        return json_response({"challenge": challenge, "expires": format_datetime_stamp(until)})
+
+    def _answer(self, report: Report, verified: bool, more: JsonObject) -> web.Response:
+        """`verified` and the problems; `checks`, `warnings` and `errors` are for clients of the older interface."""
+        failed = [check.basis for check in report.checks if check.outcome is Outcome.FAILED]
+        body = {
+            "verified": verified,
+            "problemDetails": [one.to_json() for one in problems_of(report, verified=verified)],
+            "checks": ["proof"],
+            "warnings": failed if verified else [],
+            "errors": [] if verified else failed or ["it could not be told"],
+            **more,
+            "report": report.to_json(),
+        }
+        return json_response(body, status=400 if self.for_suites and not verified else 200)
+
+    def _unusable(self, error: Malformed) -> web.Response:
+        if self.for_suites:
+            return refused_for_suites(error)
+        raise error
+
+    def _options(self, body: JsonObject) -> JsonObject:
+        options = body.get("options", {})
+        if not isinstance(options, dict):
+            raise Malformed("options is an object", path=("options",))
+        if not self.for_suites and (unknown := sorted(options.keys() - _OPTIONS)):
+            raise Malformed(
+                f"no such option: {unknown[0]}", type=UNKNOWN_OPTION, path=("options", unknown[0])
+            )
+        challenge, domain = options.get("challenge"), options.get("domain")
+        if challenge is not None and not isinstance(challenge, str):
+            raise Malformed("challenge is a text", path=("options", "challenge"))
+        texts = domain if isinstance(domain, list) else [] if domain is None else [domain]
+        if not all(isinstance(text, str) for text in texts):
+            raise Malformed("domain is a text or an array of texts", path=("options", "domain"))
+        if isinstance(domain, list):
+            options = {**options, "domain": tuple(domain)}
+        return options
+
+
+def json_object(body: JsonObject, name: str) -> JsonObject:
+    """The member of a request that must be an object; Malformed otherwise."""
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise Malformed(f"{name} is required and is an object", path=(name,))
+    return value
+
+
+def refused_for_suites(error: BonafidesError) -> web.Response:
+    """Input that could not be judged, in the body that the older interface gives to everything."""
+    body = {"verified": False, "errors": [error.detail], "problemDetails": [problem_object(error.problem)]}
+    return json_response(body, status=400)
+
+
+def problems_of(report: Report, *, verified: bool) -> Iterator[Problem]:
+    """All that the checks found wrong, those of each credential in a presentation included, each once."""
+    seen = set()
+    for one in (report, *report.credentials):
+        for check in one.checks:
+            for found in _problems_of_check(check):
+                if found not in seen:
+                    seen.add(found)
+                    yield found
+    if not seen and not verified:
+        yield Problem(problem.CRYPTOGRAPHIC_SECURITY_ERROR, "it could not be told")
+
+
+def _problems_of_check(check: Check) -> Iterable[Problem]:
+    if check.problems or check.outcome is not Outcome.FAILED:
+        return check.problems
+    return (Problem(_TYPES.get(check.name, problem.CRYPTOGRAPHIC_SECURITY_ERROR), check.basis),)
+
+
+def _proofs_verify(report: Report) -> bool:
+    """Whether conformance and all proofs hold, and what was asked for was answered; who presents is left open.
+
+    The suites' presentations are signed by a key that need be nobody's in the credentials.
+    """
+    credentials = [one[CheckName.KEY].outcome in _PASSED_OR_NONE for one in report.credentials]
+    answers = (report[CheckName.CHALLENGE].outcome, report[CheckName.DOMAIN].outcome)
+    needed = (CheckName.CONFORMANCE, *_PROOF_CHECKS)
+    return (
+        all(report[name].outcome is Outcome.PASSED for name in needed)
+        and all(credentials)
+        and Outcome.FAILED not in answers
+    )
+
+
+def _presented(presentation: JsonObject, listed: list[Json], member: str) -> Intake:
+    bundles = []
+    for index, item in enumerate(listed):
+        with within("bonafides_bundles", index):
+            bundles.append(parse_bundle(item))
+    with within(member):
+        return presented(presentation, bundles)
+
+
+def _results_of(report: Report) -> JsonObject:
+    """VCALM's `results`, as far as its names and our checks are about the same thing."""
+
+    def found(name: CheckName) -> JsonObject:
+        check = report[name]
+        return {"verified": check.outcome is Outcome.PASSED, "input": check.basis}
+
+    results: JsonObject = {
+        "proof": [found(name) for name in _PROOF_CHECKS],
+        "validFrom": found(CheckName.VALIDITY_PERIOD),
+        "validUntil": found(CheckName.VALIDITY_PERIOD),
+        "credentialSchema": [found(CheckName.SCHEMA)],
+        "credentialStatus": [found(CheckName.STATUS)],
+    }
+    return results

@@ -1,0 +1,336 @@
+"""The base path `/suite`: what the interoperability suites of the W3C ask of issuers, holders and verifiers.
+
+Each case here is one that a suite taught; the suites themselves are not part of the project.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from fixtures.shown import FixedClock, World
+
+from node.core.keys import KeyKind
+from node.core.status.bitstring import decode_list
+from node.core.verify.verifier import Standards
+from node.services.suite_keys import SuiteKey, suite_keys
+from node.storage.database import sqlite_url
+from node.web.verifier import VerifierOptions, make_verifier_app
+
+URL = "https://verifier.example"
+V1 = "https://www.w3.org/2018/credentials/v1"
+V2 = "https://www.w3.org/ns/credentials/v2"
+SEED = bytes(range(32))
+KEYS = suite_keys(SEED)
+ED25519 = KEYS[KeyKind.ED25519]
+
+Document = dict[str, Any]
+
+
+class Suite:
+    """A suite's client."""
+
+    def __init__(self, client: TestClient[Any, Any], world: World) -> None:
+        self.client = client
+        self.world = world
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        async with self.client.post("/suite" + path, json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.client.get(path.removeprefix(URL)) as answer:
+            return answer.status, await answer.json()
+
+    async def issue(self, document: Document, **options: Any) -> tuple[int, Any]:
+        return await self.post("/credentials/issue", {"credential": document, "options": options})
+
+    async def issued(self, document: Document, **options: Any) -> Document:
+        status, body = await self.issue(document, **options)
+        assert status == 201, body
+        secured: Document = body["verifiableCredential"]
+        return secured
+
+    async def verify(self, document: Any) -> tuple[int, Any]:
+        body = {"verifiableCredential": document, "options": {"checks": ["proof"], "anything": 1}}
+        return await self.post("/credentials/verify", body)
+
+
+def options(tmp_path: Path, world: World, **more: Any) -> VerifierOptions:
+    return VerifierOptions(
+        URL, sqlite_url(tmp_path / "verifier.db"), world.verifier(), clock=FixedClock(), **more
+    )
+
+
+@pytest.fixture
+async def suite(tmp_path: Path, standards: Standards) -> AsyncIterator[Suite]:
+    world = World(standards)
+    app = make_verifier_app(options(tmp_path, world, suite=True, suite_seed=SEED))
+    async with TestClient(TestServer(app)) as client:
+        yield Suite(client, world)
+
+
+def credential(key: SuiteKey = ED25519, **changes: Any) -> Document:
+    document = {
+        "@context": [V2],
+        "id": "urn:uuid:7a1c1f0e-34a2-4f0a-9d1e-2f1f4c6f7a11",
+        "type": ["VerifiableCredential"],
+        "issuer": key.did,
+        "credentialSubject": {"id": "did:example:alice"},
+    }
+    return {name: value for name, value in {**document, **changes}.items() if value is not None}
+
+
+# --- off by default
+
+
+async def test_without_the_option_there_is_no_such_path(tmp_path: Path, standards: Standards) -> None:
+    world = World(standards)
+    async with TestClient(TestServer(make_verifier_app(options(tmp_path, world)))) as client:
+        for method, path in (("GET", ""), ("POST", "/credentials/verify"), ("POST", "/credentials/issue")):
+            async with client.request(method, "/suite" + path, json={}) as answer:
+                assert answer.status == 404, path
+
+
+async def test_without_keys_it_verifies_and_issues_nothing(tmp_path: Path, standards: Standards) -> None:
+    world = World(standards)
+    async with TestClient(TestServer(make_verifier_app(options(tmp_path, world, suite=True)))) as client:
+        found = Suite(client, world)
+        assert (await found.verify(world.badge()))[0] == 200
+        assert (await found.issue(credential()))[0] == 404
+        assert (await found.get("/suite"))[1]["issuers"] == []
+
+
+# --- keys
+
+
+def test_equal_seeds_give_equal_issuers_of_each_key_type() -> None:
+    again, other = suite_keys(SEED), suite_keys(bytes(32))
+    assert {kind: key.did for kind, key in KEYS.items()} == {kind: key.did for kind, key in again.items()}
+    assert not {key.did for key in KEYS.values()} & {key.did for key in other.values()}
+
+
+async def test_the_manifest_names_an_issuer_for_each_key_type(suite: Suite) -> None:
+    status, manifest = await suite.get("/suite")
+    assert status == 200
+    assert {one["keyType"]: one["id"] for one in manifest["issuers"]} == {
+        str(kind): key.did for kind, key in KEYS.items()
+    }
+
+
+# --- issuing
+
+
+@pytest.mark.parametrize("cryptosuite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
+async def test_what_is_issued_verifies(suite: Suite, cryptosuite: str) -> None:
+    issued = await suite.issued(credential(), cryptosuite=cryptosuite)
+    proof = issued["proof"]
+    assert (proof["type"], proof["cryptosuite"]) == ("DataIntegrityProof", cryptosuite)
+    assert proof["verificationMethod"].startswith(issued["issuer"] + "#")
+    status, body = await suite.verify(issued)
+    assert (status, body["verified"], body["errors"]) == (200, True, [])
+
+
+async def test_a_credential_of_version_1_1_gets_the_context_of_its_proof(suite: Suite) -> None:
+    document = {**credential(issuanceDate="2026-01-01T00:00:00Z"), "@context": [V1]}
+    issued = await suite.issued(document)
+    assert issued["@context"] == [V1, "https://w3id.org/security/data-integrity/v2"]
+    assert (await suite.verify(issued))[0] == 200
+
+
+async def test_an_id_is_only_given_where_there_is_none(suite: Suite) -> None:
+    assert (await suite.issued(credential(id=None), credentialId="urn:uuid:1"))["id"] == "urn:uuid:1"
+    assert "id" not in await suite.issued(credential(id=None))
+    assert (await suite.issue(credential(), credentialId="urn:uuid:1"))[0] == 400
+
+
+NOT_ISSUED = {
+    "no context": {"@context": None},
+    "a context that is a number": {"@context": 4},
+    "no type": {"type": None},
+    "another type": {"type": ["Something"]},
+    "no issuer": {"issuer": None},
+    "an issuer of somebody else's": {"issuer": "did:example:other"},
+    "no subject": {"credentialSubject": None},
+    "a subject that is a string": {"credentialSubject": "did:example:1234"},
+    "a status without type": {"credentialStatus": {"id": "urn:uuid:2"}},
+    "a term that nothing defines": {"somethingNew": "dropped by JSON-LD"},
+    "a type that nothing defines": {"type": ["VerifiableCredential", "SomethingNew"]},
+    "dates in the wrong order": {
+        "validFrom": "2027-01-01T00:00:00Z",
+        "validUntil": "2026-01-01T00:00:00Z",
+    },
+}
+
+
+@pytest.mark.parametrize("changes", NOT_ISSUED.values(), ids=NOT_ISSUED)
+async def test_what_does_not_conform_is_not_issued(suite: Suite, changes: Document) -> None:
+    status, body = await suite.issue(credential(**changes))
+    assert (status, body["verified"]) == (400, False)
+    assert body["errors"]
+    assert body["problemDetails"][0]["type"].startswith("https://")
+
+
+@pytest.mark.parametrize("body", [{}, {"credential": 1}, {"credential": credential(), "options": 1}])
+async def test_a_request_without_a_credential_or_with_odd_options_is_400(suite: Suite, body: Any) -> None:
+    assert (await suite.post("/credentials/issue", body))[0] == 400
+
+
+async def test_what_was_issued_can_be_looked_up_and_forgotten(suite: Suite) -> None:
+    issued = await suite.issued(credential())
+    path = "/suite/credentials/" + issued["id"]
+    assert await suite.get(path) == (200, issued)
+    async with suite.client.delete(path) as answer:
+        assert answer.status == 202
+    assert (await suite.get(path))[0] == 404
+
+
+# --- verifying
+
+
+async def test_a_failed_verification_is_400_with_the_body_of_any_other(suite: Suite) -> None:
+    changed = await suite.issued(credential())
+    changed["credentialSubject"]["id"] = "did:example:bob"
+    status, body = await suite.verify(changed)
+    assert (status, body["verified"]) == (400, False)
+    assert body["errors"]
+    assert body["problemDetails"][0]["type"] == "https://w3id.org/security#PROOF_VERIFICATION_ERROR"
+    assert len(body["report"]["checks"]) == 16
+
+
+@pytest.mark.parametrize("document", ["{}", 1, None, [], {}, {"type": ["NonconformingDocument"]}])
+async def test_what_is_no_credential_is_400(suite: Suite, document: Any) -> None:
+    status, body = await suite.verify(document)
+    assert (status, body["verified"]) == (400, False)
+
+
+@pytest.mark.parametrize("member", ["type", "verificationMethod", "proofPurpose", "proofValue"])
+async def test_a_proof_that_lacks_a_member_is_400(suite: Suite, member: str) -> None:
+    issued = await suite.issued(credential())
+    del issued["proof"][member]
+    assert (await suite.verify(issued))[0] == 400
+
+
+# --- presentations
+
+
+def presentation(held: list[Document], **changes: Any) -> Document:
+    return {
+        "@context": [V2],
+        "type": ["VerifiablePresentation"],
+        "verifiableCredential": held,
+        **changes,
+    }
+
+
+async def test_a_presentation_is_signed_and_verified_for_its_challenge(suite: Suite) -> None:
+    held = await suite.issued(credential())
+    asked = {"challenge": "abc", "domain": "employer.example"}
+    unsigned = presentation([held], holder=ED25519.did)
+    status, body = await suite.post("/presentations", {"presentation": unsigned, "options": asked})
+    assert status == 201
+    shown = body["verifiablePresentation"]
+    assert shown["proof"]["proofPurpose"] == "authentication"
+    for options, expected in (
+        (asked, 200),
+        ({**asked, "challenge": "other"}, 400),
+        ({**asked, "domain": "other.example"}, 400),
+    ):
+        body = {"verifiablePresentation": shown, "options": options}
+        assert (await suite.post("/presentations/verify", body))[0] == expected, options
+
+
+async def test_a_presentation_need_not_be_its_subjects_but_its_proofs_must_hold(suite: Suite) -> None:
+    """The suites' presentations are signed by a key that is nobody's in the credentials."""
+    held = await suite.issued(credential())
+    world, asked = suite.world, {"challenge": "abc", "domain": "employer.example"}
+    shown = world.holder.present(world.standards, [held], "abc", "employer.example")
+    body = {"verifiablePresentation": shown, "options": asked}
+    assert (await suite.post("/presentations/verify", body))[0] == 200
+
+    inner = copy.deepcopy(held)
+    inner["credentialSubject"]["id"] = "did:example:bob"
+    shown = world.holder.present(world.standards, [inner], "abc", "employer.example")
+    body = {"verifiablePresentation": shown, "options": asked}
+    assert (await suite.post("/presentations/verify", body))[0] == 400
+
+
+async def test_the_same_presentation_is_not_verified_on_the_usual_path(suite: Suite) -> None:
+    held = await suite.issued(credential())
+    world = suite.world
+    shown = world.holder.present(world.standards, [held], "abc", "employer.example")
+    body = {
+        "verifiablePresentation": shown,
+        "options": {"challenge": "abc", "domain": "employer.example"},
+    }
+    async with suite.client.post("/presentations/verify", json=body) as answer:
+        assert (answer.status, (await answer.json())["verified"]) == (200, False)
+
+
+async def test_a_presentation_without_credentials_rests_on_its_own_proof(suite: Suite) -> None:
+    asked = {"challenge": "abc", "domain": "employer.example"}
+    empty = {"@context": [V2], "type": ["VerifiablePresentation"]}
+    _, made = await suite.post("/presentations", {"presentation": empty, "options": asked})
+    shown = made["verifiablePresentation"]
+    body = {"verifiablePresentation": shown, "options": asked}
+    assert (await suite.post("/presentations/verify", body))[0] == 200
+    shown["proof"]["proofValue"] = "z5nmMBw2u9TGKd9NxxHJtyZKgjN2Eh"
+    assert (await suite.post("/presentations/verify", body))[0] == 400
+    unsigned = {"verifiablePresentation": empty, "options": asked}
+    assert (await suite.post("/presentations/verify", unsigned))[0] == 400
+
+
+# --- status
+
+
+async def test_an_issuer_gives_a_status_entry_where_it_is_asked_to(suite: Suite) -> None:
+    issued = await suite.issued(credential(), credentialStatus={"statusPurpose": "revocation"})
+    entry = issued["credentialStatus"]
+    assert (entry["type"], entry["statusPurpose"]) == ("BitstringStatusListEntry", "revocation")
+    status, listed = await suite.get(entry["statusListCredential"])
+    assert status == 200
+    assert listed["id"] == entry["statusListCredential"]
+    assert (await suite.verify(listed))[0] == 200
+    assert decode_list(listed["credentialSubject"]["encodedList"]).ones() == 0
+
+
+STATUS_REQUESTS = {
+    "as VCALM has it": {"credentialStatus": {"statusPurpose": "revocation"}, "status": True},
+    "as its predecessor had it": {"credentialStatus": [{"statusPurpose": "revocation", "status": "1"}]},
+}
+
+
+@pytest.mark.parametrize("request_", STATUS_REQUESTS.values(), ids=STATUS_REQUESTS)
+async def test_a_status_is_set(suite: Suite, request_: Document) -> None:
+    issued = await suite.issued(credential(), credentialStatus={"statusPurpose": "revocation"})
+    entry = issued["credentialStatus"]
+    assert (await suite.post("/credentials/status", {"credentialId": issued["id"], **request_}))[0] == 200
+    _, listed = await suite.get(entry["statusListCredential"])
+    bits = decode_list(listed["credentialSubject"]["encodedList"])
+    assert (bits.get(int(entry["statusListIndex"])), bits.ones()) == (1, 1)
+
+
+async def test_a_status_of_something_unknown_is_not_set(suite: Suite) -> None:
+    issued = await suite.issued(credential())
+    entry = {"statusPurpose": "revocation"}
+    for body, expected in (
+        ({"credentialId": "urn:uuid:none", "credentialStatus": entry, "status": True}, 404),
+        ({"credentialId": issued["id"], "credentialStatus": entry, "status": True}, 404),
+        ({"credentialStatus": entry, "status": True}, 400),
+        ({"credentialId": issued["id"], "status": True}, 400),
+        ({"credentialId": issued["id"], "credentialStatus": entry, "status": "yes"}, 400),
+    ):
+        assert (await suite.post("/credentials/status", body))[0] == expected, body
+
+
+async def test_a_status_list_is_opened(suite: Suite) -> None:
+    status, body = await suite.post("/status-lists", {"statusPurpose": "suspension"})
+    assert status == 201
+    status, listed = await suite.get(body["id"])
+    assert (status, listed["credentialSubject"]["statusPurpose"]) == (200, "suspension")
+    assert (await suite.post("/status-lists", {"statusPurpose": "../x"}))[0] == 400
+    assert (await suite.get("/suite/status-lists/none"))[0] == 404
