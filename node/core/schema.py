@@ -1,7 +1,7 @@
 """JSON Schema checks of a document against schemas that we hold; no schema is ever fetched.
 
-VC Data Model 2.0 section 4.11 (`credentialSchema`) and Open Badges 3.0. The schemas are our own wording of the
-Open Badges data model (`schemas/openbadges`). They apply by type, and where `credentialSchema` names one of
+VC Data Model 2.0 section 4.11 (`credentialSchema`), Open Badges 3.0 and CLR 2.0. The schemas are our own wording of
+their data models (`schemas/openbadges`). They apply by type, and where `credentialSchema` names one of
 1EdTech's: both their strict file (arrays wherever there may be many) and their JSON-LD file (single values too)
 stand for ours, which reads like the latter, so that a badge is not refused for a form that means the same.
 """
@@ -23,6 +23,7 @@ from node.core.strict_json import Json, JsonObject, parse_json_object
 
 ACHIEVEMENT_CREDENTIAL: Final = "achievementcredential"
 ENDORSEMENT_CREDENTIAL: Final = "endorsementcredential"
+CLR_CREDENTIAL: Final = "clrcredential"
 PROFILE: Final = "profile"
 
 MAX_PROBLEMS: Final = 20
@@ -32,11 +33,13 @@ _BY_TYPE: Final = {
     "AchievementCredential": ACHIEVEMENT_CREDENTIAL,
     "OpenBadgeCredential": ACHIEVEMENT_CREDENTIAL,
     "EndorsementCredential": ENDORSEMENT_CREDENTIAL,
+    "ClrCredential": CLR_CREDENTIAL,
     "Profile": PROFILE,
 }
 _1EDTECH: Final = re.compile(
-    r"https://purl\.imsglobal\.org/spec/ob/v3p0/schema/json(?:-ld)?/ob_v3p0_(?:any)?"
-    r"(achievementcredential|endorsementcredential|profile)_schema\.json\Z"
+    r"https://purl\.imsglobal\.org/spec/(?:"
+    r"ob/v3p0/schema/json(?:-ld)?/ob_v3p0_(?:any)?(achievementcredential|endorsementcredential|profile)"
+    r"|clr/v2p0/schema/json(?:-ld)?/clr_v2p0_(clrcredential))_schema\.json\Z"
 )
 # Kinds of `credentialSchema` whose id is the URL of a JSON Schema.
 _SCHEMA_TYPES: Final = ("1EdTechJsonSchemaValidator2019", "JsonSchemaValidator2019", "JsonSchema")
@@ -124,4 +127,4 @@ def _pinned_name(entry: Json) -> str | None:
     if not set(_SCHEMA_TYPES) & set(types_of(entry)):
         return None
     match = _1EDTECH.match(entry["id"])
-    return match[1] if match else None
+    return (match[1] or match[2]) if match else None
