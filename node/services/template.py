@@ -20,7 +20,7 @@ decided by `node.core.credential` and the schemas before anything is signed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -37,6 +37,7 @@ VERSION: Final = 1
 MAX_TEMPLATE_BYTES: Final = 1024 * 1024
 MAX_VALID_DAYS: Final = 36_525  # a hundred years
 MAX_ITEMS: Final = 64
+_MAX_KNOWN: Final = 10_000
 
 _MEMBERS: Final[Mapping[str, type]] = {
     "template": int,
@@ -94,8 +95,9 @@ class _Hole:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A string of the template: literal pieces and holes."""
+    """A string of the template with holes; `slot` is its place among all of them."""
 
+    slot: int
     pieces: tuple[str | _Hole, ...]
 
     @property
@@ -103,11 +105,36 @@ class _Text:
         return tuple(piece for piece in self.pieces if isinstance(piece, _Hole))
 
 
-class _Omitted:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the template whose cells are judged together: marks and dates repeat, and each is judged once."""
+
+    nodes: JsonObject
+    rule: Callable[[JsonObject, Sequence[Any]], Iterator[Fault]]
+    slots: tuple[int, ...]
+    known: dict[tuple[Any, ...], tuple[Fault, ...]]
+
+    @classmethod
+    def of(cls, nodes: JsonObject, rule: Callable[[JsonObject, Sequence[Any]], Iterator[Fault]]) -> _Part:
+        """The part that `rule` judges by `nodes`."""
+        return cls(nodes, rule, tuple(text.slot for text in _texts(nodes)), {})
+
+    def judge(self, values: Sequence[Any]) -> tuple[Fault, ...]:
+        """What is wrong with the values of its slots."""
+        key = tuple([values[slot] for slot in self.slots])
+        found = self.known.get(key)
+        if found is None:
+            found = tuple(self.rule(self.nodes, values))
+            if len(self.known) < _MAX_KNOWN:
+                self.known[key] = found
+        return found
+
+
+class Omitted:
     """What an optional hole with an empty cell leaves: nothing, not even its member."""
 
 
-_OMITTED: Final = _Omitted()
+OMITTED: Final = Omitted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +153,7 @@ class EvidenceTemplate:
     """Where a row's evidence lies: a folder, or a column that lists files. `items` None takes every file."""
 
     members: Any
-    folder: _Text | None
+    folder: _Text | str | None
     files: str | None
     items: tuple[ItemTemplate, ...] | None
 
@@ -135,14 +162,34 @@ class EvidenceTemplate:
 class Filled:
     """A row put into the template.
 
-    `credential` has `type`, the texts, dates and `credentialSubject`; `@context`, `id`, `issuer`, subject id,
-    status and the evidence commitment are for the issuing service. `evidence` are the members that the
-    evidence object shall carry beside its commitment.
+    `values` are what stands in the template's slots, the strings of it that have placeholders, in their order: a
+    text, a number, or `OMITTED` where an optional cell is empty. Rows that omit the same and have the same numbers
+    differ in texts alone.
     """
 
-    credential: JsonObject
-    evidence: JsonObject
-    folder: str | None
+    template: Template
+    values: tuple[str | int | float | Omitted, ...]
+
+    @property
+    def credential(self) -> JsonObject:
+        """`type`, the texts, dates and `credentialSubject`.
+
+        `@context`, `id`, `issuer`, subject id, status and the evidence commitment are for the issuing service.
+        """
+        return self.template.put_credential(self.values)
+
+    @property
+    def evidence(self) -> JsonObject:
+        """The members that the evidence object shall carry beside its commitment."""
+        evidence = self.template.evidence
+        return {} if evidence is None else _present(_put(evidence.members, self.values))
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of the row's evidence; None where its files are listed in a column."""
+        evidence = self.template.evidence
+        put = OMITTED if evidence is None else _put(evidence.folder, self.values)
+        return put if isinstance(put, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,73 +203,34 @@ class Template:
     evidence: EvidenceTemplate | None
     columns: frozenset[str]
     _compiled: Any
+    _slots: tuple[_Text, ...]
+    _judged: tuple[_Part, ...]
 
     def fill(self, cells: Mapping[str, str]) -> tuple[Filled | None, tuple[Fault, ...]]:
         """The row's credential, or the faults that a person can mend in its cells (without row and line)."""
         faults: list[Fault] = []
-        values = {
-            name: _fill(node, cells, faults) for name, node in self._compiled.items() if name != "results"
-        }
-        results = [_fill_result(node, cells, faults) for node in self._compiled.get("results", ())]
-        evidence: JsonObject = {}
-        folder = None
-        if self.evidence is not None:
-            evidence = _present(_fill(self.evidence.members, cells, faults))
-            if self.evidence.folder is not None:
-                folder = _fill(self.evidence.folder, cells, faults)
-        if faults:
-            return None, tuple(dict.fromkeys(faults))
-        achievement = {"type": ["Achievement"]} | values["achievement"]
-        kept = [result for result in results if result is not _OMITTED]
-        faults += self._check_times(values)
-        faults += self._check_results(achievement, results)
-        subject: JsonObject = {
+        values = tuple([_fill_text(text, cells, faults) for text in self._slots])
+        if not faults:
+            faults += [fault for part in self._judged for fault in part.judge(values)]
+        return (None, tuple(dict.fromkeys(faults))) if faults else (Filled(self, values), ())
+
+    def put_credential(self, values: Sequence[Any]) -> JsonObject:
+        """The credential with these values in its slots; see `Filled`."""
+        put = {name: _put(node, values) for name, node in self._compiled.items() if name != "results"}
+        results = [_put_result(node, values) for node in self._compiled.get("results", ())]
+        kept = [{"type": ["Result"]} | result for result in results if result is not OMITTED]
+        subject = {
             "type": ["AchievementSubject"],
-            **_present(values.get("subject", {})),
-            "achievement": achievement,
+            **_present(put.get("subject", {})),
+            "achievement": {"type": ["Achievement"]} | _present(put["achievement"]),
         }
         if kept:
-            subject["result"] = [{"type": ["Result"]} | result for result in kept]
-        texts = {name: values[name] for name in _FILLED[:5] if values.get(name, _OMITTED) is not _OMITTED}
-        credential = {
+            subject["result"] = kept
+        return {
             "type": ["VerifiableCredential", "OpenBadgeCredential"],
-            **texts,
+            **{name: put[name] for name in _FILLED[:5] if put.get(name, OMITTED) is not OMITTED},
             "credentialSubject": subject,
         }
-        return (None, tuple(faults)) if faults else (Filled(credential, evidence, folder), ())
-
-    def _check_times(self, values: Mapping[str, Any]) -> Iterator[Fault]:
-        moments = {}
-        for name in _TIMES:
-            if isinstance(value := values.get(name), str):
-                try:
-                    moments[name] = parse_datetime_stamp(value)
-                except Malformed as error:
-                    yield Fault("cohort", f"{name}: {error.detail}", column=_column(self._compiled[name]))
-        if (
-            "validFrom" in moments
-            and "validUntil" in moments
-            and moments["validUntil"] <= moments["validFrom"]
-        ):
-            column = _column(self._compiled["validUntil"]) or _column(self._compiled["validFrom"])
-            yield Fault("cohort", "validUntil is not after validFrom", column=column)
-
-    def _check_results(self, achievement: JsonObject, results: list[Any]) -> Iterator[Fault]:
-        described = {
-            description["id"]: description
-            for description in _objects(achievement.get("resultDescription"))
-            if isinstance(description.get("id"), str)
-        }
-        for node, result in zip(self._compiled.get("results", ()), results, strict=True):
-            if result is _OMITTED:
-                continue
-            description = described.get(result["resultDescription"])
-            if description is None:
-                column = _column(node["resultDescription"])
-                yield Fault("cohort", "a result that the achievement does not describe", column=column)
-                continue
-            for member, detail in _outside(description, result):
-                yield Fault("cohort", f"{member}: {detail}", column=_column(node[member]))
 
 
 def parse_template(data: bytes) -> Template:
@@ -239,8 +247,11 @@ def parse_template(data: bytes) -> Template:
     _check_achievement(raw.get("achievement"), faults)
     _check_subject(raw.get("subject"), faults)
     _check_result_shapes(raw.get("results"), faults)
-    compiled = {name: _compile(raw[name], (name,), faults) for name in _FILLED if name in raw}
-    evidence = _parse_evidence(raw["evidence"], faults) if isinstance(raw.get("evidence"), dict) else None
+    slots: list[_Text] = []
+    compiled = {name: _compile(raw[name], (name,), slots, faults) for name in _FILLED if name in raw}
+    evidence = (
+        _parse_evidence(raw["evidence"], slots, faults) if isinstance(raw.get("evidence"), dict) else None
+    )
     cohort = raw.get("cohort") or _achievement_id(raw)
     if not faults and not (isinstance(cohort, str) and cohort and "{" not in cohort):
         faults.append(
@@ -260,6 +271,8 @@ def parse_template(data: bytes) -> Template:
         evidence=evidence,
         columns=frozenset(columns),
         _compiled=compiled,
+        _slots=tuple(slots),
+        _judged=tuple(_judged_parts(compiled)),
     )
 
 
@@ -324,18 +337,25 @@ def _achievement_id(raw: JsonObject) -> Json:
     return achievement.get("id") if isinstance(achievement, dict) else None
 
 
-def _parse_evidence(raw: JsonObject, faults: list[Fault]) -> EvidenceTemplate:
+def _judged_parts(compiled: Mapping[str, Any]) -> Iterator[_Part]:
+    yield _Part.of({name: compiled[name] for name in _TIMES if name in compiled}, _time_faults)
+    described = compiled["achievement"].get("resultDescription")
+    for result in compiled.get("results", ()):
+        yield _Part.of({"described": described, "result": result}, _result_faults)
+
+
+def _parse_evidence(raw: JsonObject, slots: list[_Text], faults: list[Fault]) -> EvidenceTemplate:
     _check_members(raw, _EVIDENCE_MEMBERS, (), ("evidence",), faults)
     if "folder" in raw and "files" in raw:
         faults.append(Fault("template", "folder or files, not both", path=("evidence",)))
     texts = {name: raw[name] for name in _EVIDENCE_TEXTS if name in raw}
     folder = None
     if "files" not in raw:
-        folder = _compile(raw.get("folder", "{id}"), ("evidence", "folder"), faults)
+        folder = _compile(raw.get("folder", "{id}"), ("evidence", "folder"), slots, faults)
     items = raw.get("items")
     return EvidenceTemplate(
-        members=_compile(texts, ("evidence",), faults),
-        folder=folder if isinstance(folder, _Text) else None,
+        members=_compile(texts, ("evidence",), slots, faults),
+        folder=folder,
         files=raw.get("files"),
         items=_parse_items(items, faults) if isinstance(items, list) else None,
     )
@@ -384,16 +404,18 @@ def _item_faults(
 # --------------------------------------------------------------------------------------------
 
 
-def _compile(value: Json, path: tuple[str | int, ...], faults: list[Fault]) -> Any:
-    """The value with every string parsed into pieces and holes."""
+def _compile(value: Json, path: tuple[str | int, ...], slots: list[_Text], faults: list[Fault]) -> Any:
+    """The value with every string that has holes parsed into them and the pieces between, and added to `slots`."""
     if isinstance(value, dict):
-        return {name: _compile(member, (*path, name), faults) for name, member in value.items()}
+        return {name: _compile(member, (*path, name), slots, faults) for name, member in value.items()}
     if isinstance(value, list):
-        return [_compile(member, (*path, number), faults) for number, member in enumerate(value)]
-    return _compile_text(value, path, faults) if isinstance(value, str) else value
+        return [_compile(member, (*path, number), slots, faults) for number, member in enumerate(value)]
+    return _compile_text(value, path, slots, faults) if isinstance(value, str) else value
 
 
-def _compile_text(text: str, path: tuple[str | int, ...], faults: list[Fault]) -> _Text:
+def _compile_text(
+    text: str, path: tuple[str | int, ...], slots: list[_Text], faults: list[Fault]
+) -> _Text | str:
     pieces: list[str | _Hole] = []
     end = 0
     for match in _TOKEN.finditer(text):
@@ -406,9 +428,12 @@ def _compile_text(text: str, path: tuple[str | int, ...], faults: list[Fault]) -
             faults.append(Fault("template", f"a stray {token}: write {token * 2} for a brace", path=path))
         else:
             pieces.append(_hole(match.group(1), match.group(2), path, faults))
-    compiled = _Text(tuple(piece for piece in (*pieces, text[end:]) if piece != ""))
+    compiled = _Text(len(slots), tuple(piece for piece in (*pieces, text[end:]) if piece != ""))
+    if not compiled.holes:
+        return "".join(piece for piece in compiled.pieces if isinstance(piece, str))
     if len(compiled.pieces) > 1 and any(hole.is_number for hole in compiled.holes):
         faults.append(Fault("template", "a :number placeholder stands alone in its text", path=path))
+    slots.append(compiled)
     return compiled
 
 
@@ -421,12 +446,17 @@ def _hole(column: str, flags: str, path: tuple[str | int, ...], faults: list[Fau
     return _Hole(column, "optional" in names, "number" in names)
 
 
-def _holes(node: Any) -> Iterator[_Hole]:
+def _texts(node: Any) -> Iterator[_Text]:
     if isinstance(node, _Text):
-        yield from node.holes
+        yield node
     elif isinstance(node, (dict, list)):
         for member in node.values() if isinstance(node, dict) else node:
-            yield from _holes(member)
+            yield from _texts(member)
+
+
+def _holes(node: Any) -> Iterator[_Hole]:
+    for text in _texts(node):
+        yield from text.holes
 
 
 def _column(node: Any) -> str | None:
@@ -435,26 +465,26 @@ def _column(node: Any) -> str | None:
 
 
 def _present(value: Any) -> JsonObject:
-    return {} if value is _OMITTED else value
+    return {} if value is OMITTED else value
 
 
-def _fill(node: Any, cells: Mapping[str, str], faults: list[Fault]) -> Any:
+def _put(node: Any, values: Sequence[Any]) -> Any:
     if isinstance(node, _Text):
-        return _fill_text(node, cells, faults)
+        return values[node.slot]
     if isinstance(node, dict):
-        filled = {name: _fill(member, cells, faults) for name, member in node.items()}
-        kept = {name: member for name, member in filled.items() if member is not _OMITTED}
-        return kept if kept or not node else _OMITTED
+        put = {name: _put(member, values) for name, member in node.items()}
+        kept = {name: member for name, member in put.items() if member is not OMITTED}
+        return kept if kept or not node else OMITTED
     if isinstance(node, list):
-        items = [item for item in (_fill(member, cells, faults) for member in node) if item is not _OMITTED]
-        return items if items or not node else _OMITTED
+        items = [item for item in (_put(member, values) for member in node) if item is not OMITTED]
+        return items if items or not node else OMITTED
     return node
 
 
-def _fill_result(node: Any, cells: Mapping[str, str], faults: list[Fault]) -> Any:
+def _put_result(node: Any, values: Sequence[Any]) -> Any:
     # A result without its value would say that there was one: it goes as a whole.
-    filled = {name: _fill(member, cells, faults) for name, member in node.items()}
-    return _OMITTED if any(member is _OMITTED for member in filled.values()) else filled
+    put = {name: _put(member, values) for name, member in node.items()}
+    return OMITTED if any(member is OMITTED for member in put.values()) else put
 
 
 def _fill_text(text: _Text, cells: Mapping[str, str], faults: list[Fault]) -> Any:
@@ -467,7 +497,7 @@ def _fill_text(text: _Text, cells: Mapping[str, str], faults: list[Fault]) -> An
         if not cell:
             if not piece.is_optional:
                 faults.append(Fault("cohort", "the cell is empty", column=piece.column))
-            return _OMITTED
+            return OMITTED
         if piece.is_number:
             return _number(cell, piece.column, faults)
         out.append(cell)
@@ -480,11 +510,42 @@ def _number(cell: str, column: str, faults: list[Fault]) -> Any:
         if abs(value) <= MAX_INTEGER:
             return value
     faults.append(Fault("cohort", "not a number that JSON can carry", column=column))
-    return _OMITTED
+    return OMITTED
 
 
 # --- results
 # -------------------------------------------------------------------------------------------------
+
+
+def _time_faults(nodes: JsonObject, values: Sequence[Any]) -> Iterator[Fault]:
+    moments = {}
+    for name, node in nodes.items():
+        if isinstance(value := _put(node, values), str):
+            try:
+                moments[name] = parse_datetime_stamp(value)
+            except Malformed as error:
+                yield Fault("cohort", f"{name}: {error.detail}", column=_column(node))
+    if "validFrom" in moments and "validUntil" in moments and moments["validUntil"] <= moments["validFrom"]:
+        column = _column(nodes["validUntil"]) or _column(nodes["validFrom"])
+        yield Fault("cohort", "validUntil is not after validFrom", column=column)
+
+
+def _result_faults(nodes: JsonObject, values: Sequence[Any]) -> Iterator[Fault]:
+    node, result = nodes["result"], _put_result(nodes["result"], values)
+    if result is OMITTED:
+        return
+    described = {
+        description["id"]: description
+        for description in _objects(_put(nodes["described"], values))
+        if isinstance(description.get("id"), str)
+    }
+    description = described.get(result["resultDescription"])
+    if description is None:
+        column = _column(node["resultDescription"])
+        yield Fault("cohort", "a result that the achievement does not describe", column=column)
+        return
+    for member, detail in _outside(description, result):
+        yield Fault("cohort", f"{member}: {detail}", column=_column(node[member]))
 
 
 def _outside(description: JsonObject, result: JsonObject) -> Iterator[tuple[str, str]]:
