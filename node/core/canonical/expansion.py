@@ -158,6 +158,20 @@ class Expander:
             raise Malformed(f"{word[:40]} is no keyword of a context", path=("@context",))
 
 
+def has_at_most(limit: int, document: JsonObject) -> bool:
+    """Whether a document has no more JSON values than `limit`, those of its contexts counted too."""
+    left = limit
+    todo: list[Json] = [document]
+    while todo and left >= 0:
+        value = todo.pop()
+        left -= 1
+        if type(value) is dict:
+            todo.extend(value.values())
+        elif type(value) is list:
+            todo.extend(value)
+    return left >= 0
+
+
 def _refuse_lost_value(value: JsonObject) -> None:
     """Value objects that expansion drops without a word."""
     if "@value" in value:
@@ -261,7 +275,7 @@ class _Statements:
 
     def _object(self, item: JsonObject, graph: Term) -> Term:
         if "@value" in item:
-            return _literal(item)
+            return literal(item)
         if "@list" in item:
             return self._list(item["@list"], graph)
         return self.node(item, graph)
@@ -299,8 +313,11 @@ def _iri(text: str) -> Term:
         raise _lost(error.detail) from error
 
 
-def _literal(item: JsonObject) -> Term:
-    """JSON-LD 1.1 API section 8.2.2; base directions as i18n datatypes, as other Data Integrity software does."""
+def literal(item: JsonObject) -> Term:
+    """The term of an expanded value object (JSON-LD 1.1 API section 8.2.2), or Malformed.
+
+    Base directions become i18n datatypes, as in other Data Integrity software.
+    """
     value, datatype = item["@value"], item.get("@type")
     if datatype == "@json":
         return literal_term(canonicalize(value).decode(), RDF + "JSON")

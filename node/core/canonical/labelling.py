@@ -10,9 +10,9 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import permutations
-from typing import Final
+from typing import Final, NamedTuple
 
-from node.core.canonical.nquads import Quad, Term, encode_nquads, encode_quad, is_blank
+from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
 from node.core.errors import Malformed
 
 # Nodes and statements touched by Hash N-Degree Quads for one dataset, each a microsecond or so. The hardest
@@ -27,17 +27,45 @@ def canonicalize_quads(
 
     `hash_name` is sha256 or sha384. Malformed where the dataset is too symmetric to label within the limit.
     """
-    dataset = list(dict.fromkeys(quads))
+    return canonicalize_parts(*parted(quads), hash_name, max_steps)
+
+
+class Statements(NamedTuple):
+    """The quads of a document. `unnamed` are those with a blank node, whose labels have no meaning yet."""
+
+    named: list[Quad]
+    unnamed: list[Quad]
+
+
+def parted(quads: Iterable[Quad]) -> Statements:
+    """The quads of a dataset, those with blank nodes apart."""
+    parts = Statements([], [])
+    for quad in quads:
+        (parts.unnamed if _has_blank(quad) else parts.named).append(quad)
+    return parts
+
+
+def canonicalize_parts(
+    named: list[Quad], unnamed: list[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
+) -> tuple[str, dict[Term, Term]]:
+    """As `canonicalize_quads`, for a dataset that was parted already."""
+    dataset = list(dict.fromkeys(unnamed))
     try:
         labels = _Labelling(dataset, hash_name, max_steps).run()
     except RecursionError as error:
         raise _too_alike() from error
-    return encode_nquads(_relabel(quad, labels) for quad in dataset), labels
+    lines = {encode_quad(quad) for quad in named}
+    label = labels.get
+    for subject, predicate, value, graph in dataset:
+        lines.add(encode_quad((label(subject, subject), predicate, label(value, value), label(graph, graph))))
+    return "".join(sorted(lines)), labels
 
 
-def _relabel(quad: Quad, labels: dict[Term, Term]) -> Quad:
-    subject, predicate, value, graph = quad
-    return labels.get(subject, subject), predicate, labels.get(value, value), labels.get(graph, graph)
+def _has_blank(quad: Quad) -> bool:
+    return is_blank(quad[0]) or is_blank(quad[2]) or is_blank(quad[3])
+
+
+_HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384}
 
 
 class _Issuer:
@@ -61,14 +89,18 @@ class _Issuer:
 
 class _Labelling:
     def __init__(self, dataset: list[Quad], hash_name: str, max_steps: int) -> None:
-        self.hash_name = hash_name
+        self.new_hash = _HASHES[hash_name]
         self.budget = max_steps
         self.canonical = _Issuer("_:c14n")
         self.quads: dict[Term, list[Quad]] = defaultdict(list)
         for quad in dataset:
-            for node in {quad[0], quad[2], quad[3]}:
-                if is_blank(node):
-                    self.quads[node].append(quad)
+            subject, _, value, graph = quad
+            if is_blank(subject):
+                self.quads[subject].append(quad)
+            if is_blank(value) and value != subject:
+                self.quads[value].append(quad)
+            if is_blank(graph) and graph not in (subject, value):
+                self.quads[graph].append(quad)
         self.first_degree = {node: self._hash_first_degree(node) for node in self.quads}
 
     def run(self) -> dict[Term, Term]:
@@ -96,17 +128,21 @@ class _Labelling:
         return self.canonical.issued
 
     def _hash(self, text: str) -> str:
-        return hashlib.new(self.hash_name, text.encode()).hexdigest()
+        return self.new_hash(text.encode()).hexdigest()
 
     def _hash_first_degree(self, node: Term) -> str:
         """Section 4.6: the statements around a node, itself `_:a`, every other blank node `_:z`."""
-
-        def masked(term: Term) -> Term:
-            if not is_blank(term):
-                return term
-            return "_:a" if term == node else "_:z"
-
-        lines = sorted(encode_quad((masked(s), p, masked(o), masked(g))) for s, p, o, g in self.quads[node])
+        lines = []
+        for quad in self.quads[node]:
+            subject, predicate, value, graph = quad
+            if subject[0] == "_":
+                subject = "_:a" if subject == node else "_:z"
+            if value[0] == "_":
+                value = "_:a" if value == node else "_:z"
+            if graph and graph[0] == "_":
+                graph = "_:a" if graph == node else "_:z"
+            lines.append(encode_quad((subject, predicate, value, graph)))
+        lines.sort()
         return self._hash("".join(lines))
 
     def _hash_related(self, related: Term, quad: Quad, issuer: _Issuer, position: str) -> str:

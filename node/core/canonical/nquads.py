@@ -43,14 +43,24 @@ _LINE_END: Final = re.compile(r"[\n\r]+")
 
 def iri_term(iri: str) -> Term:
     """The term of an absolute IRI; Malformed where it is relative or has characters that no IRI has."""
-    if not _IRI.match(iri):
+    if not is_absolute_iri(iri):
         raise Malformed(f"not an absolute IRI: {iri[:120]!r}")
     return f"<{iri}>"
 
 
+def is_absolute_iri(text: str) -> bool:
+    """Whether a text is an IRI with a scheme, and nothing that could end it in a statement."""
+    return _IRI.match(text) is not None
+
+
+def quoted(value: str) -> Term:
+    """The term of a string literal."""
+    return f'"{_ESCAPED.sub(_escape, value)}"' if _ESCAPED.search(value) else f'"{value}"'
+
+
 def literal_term(value: str, datatype: str | None = None, language: str | None = None) -> Term:
     """The term of a literal; `datatype` is an IRI (none for strings), `language` a BCP 47 tag."""
-    text = f'"{_ESCAPED.sub(_escape, value)}"'
+    text = quoted(value)
     if language is not None:
         if not _LANGUAGE.match(language):
             raise Malformed(f"not a language tag: {language[:40]!r}")

@@ -1,7 +1,8 @@
 """Canonical N-Quads of JSON-LD documents: expansion with pinned contexts, then RDFC-1.0.
 
-`Canonicalizer` is the one door to RDF: a faster way to the same text comes behind it. Importing this module
-does not import pyld.
+`Canonicalizer` is the one door to RDF. Behind it most documents take the fast path (`walker`), the rest the full
+algorithm (`expansion`), which refuses and judges the fast path in tests. Importing this module does not import
+pyld, nor does a document that the fast path takes.
 """
 
 from __future__ import annotations
@@ -10,16 +11,26 @@ import threading
 from collections import OrderedDict
 from typing import Final
 
+import orjson
+
+from node.core.canonical.active_context import OutsideSubset
 from node.core.canonical.contexts import ContextStore
-from node.core.canonical.expansion import Expander, statements
+from node.core.canonical.expansion import MAX_VALUES, Expander, has_at_most, statements
 from node.core.canonical.jcs import canonicalize
-from node.core.canonical.labelling import canonicalize_quads
+from node.core.canonical.labelling import Statements, canonicalize_parts, canonicalize_quads, parted
 from node.core.canonical.nquads import Quad, parse_nquads
+from node.core.canonical.walker import Walker
 from node.core.strict_json import JsonObject
 
 # A document is canonicalized for its signature and again to compare what is read with it.
 _REMEMBERED: Final = 16
 _REMEMBERED_CHARS: Final = 64 * 1024
+_AS_IT_IS: Final = (
+    orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 
 class Canonicalizer:
@@ -28,6 +39,7 @@ class Canonicalizer:
     def __init__(self, contexts: ContextStore) -> None:
         self.contexts = contexts
         self._expander = Expander(contexts)
+        self._walker = Walker(contexts)
         self._recent: OrderedDict[tuple[bytes, str], str] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -37,10 +49,11 @@ class Canonicalizer:
         Malformed: not JSON-LD, data would be lost, a construct refused under RDF signatures, or over the
         limits of work. ContextNotPinned: a context is not on the list.
         """
-        key = (canonicalize(document), hash_name)
+        written = _written(document)
+        key = (written, hash_name)
         text = self._recent.get(key)
         if text is None:
-            text, _ = canonicalize_quads(statements(self._expander.expand(document)), hash_name)
+            text, _ = canonicalize_parts(*self._parts(document, written), hash_name)
             self._remember(key, text)
         return text
 
@@ -49,7 +62,17 @@ class Canonicalizer:
 
         For selective disclosure, which labels statements in its own way (`labelling.canonicalize_quads`).
         """
-        return statements(self._expander.expand(document))
+        named, unnamed = self._parts(document, _written(document))
+        return [*named, *unnamed]
+
+    def _parts(self, document: JsonObject, written: bytes) -> Statements:
+        # A value takes two bytes at least, with what parts it from the next: short texts need no counting.
+        if len(written) <= 2 * MAX_VALUES or has_at_most(MAX_VALUES, document):
+            try:
+                return self._walker.statements(document)
+            except OutsideSubset:
+                pass
+        return parted(statements(self._expander.expand(document)))
 
     def canonicalize_nquads(self, text: str, hash_name: str = "sha256") -> str:
         """Canonical form of a dataset given as N-Quads."""
@@ -68,3 +91,11 @@ class Canonicalizer:
             self._recent[key] = text
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
+
+
+def _written(document: JsonObject) -> bytes:
+    """A text that only equal documents have; Malformed for what is no JSON."""
+    try:
+        return orjson.dumps(document, option=_AS_IT_IS)
+    except orjson.JSONEncodeError:
+        return canonicalize(document)

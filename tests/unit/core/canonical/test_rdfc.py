@@ -225,8 +225,8 @@ def test_too_many_values_are_refused() -> None:
 def test_too_many_contexts_to_process_are_refused_in_bounded_time() -> None:
     profiles = [{"type": ["Profile"], "id": f"did:example:{n}"} for n in range(4000)]
     started = time.monotonic()
-    with pytest.raises(Malformed, match="contexts"):
-        CANONICALIZER.nquads(credential(credentialSubject=profiles))
+    with pytest.raises(Malformed, match="contexts"):  # a limit of the full algorithm's work alone
+        Expander(STORE).expand(credential(credentialSubject=profiles))
     assert time.monotonic() - started < 10
 
 
