@@ -43,9 +43,12 @@ def encode_cbor(value: Cbor) -> bytes:
     raise Malformed(f"no CBOR is written of {type(value).__name__}")
 
 
-def decode_cbor(data: bytes) -> Cbor:
-    """The one item that `data` holds; anything but the strict forms named above is Malformed."""
-    reader = _Reader(data)
+def decode_cbor(data: bytes, *, bignums: bool = False) -> Cbor:
+    """The one item that `data` holds; anything but the strict forms named above is Malformed.
+
+    With `bignums` the tag of a positive integer beyond 64 bits (section 3.4.3) is read, in its shortest form.
+    """
+    reader = _Reader(data, bignums)
     value = reader.item(0)
     if reader.position != len(data):
         raise Malformed(f"{len(data) - reader.position} bytes follow the CBOR item")
@@ -68,8 +71,9 @@ def _encode_key(key: CborKey) -> bytes:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, bignums: bool) -> None:
         self._data = data
+        self._bignums = bignums
         self.position = 0
 
     def item(self, depth: int) -> Cbor:
@@ -88,6 +92,8 @@ class _Reader:
             return [self.item(depth + 1) for _ in range(self._count(argument))]
         if major == _MAP:
             return self._map(argument, depth)
+        if major == _TAG:
+            return self._bignum(depth)
         return _SIMPLE_VALUES[argument]
 
     def _read_head(self) -> tuple[int, int]:
@@ -95,7 +101,9 @@ class _Reader:
         byte = self._take(1)[0]
         major, information = byte >> 5, byte & 0x1F
         if major == _TAG:
-            raise Malformed("CBOR tags are refused")
+            if not (self._bignums and information == 2):
+                raise Malformed("CBOR tags are refused")
+            return major, information
         if major == _SIMPLE:
             if information not in _SIMPLE_VALUES:
                 raise Malformed("CBOR floats and simple values but false, true and null are refused")
@@ -109,6 +117,12 @@ class _Reader:
         if argument < (24 if width == 1 else 1 << (4 * width)):
             raise Malformed("a CBOR integer or length that is not in its shortest form")
         return major, argument
+
+    def _bignum(self, depth: int) -> int:
+        value = self.item(depth + 1)
+        if not isinstance(value, bytes) or len(value) <= 8 or value[0] == 0:
+            raise Malformed("a CBOR bignum that is not in its shortest form")
+        return int.from_bytes(value, "big")
 
     def _take(self, length: int) -> bytes:
         end = self.position + length

@@ -143,3 +143,28 @@ def test_another_implementation_reads_and_writes_the_same(seed: int) -> None:
     data = encode_cbor(value)
     assert cbor2.loads(data) == value == decode_cbor(data)
     assert decode_cbor(cbor2.dumps(value)) == value
+
+
+BIGNUM = b"\xc2\x58\x20" + b"\x25" * 32
+
+
+def test_a_bignum_is_read_where_it_is_asked_for() -> None:
+    assert decode_cbor(BIGNUM, bignums=True) == int.from_bytes(b"\x25" * 32, "big")
+    with pytest.raises(Malformed, match="tags"):
+        decode_cbor(BIGNUM)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xc3" + BIGNUM[1:],
+        b"\xc2\x48" + b"\x25" * 8,
+        b"\xc2\x49\x00" + b"\x25" * 8,
+        b"\xc2\x01",
+        b"\xd8" + BIGNUM[1:],
+    ],
+    ids=["negative", "that fits 64 bits", "with a leading zero", "of no bytes", "with a longer head"],
+)
+def test_it_is_no_bignum(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode_cbor(data, bignums=True)
