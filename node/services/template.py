@@ -248,7 +248,9 @@ def parse_template(data: bytes) -> Template:
     _check_subject(raw.get("subject"), faults)
     _check_result_shapes(raw.get("results"), faults)
     slots: list[_Text] = []
-    compiled = {name: _compile(raw[name], (name,), slots, faults) for name in _FILLED if name in raw}
+    compiled: JsonObject = {
+        name: _compile(raw[name], (name,), slots, faults) for name in _FILLED if name in raw
+    }
     evidence = (
         _parse_evidence(raw["evidence"], slots, faults) if isinstance(raw.get("evidence"), dict) else None
     )
