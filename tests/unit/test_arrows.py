@@ -76,6 +76,7 @@ ONLY_IN = {
     "sqlalchemy": "node.storage",
     "alembic": "node.storage",
     "eth": "node.chain",
+    "didkit": "node.outbound.didkit_child",
     "py_arkworks_bls12381": "node.core.bls12381",
     "py_ecc": "node.core.bls12381",
 }
