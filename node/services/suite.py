@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
-from node.core.dataintegrity import prepare_proof
+from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of, unsecured
 from node.core.errors import Conflict, Malformed, NotFound
 from node.core.keys import KeyKind
 from node.core.members import within
@@ -26,6 +26,8 @@ from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.report import CheckName, Outcome
+from node.keystore import generate_secret
+from node.services.derivation import derive, one_proof, pointers_of
 from node.services.suite_keys import SuiteKey
 from node.services.verification import Examiner
 
@@ -39,6 +41,8 @@ _DEFAULT_SUITES: Final = {
     KeyKind.P256: "ecdsa-rdfc-2019",
     KeyKind.P384: "ecdsa-rdfc-2019",
 }
+# Where mandatory pointers are given and no suite is named.
+_SELECTIVE_SUITES: Final = {KeyKind.P256: "ecdsa-sd-2023"}
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
 
@@ -123,23 +127,38 @@ class SuiteIssuers:
 
     def _secure(self, document: JsonObject, options: JsonObject, key: SuiteKey, purpose: str) -> JsonObject:
         asked: JsonObject = {name: options[name] for name in _PROOF_OPTIONS if name in options}
+        pointers = pointers_of(options, "mandatoryPointers")
+        default = _SELECTIVE_SUITES.get(key.kind) if pointers else None
+        cryptosuite = options.get("cryptosuite", default or _DEFAULT_SUITES[key.kind])
         prepared = prepare_proof(
             document,
             {
-                "cryptosuite": options.get("cryptosuite", _DEFAULT_SUITES[key.kind]),
+                "cryptosuite": cryptosuite,
                 "created": format_datetime_stamp(self._examiner.clock()),
                 "verificationMethod": key.verification_method,
                 "proofPurpose": purpose,
                 **asked,
             },
             self._examiner.verifier.canonicalizer,
+            key_kind=key.kind,
+            disclosure=_disclosure(pointers) if cryptosuite in _SELECTIVE_SUITES.values() else None,
         )
         secured = prepared.finish(key.signer.sign(prepared.message))
-        # One proof as an object: clients of the older interface look for its members there.
-        return {**secured, "proof": secured["proof"][0]} if len(secured["proof"]) == 1 else secured
+        return one_proof(secured)
 
     async def _check(self, secured: JsonObject) -> None:
-        """Raise Malformed, with all that is wrong, where a verifier would not call it verified."""
+        """Raise Malformed, with the first that is wrong, where a verifier would not call it verified.
+
+        A base proof is never shown: what is judged is all that its holder could derive.
+        """
+        if selective_suite_of(proofs_of(secured)[-1]) is not None:
+            canonicalizer = self._examiner.verifier.canonicalizer
+            everything = [
+                "/" + name.replace("~", "~0").replace("/", "~1")
+                for name in unsecured(secured)
+                if name != "@context"
+            ]
+            secured = await self._examiner.work(lambda: derive(secured, everything, canonicalizer))
         report = (await self._examiner.examine(Intake((Shown(secured),)))).report
         if not report.verified or report[CheckName.SCHEMA].outcome is Outcome.FAILED:
             wrong = [check for check in report.checks if check.outcome is Outcome.FAILED]
@@ -230,6 +249,10 @@ class SuiteIssuers:
                     found.bits.set(int(entry["statusListIndex"]), int(status), found.size)
                 return
         raise NotFound("the credential has no such status entry")
+
+
+def _disclosure(pointers: tuple[str, ...]) -> Disclosure:
+    return Disclosure(pointers, secrets.token_bytes(32), generate_secret(KeyKind.P256))
 
 
 def _with_context(contexts: Json, wanted: str) -> list[Json]:

@@ -18,7 +18,7 @@ from node.core.strict_json import Json, JsonObject
 from node.services.suite import SuiteIssuers
 from node.web.app import MAX_BODY_BYTES, read_json_object
 from node.web.problems import json_response
-from node.web.vc_api import VcApi, json_object, refused_for_suites
+from node.web.vc_api import REFUSED, VcApi, json_object, refused_for_suites
 
 BASE: Final = "/suite"
 
@@ -37,7 +37,8 @@ class SuiteApi:
         if self._issuers is not None:
             issuing = _Issuing(self._issuers)
             routes += [
-                web.post(f"{BASE}/credentials/issue", _telling(issuing.issue)),
+                web.post(f"{BASE}/credentials/issue", issuing.issue),
+                web.post(f"{BASE}/{{cryptosuite}}/credentials/issue", issuing.issue),
                 web.post(f"{BASE}/credentials/status", _telling(issuing.set_status)),
                 web.get(f"{BASE}/credentials/{{id}}", issuing.credential),
                 web.delete(f"{BASE}/credentials/{{id}}", issuing.forget),
@@ -65,9 +66,14 @@ class _Issuing:
     def __init__(self, issuers: SuiteIssuers) -> None:
         self._issuers = issuers
 
-    async def issue(self, body: JsonObject) -> web.Response:
-        """`POST /credentials/issue`."""
-        secured = await self._issuers.issue(json_object(body, "credential"), _options(body))
+    async def issue(self, request: web.Request) -> web.Response:
+        """`POST /credentials/issue`; a cryptosuite in the path is that of requests that name none."""
+        body = await read_json_object(request, MAX_BODY_BYTES)
+        try:
+            options = {**request.match_info, **_options(body)}
+            secured = await self._issuers.issue(json_object(body, "credential"), options)
+        except REFUSED as error:
+            return refused_for_suites(error)
         return json_response({"verifiableCredential": secured}, status=201)
 
     async def present(self, body: JsonObject) -> web.Response:
@@ -131,7 +137,7 @@ def _telling(
         body = await read_json_object(request, MAX_BODY_BYTES)
         try:
             return await handler(body)
-        except Malformed as error:
+        except REFUSED as error:
             return refused_for_suites(error)
 
     return handle

@@ -1,4 +1,4 @@
-"""The VC API's verifying side (VCALM 1.0 section 3.3): credentials, presentations, challenges.
+"""The VC API without keys of its own (VCALM 1.0 sections 3.3 and 3.4.1): verify, derive, challenges.
 
 A failed verification is an answer like any other: 200 with `verified`, problem details, and our whole report beside.
 For the interoperability suites of the W3C, which were written to an older interface, the same routes stand on a base
@@ -16,14 +16,16 @@ from aiohttp import web
 
 from node.core import problem
 from node.core.bundle import parse_bundle
-from node.core.errors import BonafidesError, Malformed
+from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.members import within
 from node.core.problem import Problem
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, Shown, presented
 from node.core.verify.report import Check, CheckName, Outcome, Report
+from node.services.derivation import derive, pointers_of
 from node.services.presentations import Presentations
+from node.services.proofs_alone import rests_on_others, verify_proofs_alone
 from node.services.verification import Examiner
 from node.web.app import read_json_object
 from node.web.problems import json_response, problem_object
@@ -57,6 +59,8 @@ _TYPES: Final = {
     CheckName.CHALLENGE: problem.INVALID_CHALLENGE_ERROR,
     CheckName.DOMAIN: problem.INVALID_DOMAIN_ERROR,
 }
+# What is the request's own fault to the suites, a suite or a context that nobody here knows among them.
+REFUSED: Final = (Malformed, NotVerified, Unavailable)
 _PASSED_OR_NONE: Final = (Outcome.PASSED, Outcome.NOT_APPLICABLE)
 
 
@@ -73,6 +77,7 @@ class VcApi:
         return [
             web.post(f"{base}/credentials/verify", self.verify_credential),
             web.post(f"{base}/presentations/verify", self.verify_presentation),
+            web.post(f"{base}/credentials/derive", self.derive),
             web.post(f"{base}/challenges", self.challenge),
         ]
 
@@ -81,7 +86,7 @@ class VcApi:
         body = await read_json_object(request, MAX_INPUT_BYTES)
         try:
             return await self._verify_credential(body)
-        except Malformed as error:
+        except REFUSED as error:
             return self._unusable(error)
 
     async def _verify_credential(self, body: JsonObject) -> web.Response:
@@ -97,14 +102,41 @@ class VcApi:
             more["credential"] = credential
         if options.get("returnResults"):
             more["results"] = _results_of(found.report)
-        return self._answer(found.report, found.report.verified, more)
+        verified = found.report.verified
+        if self.for_suites and rests_on_others(credential, found.report):
+            verified = await self.examiner.work(partial(self._proofs_alone, credential))
+        return self._answer(found.report, verified, more)
+
+    def _proofs_alone(self, credential: JsonObject) -> bool:
+        try:
+            verify_proofs_alone(credential, self.examiner.verifier.canonicalizer, self.examiner.clock())
+        except BonafidesError:
+            return False
+        return True
+
+    async def derive(self, request: web.Request) -> web.Response:
+        """`POST /credentials/derive`: the answer is the bare credential."""
+        body = await read_json_object(request, MAX_INPUT_BYTES)
+        try:
+            options = body.get("options", {})
+            if not isinstance(options, dict):
+                raise Malformed("options is an object", path=("options",))
+            if not self.for_suites and (unknown := sorted(options.keys() - {"selectivePointers"})):
+                raise _unknown_option(unknown[0])
+            pointers = pointers_of(options, "selectivePointers")
+            credential = json_object(body, "verifiableCredential")
+            canonicalizer = self.examiner.verifier.canonicalizer
+            derived = await self.examiner.work(partial(derive, credential, pointers, canonicalizer))
+        except REFUSED as error:
+            return self._unusable(error)
+        return json_response(derived, status=201)
 
     async def verify_presentation(self, request: web.Request) -> web.Response:
         """`POST /presentations/verify`; bundles may stand beside as `bonafides_bundles`."""
         body = await read_json_object(request, MAX_INPUT_BYTES)
         try:
             return await self._verify_presentation(body)
-        except Malformed as error:
+        except REFUSED as error:
             return self._unusable(error)
 
     async def _verify_presentation(self, body: JsonObject) -> web.Response:
@@ -150,7 +182,7 @@ class VcApi:
         }
         return json_response(body, status=400 if self.for_suites and not verified else 200)
 
-    def _unusable(self, error: Malformed) -> web.Response:
+    def _unusable(self, error: BonafidesError) -> web.Response:
         if self.for_suites:
             return refused_for_suites(error)
         raise error
@@ -172,6 +204,10 @@ class VcApi:
         if isinstance(domain, list):
             options = {**options, "domain": tuple(domain)}
         return options
+
+
+def _unknown_option(name: str) -> Malformed:
+    return Malformed(f"no such option: {name[:80]}", type=UNKNOWN_OPTION, path=("options", name))
 
 
 def json_object(body: JsonObject, name: str) -> JsonObject:

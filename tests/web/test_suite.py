@@ -6,7 +6,8 @@ Each case here is one that a suite taught; the suites themselves are not part of
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,41 @@ async def test_the_manifest_names_an_issuer_for_each_key_type(suite: Suite) -> N
 # --- issuing
 
 
-@pytest.mark.parametrize("cryptosuite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
-async def test_what_is_issued_verifies(suite: Suite, cryptosuite: str) -> None:
-    issued = await suite.issued(credential(), cryptosuite=cryptosuite)
+ISSUED = [
+    (KeyKind.ED25519, "eddsa-rdfc-2022"),
+    (KeyKind.ED25519, "eddsa-jcs-2022"),
+    (KeyKind.P256, "ecdsa-rdfc-2019"),
+    (KeyKind.P256, "ecdsa-jcs-2019"),
+    (KeyKind.P384, "ecdsa-rdfc-2019"),
+    (KeyKind.P384, "ecdsa-jcs-2019"),
+]
+
+
+@pytest.mark.parametrize(("kind", "cryptosuite"), ISSUED, ids=[f"{suite}-{kind}" for kind, suite in ISSUED])
+async def test_what_is_issued_verifies(suite: Suite, kind: KeyKind, cryptosuite: str) -> None:
+    issued = await suite.issued(credential(KEYS[kind]), cryptosuite=cryptosuite)
     proof = issued["proof"]
     assert (proof["type"], proof["cryptosuite"]) == ("DataIntegrityProof", cryptosuite)
     assert proof["verificationMethod"].startswith(issued["issuer"] + "#")
     status, body = await suite.verify(issued)
     assert (status, body["verified"], body["errors"]) == (200, True, [])
+
+
+async def test_a_cryptosuite_in_the_path_is_that_of_requests_that_name_none(suite: Suite) -> None:
+    """One of the suites writes into the options of its configuration, so that these had better be empty."""
+    for options, expected in (
+        ({}, "eddsa-jcs-2022"),
+        ({"cryptosuite": "eddsa-rdfc-2022"}, "eddsa-rdfc-2022"),
+    ):
+        body = {"credential": credential(), "options": options}
+        status, answer = await suite.post("/eddsa-jcs-2022/credentials/issue", body)
+        assert (status, answer["verifiableCredential"]["proof"]["cryptosuite"]) == (201, expected)
+    assert (await suite.post("/unknown-2000/credentials/issue", {"credential": credential()}))[0] == 400
+
+
+@pytest.mark.parametrize("cryptosuite", [1, None, "unknown-2000", "ecdsa-rdfc-2019", "ecdsa-sd-2023"])
+async def test_a_suite_that_is_not_the_keys_is_refused(suite: Suite, cryptosuite: Any) -> None:
+    assert (await suite.issue(credential(), cryptosuite=cryptosuite))[0] == 400
 
 
 async def test_a_credential_of_version_1_1_gets_the_context_of_its_proof(suite: Suite) -> None:
@@ -213,6 +241,99 @@ async def test_a_proof_that_lacks_a_member_is_400(suite: Suite, member: str) -> 
     issued = await suite.issued(credential())
     del issued["proof"][member]
     assert (await suite.verify(issued))[0] == 400
+
+
+async def test_a_specifications_vector_of_an_issuer_elsewhere_is_judged_by_its_proof_alone(
+    suite: Suite, vectors: Path
+) -> None:
+    """Its issuer is at https://vc.example and its key a did:key, which says nothing of that issuer."""
+    document = json.loads((vectors / "di-eddsa/Ed25519Signature2020/signedEdSig.json").read_bytes())
+    assert document["issuer"] == "https://vc.example/issuers/5678"
+    status, body = await suite.verify(document)
+    assert (status, body["verified"]) == (200, True)
+    async with suite.client.post("/credentials/verify", json={"verifiableCredential": document}) as answer:
+        assert (await answer.json())["verified"] is False
+
+
+ALONE = {
+    "another subject": lambda document: document["credentialSubject"].update(id="did:example:other"),
+    "another purpose": lambda document: document["proof"].update(proofPurpose="authentication"),
+    "another key": lambda document: document["proof"].update(verificationMethod=ED25519.verification_method),
+    "a key that cannot be told": lambda document: document["proof"].update(
+        verificationMethod="https://vc.example/issuers/5678#key"
+    ),
+    "no proof": lambda document: document.pop("proof"),
+    "another issuer, a did": lambda document: document.update(issuer=ED25519.did),
+}
+
+
+@pytest.mark.parametrize("change", ALONE.values(), ids=ALONE)
+async def test_a_vector_that_was_changed_is_400(
+    suite: Suite, vectors: Path, change: Callable[[Document], Any]
+) -> None:
+    document = json.loads((vectors / "di-eddsa/Ed25519Signature2020/signedEdSig.json").read_bytes())
+    change(document)
+    status, body = await suite.verify(document)
+    assert (status, body["verified"]) == (400, False)
+
+
+# --- selective disclosure
+
+SUBJECT = {"id": "did:example:alice", "name": "Alice", "description": "Somebody"}
+POINTERS = ["/issuer", "/credentialSubject/id"]
+P256 = KEYS[KeyKind.P256]
+
+
+def undefined_terms(**changes: Any) -> Document:
+    contexts = [V2, "https://www.w3.org/ns/credentials/examples/v2"]
+    return {**credential(P256, credentialSubject=SUBJECT, **changes), "@context": contexts}
+
+
+async def test_a_base_proof_is_refused_and_what_is_derived_from_it_verifies(suite: Suite) -> None:
+    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
+    assert base["proof"]["cryptosuite"] == "ecdsa-sd-2023"
+    assert (await suite.verify(base))[0] == 400
+    request = {"verifiableCredential": base, "options": {"selectivePointers": ["/credentialSubject/name"]}}
+    status, derived = await suite.post("/credentials/derive", request)
+    assert (status, derived["credentialSubject"]) == (201, {"id": "did:example:alice", "name": "Alice"})
+    assert (await suite.verify(derived))[0] == 200
+    derived["credentialSubject"]["name"] = "Bob"
+    assert (await suite.verify(derived))[0] == 400
+
+
+async def test_deriving_answers_on_the_usual_path_too(suite: Suite) -> None:
+    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
+    async with suite.client.post("/credentials/derive", json={"verifiableCredential": base}) as answer:
+        assert answer.status == 201
+        assert (await answer.json())["credentialSubject"] == {"id": "did:example:alice"}
+    body = {"verifiableCredential": base, "options": {"other": 1}}
+    async with suite.client.post("/credentials/derive", json=body) as answer:
+        problem = await answer.json()
+        assert (answer.status, problem["title"]) == (400, "UNKNOWN_OPTION_PROVIDED")
+
+
+@pytest.mark.parametrize("pointers", ["/issuer", [1], ["issuer"], ["/nothing"], ["/issuer"] * 1001])
+async def test_pointers_that_point_to_nothing_are_refused(suite: Suite, pointers: Any) -> None:
+    assert (await suite.issue(undefined_terms(), mandatoryPointers=pointers))[0] == 400
+    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
+    body = {"verifiableCredential": base, "options": {"selectivePointers": pointers}}
+    status, answer = await suite.post("/credentials/derive", body)
+    assert (status, answer["verified"]) == (400, False)
+
+
+async def test_nothing_is_derived_from_other_proofs(suite: Suite) -> None:
+    issued = await suite.issued(credential())
+    for document in (issued, credential(), {}, 1):
+        assert (await suite.post("/credentials/derive", {"verifiableCredential": document}))[0] == 400
+
+
+async def test_a_document_that_does_not_conform_gets_no_base_proof(suite: Suite) -> None:
+    for broken in (
+        undefined_terms(validFrom="2027-01-01T00:00:00Z", validUntil="2026-01-01T00:00:00Z"),
+        undefined_terms(issuer="did:example:other"),
+        {**undefined_terms(), "@context": [V2], "somethingNew": 1},
+    ):
+        assert (await suite.issue(broken, cryptosuite="ecdsa-sd-2023"))[0] == 400
 
 
 # --- presentations
