@@ -111,6 +111,14 @@ def token_digest(token: str) -> bytes:
     return sha256(issued.encode("ascii")).digest()
 
 
+def issued_digest(issued: bytes) -> bytes:
+    """The digest of a credential of which only `issued` is the same whatever its holder shows (section 3).
+
+    The issuer-signed part of a token, or the base signature of `ecdsa-sd-2023`.
+    """
+    return sha256(issued).digest()
+
+
 def did_document_digest(did: str, data: bytes) -> bytes:
     """The digest of a DID document's bytes as found at `did`: H(0x04 ‖ length of DID (2) ‖ DID ‖ H(bytes))."""
     name = did.encode("utf-8")

@@ -11,8 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from node.core.anchor import SALT_BYTES, Anchor, credential_digest, parse_anchor, parse_path
+from node.core.anchor import (
+    SALT_BYTES,
+    Anchor,
+    credential_digest,
+    issued_digest,
+    parse_anchor,
+    parse_path,
+)
 from node.core.encoding import encode_base64url, encode_hex
+from node.core.envelope import Envelope, open_enveloped, read_envelope
 from node.core.errors import Malformed
 from node.core.evidence import (
     MAX_ITEMS,
@@ -123,14 +131,20 @@ class DidDocumentSnapshot:
 
 
 class ShownDocument:
-    """A credential and its digests, each made once: whoever sends many bundles has none made for each of them."""
+    """A credential and its digests, each made once: whoever sends many bundles has none made for each of them.
 
-    def __init__(self, document: JsonObject) -> None:
+    `envelope` where it is a token; `document` is then what the token says.
+    """
+
+    def __init__(self, document: JsonObject, envelope: Envelope | None = None) -> None:
         self.document = document
+        self.envelope = envelope
         self._digests: dict[str | None, bytes] = {}
 
     def digest(self, proof_value: str | None) -> bytes | None:
         """As `credential_digest`; None where there is none, or where more proofs were tried than anybody anchors."""
+        if self.envelope is not None:
+            return None if proof_value is not None else issued_digest(self.envelope.digest_input)
         known = self._digests.get(proof_value)
         if known is not None or len(self._digests) >= MAX_ANCHORED_PROOFS:
             return known
@@ -140,12 +154,25 @@ class ShownDocument:
             return None
         return found
 
+    def is_same(self, credential: JsonObject | str) -> bool:
+        """Whether `credential` is this one: the same JSON, or a token with the same issuer-signed part."""
+        if self.envelope is None:
+            return credential == self.document
+        try:
+            other = open_enveloped(credential) if isinstance(credential, dict) else read_envelope(credential)
+        except Malformed:
+            return False
+        return other is not None and other.digest_input == self.envelope.digest_input
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A parsed bundle. Either the credential is in it, or its digest (section 3) where it travels beside."""
+    """A parsed bundle. Either the credential is in it, or its digest (section 3) where it travels beside.
 
-    credential: JsonObject | None = None
+    A credential that is a token is its text, or the object that envelops it (VC Data Model 2.0 section 4.13).
+    """
+
+    credential: JsonObject | str | None = None
     credential_digest: bytes | None = None
     key: BundleKey | None = None
     anchor: Anchor | None = None
@@ -161,7 +188,7 @@ class Bundle:
     def belongs_to(self, shown: ShownDocument) -> bool:
         """Whether this is the bundle of that credential: the same, or its digest."""
         if self.credential is not None:
-            return self.credential == shown.document
+            return shown.is_same(self.credential)
         proof_value = self.anchor.proof_value if self.anchor else None
         return shown.digest(proof_value) == self.credential_digest
 
@@ -185,7 +212,7 @@ class Bundle:
         """The bundle for a credential that travels beside it, known by its 32-byte digest."""
         return replace(self, credential=None, credential_digest=digest)
 
-    def with_credential(self, credential: JsonObject) -> Bundle:
+    def with_credential(self, credential: JsonObject | str) -> Bundle:
         """The bundle with its credential inside, for a file that holds all."""
         return replace(self, credential=credential, credential_digest=None)
 
@@ -193,14 +220,14 @@ class Bundle:
 def parse_bundle(value: Json) -> Bundle:
     """The bundle that a JSON object spells; anything unknown, missing or beyond its limit is Malformed.
 
-    The credential is only seen to be an object: it is judged as what it is, by the engine.
+    The credential is only seen to be an object or a text: it is judged as what it is, by the engine.
     """
     members = closed_object(value, "a bundle", frozenset({"version"}), _OPTIONAL)
     if integer_member(members, "version") != VERSION:
         raise Malformed(f"only version {VERSION} of bundles is known", path=("version",))
     credential = members.get("credential")
-    if "credential" in members and not isinstance(credential, dict):
-        raise Malformed("a credential is a JSON object", path=("credential",))
+    if "credential" in members and not isinstance(credential, dict | str):
+        raise Malformed("a credential is a JSON object, or the text of a token", path=("credential",))
     return Bundle(
         credential,
         hex_member(members, "credentialDigest", 32) if "credentialDigest" in members else None,

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from node.core.anchor import CREDENTIAL, credential_digest
+from node.core.anchor import CREDENTIAL, credential_digest, issued_digest
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -26,6 +26,7 @@ from node.core.verify.methods import KeyFound, KeyMissing, KeyNamed, find_in, fi
 from node.core.verify.proofs import ProofChecks, check_proofs
 from node.core.verify.reading import not_reached, read_document
 from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
+from node.core.verify.tokens import check_token
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
 
@@ -45,7 +46,9 @@ class Case:
         self.verifier = verifier
         self.now = now
         self.as_of = as_of
-        self.document = read_document(shown.document, verifier.canonicalizer, verifier.schemas)
+        self.document = read_document(
+            shown.document, verifier.canonicalizer, verifier.schemas, shown.envelope
+        )
 
     def report(self, holder: Holder | None, asked: Asked) -> Report:
         """All sixteen checks, in their order."""
@@ -84,8 +87,6 @@ class Case:
     def _unread(self, holder: Holder | None, asked: Asked) -> Report:
         """The report on what could not be read: who presented it, and to whom, is known all the same."""
         known = [self.document.conformance, self.document.schema]
-        if self.document.enveloped is not None:
-            known.append(self.document.enveloped)
         if holder is not None:
             known += self._presented(holder, asked)
         names = {check.name for check in known}
@@ -113,6 +114,8 @@ class Case:
     @cached_property
     def proofs(self) -> ProofChecks:
         """The proof checks."""
+        if self.document.envelope is not None:
+            return check_token(self.document, self.document.envelope, self._find_key, self.as_of)
         return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
 
     @cached_property
@@ -180,22 +183,25 @@ class Case:
         """The key whose slot decides: the bundle's, else the one that the identity's events name."""
         if self.bundle is not None:
             return self.bundle.key.public_key if self.bundle.key else None
-        proofs = self.document.issuer_proofs
-        if not proofs:
+        methods = self.document.methods
+        if not methods:
             return None
         answer = self.inquiry.document(DocumentNeed(self.issuer), on_chain=True)
         if isinstance(answer, Missing):
             return None
-        method = find_in(answer.document, proofs[0].verification_method)
+        method = find_in(answer.document, methods[0])
         return method.public_key if method else None
 
     @cached_property
     def _digest(self) -> bytes | BonafidesError:
-        """The digest that an anchor is over, with the issuer's proof; an error where there is none."""
+        """The digest that an anchor is over (FORMATS.md section 3); an error where there is none."""
+        envelope = self.document.envelope
         named = self.bundle.anchor.proof_value if self.bundle and self.bundle.anchor else None
         if named is not None and all(proof.proof_value != named for proof in self.document.issuer_proofs):
             return Malformed("the anchor is over a proof that is not the issuer's")
         try:
+            if envelope is not None:
+                return issued_digest(envelope.digest_input)
             return credential_digest(self.document.raw, named)
         except BonafidesError as error:
             return error

@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from node.core.errors import Malformed
-from node.core.verify.credentials import Occasion, judge_credential
+from node.core.verify.credentials import Occasion
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake
 from node.core.verify.materials import Inquiry, Materials, Need
-from node.core.verify.presentation import judge_presentation
+from node.core.verify.presentation import judge_alone, judge_presentation
 from node.core.verify.reading import not_reached
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report
 from node.core.verify.verifier import Verifier, make_report
@@ -66,5 +66,5 @@ def _judge(
 ) -> Report:
     occasion = Occasion(inquiry, verifier, now, as_of, asked)
     if intake.presentation is None:
-        return judge_credential(intake.credentials[0], occasion)
+        return judge_alone(intake.credentials[0], occasion)
     return judge_presentation(intake, occasion)

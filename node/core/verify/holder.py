@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from node.core import problem
@@ -41,6 +41,10 @@ class Holder:
     """The `holder` of the presentation."""
     challenge: str | None = None
     domain: tuple[str, ...] = ()
+    by_key: bool = False
+    """Whether it was presented with the key that the issuer wrote into the credential, whoever's that is."""
+    in_time: bool = True
+    """Whether it was made at about the time asked for, where it says when."""
 
 
 def document_alone() -> tuple[Check, Check, Check]:
@@ -59,35 +63,44 @@ def document_alone() -> tuple[Check, Check, Check]:
 
 def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
     """Passed if the presentation's proof is the holder's, and the holder is every subject."""
-
-    def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
-        return Check(CheckName.HOLDER_BINDING, outcome, basis, reason)
-
     if facts is not None and "EndorsementCredential" in facts.types:
         basis = "an endorsement speaks about something else than its holder"
-        return found(Outcome.NOT_APPLICABLE, basis, Reason.NOT_HELD)
+        return _binding(Outcome.NOT_APPLICABLE, basis, Reason.NOT_HELD)
     if holder.outcome is not Outcome.PASSED:
-        return found(holder.outcome, holder.basis, holder.reason)
+        return _binding(holder.outcome, holder.basis, holder.reason)
+    if holder.by_key:
+        return _binding(Outcome.PASSED, f"presented by its holder: {holder.basis}")
+    return _check_controller(holder, facts)
+
+
+def _binding(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
+    return Check(CheckName.HOLDER_BINDING, outcome, basis, reason)
+
+
+def _check_controller(holder: Holder, facts: CredentialFacts | None) -> Check:
     controller = holder.controller
     if holder.declared is None:
-        return found(Outcome.UNKNOWN, "the presentation does not name its holder", Reason.HOLDER_UNRESOLVED)
+        return _binding(
+            Outcome.UNKNOWN, "the presentation does not name its holder", Reason.HOLDER_UNRESOLVED
+        )
     if controller is None or not same_issuer(controller, holder.declared):
         basis = "the presentation was signed by another than the holder it names"
-        return found(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+        return _binding(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
     if facts is None:
-        return found(Outcome.UNKNOWN, "the credential could not be read", Reason.NOT_REACHED)
+        return _binding(Outcome.UNKNOWN, "the credential could not be read", Reason.NOT_REACHED)
     if any(not same_issuer(subject, controller) for subject in facts.subject_ids):
         basis = "it was issued to somebody else than the person who presented it"
-        return found(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+        return _binding(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
     if len(facts.subject_ids) < facts.subject_count:
-        return found(Outcome.UNKNOWN, "it does not name its subject by an identifier", Reason.NO_SUBJECT)
-    return found(Outcome.PASSED, "presented by the subject, who signed the presentation")
+        return _binding(Outcome.UNKNOWN, "it does not name its subject by an identifier", Reason.NO_SUBJECT)
+    return _binding(Outcome.PASSED, "presented by the subject, who signed the presentation")
 
 
 def check_challenge(holder: Holder, asked: Asked) -> Check:
     """Asked, equal, first and in time; a difference means it was made for somebody else or for another day."""
     given = holder.challenge
-    return _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, asked)
+    timely = replace(asked, in_time=asked.in_time and holder.in_time)
+    return _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, timely)
 
 
 def check_domain(holder: Holder, asked: Asked) -> Check:

@@ -1,85 +1,146 @@
 """What was dropped on the verifier: told apart by its first bytes and its members, never by a file's name.
 
-A credential, a bundle, a presentation, a presentation file (`{"presentation", "bundles"}`, FORMATS.md section 7), or
-a PNG or SVG image that carries a credential and perhaps its bundle.
+A credential, as JSON or as a token; a bundle; a presentation, as either; a presentation file (`{"presentation",
+"bundles"}`, FORMATS.md section 7); or a PNG or SVG image that carries a credential and perhaps its bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from node.core import problem
-from node.core.baking import unbake
+from node.core.baking import image_kind, unbake
 from node.core.bundle import Bundle, ShownDocument, parse_bundle
+from node.core.envelope import (
+    ENVELOPED_CREDENTIAL,
+    ENVELOPED_PRESENTATION,
+    Envelope,
+    open_enveloped,
+    read_envelope,
+)
 from node.core.errors import Malformed
-from node.core.strict_json import JsonObject, parse_json, parse_json_object
+from node.core.strict_json import Json, JsonObject, parse_json, parse_json_object
 
 MAX_INPUT_BYTES: Final = 16 * 1024 * 1024
 MAX_CREDENTIALS: Final = 64
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_IGNORED: Final = "a bundle that matches no credential was ignored"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One credential and, where one travelled with it, its bundle."""
+    """One credential and, where one travelled with it, its bundle.
+
+    `document` is the JSON object received; of a token, `envelope`, it is what the token says as far as disclosed.
+    """
 
     document: JsonObject
     bundle: Bundle | None = None
+    envelope: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What there is to judge: credentials, and the presentation that holds them where there is one."""
+    """What there is to judge: credentials, and the presentation that holds them where there is one.
+
+    `envelope` is the presentation's, where it is a token.
+    """
 
     credentials: tuple[Shown, ...]
     presentation: JsonObject | None = None
     notes: tuple[str, ...] = ()
+    envelope: Envelope | None = None
 
 
 def read_intake(data: bytes) -> Intake:
     """The credentials in `data`, at most 16 MiB of it; Malformed where there are none to judge."""
     if len(data) > MAX_INPUT_BYTES:
         raise Malformed(f"more than {MAX_INPUT_BYTES:,} bytes", type=problem.PARSING_ERROR)
-    if data.startswith(_PNG) or data.lstrip()[:1] == b"<":
+    if image_kind(data) is not None:
         return _from_image(data)
-    return intake_of(parse_json_object(data, max_bytes=MAX_INPUT_BYTES))
+    envelope = read_envelope(data)
+    if envelope is not None:
+        return _of_envelope(envelope, ())
+    return intake_of(parse_json(data, max_bytes=MAX_INPUT_BYTES))
 
 
-def intake_of(value: JsonObject) -> Intake:
-    """As `read_intake`, for a JSON object that has been parsed already."""
+def intake_of(value: Json) -> Intake:
+    """As `read_intake`, for JSON that has been parsed already: an object, or the text of a token."""
+    if isinstance(value, str):
+        return _of_envelope(_read_token(value), ())
+    if not isinstance(value, dict):
+        raise Malformed("neither an object nor the text of a token", type=problem.PARSING_ERROR)
     if "presentation" in value:
         return _from_presentation_file(value)
     if "version" in value and "@context" not in value:
         return _from_bundle(value)
-    if _has_type(value, "VerifiablePresentation"):
+    if _has_type(value, "VerifiablePresentation") or _has_type(value, ENVELOPED_PRESENTATION):
         return presented(value, ())
-    return Intake((Shown(value),))
+    return Intake((shown(value),))
 
 
-def presented(presentation: JsonObject, bundles: Sequence[Bundle]) -> Intake:
+def shown(value: Json, bundle: Bundle | None = None) -> Shown:
+    """A credential as it was received: an object, an object that envelops a token, or the text of a token.
+
+    Malformed for anything else, and for a text that is no token. An envelope that cannot be opened is the object
+    that it is: the engine says what is wrong with it.
+    """
+    if isinstance(value, str):
+        envelope = _read_token(value)
+        return Shown(envelope.document, bundle, envelope)
+    if not isinstance(value, dict):
+        raise Malformed("a credential is an object or the text of a token")
+    if _has_type(value, ENVELOPED_CREDENTIAL):
+        try:
+            envelope = open_enveloped(value)
+        except Malformed:
+            return Shown(value, bundle)
+        return Shown(envelope.document, bundle, envelope)
+    return Shown(value, bundle)
+
+
+def presented(presentation: Json, bundles: Sequence[Bundle]) -> Intake:
     """The credentials of a presentation, each with the bundle whose digest is its own."""
+    if isinstance(presentation, str):
+        return _of_envelope(_read_token(presentation), bundles)
+    if not isinstance(presentation, dict):
+        raise Malformed("a presentation is an object or the text of a token", path=("presentation",))
+    if _has_type(presentation, ENVELOPED_PRESENTATION):
+        return _of_envelope(open_enveloped(presentation), bundles)
+    return _presented(presentation, bundles)
+
+
+def _of_envelope(envelope: Envelope, bundles: Sequence[Bundle]) -> Intake:
+    if envelope.presents:
+        return _presented(envelope.document, bundles, envelope)
+    left = list(bundles)
+    one = _with_bundle(Shown(envelope.document, None, envelope), left)
+    return Intake((one,), notes=tuple(_IGNORED for _ in left))
+
+
+def _presented(
+    presentation: JsonObject, bundles: Sequence[Bundle], envelope: Envelope | None = None
+) -> Intake:
     held = presentation.get("verifiableCredential", [])
     documents = held if isinstance(held, list) else [held]
     if len(documents) > MAX_CREDENTIALS:
         raise Malformed(f"more than {MAX_CREDENTIALS} credentials in one presentation")
-    for index, document in enumerate(documents):
-        if not isinstance(document, dict):
-            raise Malformed(
-                "a presentation holds credentials as objects", path=("verifiableCredential", index)
-            )
     left = list(bundles)
-    shown = tuple(Shown(document, _take_bundle(document, left)) for document in documents)
-    return Intake(shown, presentation, tuple("a bundle that matches no credential was ignored" for _ in left))
+    credentials = []
+    for index, document in enumerate(documents):
+        try:
+            credentials.append(_with_bundle(shown(document), left))
+        except Malformed as error:
+            path = ("verifiableCredential", index, *error.problem.path)
+            raise Malformed(error.detail, type=error.problem.type, path=path) from error
+    return Intake(tuple(credentials), presentation, tuple(_IGNORED for _ in left), envelope)
 
 
 def _from_presentation_file(value: JsonObject) -> Intake:
     if unknown := value.keys() - {"presentation", "bundles"}:
         raise Malformed(f"unknown members in a presentation file: {', '.join(sorted(unknown))}")
     presentation, bundles = value["presentation"], value.get("bundles", [])
-    if not isinstance(presentation, dict):
-        raise Malformed("presentation is an object", path=("presentation",))
     if not isinstance(bundles, list) or len(bundles) > MAX_CREDENTIALS:
         raise Malformed(f"bundles is an array of at most {MAX_CREDENTIALS}", path=("bundles",))
     return presented(presentation, [parse_bundle(bundle) for bundle in bundles])
@@ -89,24 +150,32 @@ def _from_bundle(value: JsonObject) -> Intake:
     bundle = parse_bundle(value)
     if bundle.credential is None:
         raise Malformed("this bundle belongs to a credential that is not in it: give both")
-    return Intake((Shown(bundle.credential, bundle),))
+    return Intake((shown(bundle.credential, bundle),))
 
 
 def _from_image(data: bytes) -> Intake:
     baked = unbake(data)
-    document = parse_json_object(baked.credential)
+    envelope = read_envelope(baked.credential)
+    one = shown(baked.credential if envelope is not None else parse_json_object(baked.credential))
     left = [parse_bundle(parse_json(baked.bundle))] if baked.bundle is not None else []
-    shown = Shown(document, _take_bundle(document, left))
-    return Intake((shown,), None, tuple("a bundle that matches no credential was ignored" for _ in left))
+    one = _with_bundle(one, left)
+    return Intake((one,), notes=tuple(_IGNORED for _ in left))
 
 
-def _take_bundle(document: JsonObject, left: list[Bundle]) -> Bundle | None:
-    shown = ShownDocument(document)
+def _read_token(text: str) -> Envelope:
+    envelope = read_envelope(text)
+    if envelope is None:
+        raise Malformed("the text is no token that is read here", type=problem.PARSING_ERROR)
+    return envelope
+
+
+def _with_bundle(one: Shown, left: list[Bundle]) -> Shown:
+    known = ShownDocument(one.document, one.envelope)
     for bundle in left:
-        if bundle.belongs_to(shown):
+        if bundle.belongs_to(known):
             left.remove(bundle)
-            return bundle
-    return None
+            return replace(one, bundle=bundle)
+    return one
 
 
 def _has_type(value: JsonObject, name: str) -> bool:

@@ -37,12 +37,15 @@ class KeyFound:
 class KeyNamed:
     """What a signature says of its key: a verification method, and what it is used for.
 
-    `proof_value` tells an embedded proof from others of the same document; a token has one signature and none.
+    `method` is a bare DID where a token does not say which of its signer's keys it was: then it is the one that is
+    listed for the purpose and `shown` in the token's header, or the only one that is listed. `proof_value` tells an
+    embedded proof from others of the same document; a token has one signature and none.
     """
 
     method: str
     purpose: str
     proof_value: str | None = None
+    shown: PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,8 @@ def find_key(
     confirm: Callable[[PublicKey], bool],
 ) -> KeyFound | KeyMissing:
     """The key of a verification method: by itself, from a chain's events, or (mode full) from the web."""
-    method, purpose = named.method, named.purpose
     try:
-        did = did_of(method)
+        did = did_of(named.method)
     except Malformed:
         return KeyMissing(Reason.KEY_UNKNOWN, "its verification method is not a DID URL")
     try:
@@ -75,22 +77,25 @@ def find_key(
     except Malformed as error:
         return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
     if own is not None:
-        return _in_document(own, method, purpose, "its own identifier")
+        return _in_document(own, named, "its own identifier")
     on_chain = did.startswith("did:ethr:")
     if not on_chain and not may_fetch(did):
         return KeyMissing(Reason.KEY_UNKNOWN, "the key of somebody who is not listed is not fetched")
     answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
     if isinstance(answer, Missing):
         return KeyMissing(Reason.KEY_UNKNOWN, f"the key is not at hand: {answer.reason}")
-    found = _in_document(answer.document, method, purpose, answer.source)
+    found = _in_document(answer.document, named, answer.source)
     if isinstance(found, KeyMissing) or answer.agreed or confirm(found.key):
         return found
     return replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
 
 
-def _in_document(document: DidDocument, method: str, purpose: str, source: str) -> KeyFound | KeyMissing:
+def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFound | KeyMissing:
+    method = named.method if named.method != document.id else _only_listed(document, named)
+    if method is None:
+        return KeyMissing(Reason.KEY_UNKNOWN, "it does not say with which of its signer's keys it was signed")
     try:
-        found, fit = document.method(method, purpose), True
+        found, fit = document.method(method, named.purpose), True
     except NotVerified as error:
         if error.problem.type != _INVALID_RELATIONSHIP:
             return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
@@ -101,6 +106,17 @@ def _in_document(document: DidDocument, method: str, purpose: str, source: str) 
     if found.public_key is None:
         return KeyMissing(Reason.UNKNOWN_SUITE, f"a key of type {found.type} does not sign documents here")
     return KeyFound(found.public_key, source, fit=fit)
+
+
+def _only_listed(document: DidDocument, named: KeyNamed) -> str | None:
+    """The method that is meant where none is named, if there is no choice."""
+    listed = document.relationships.get(named.purpose, frozenset())
+    fitting = [
+        one.id
+        for one in document.methods
+        if one.id in listed and (named.shown is None or one.public_key == named.shown)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def find_in(document: DidDocument, method: str) -> VerificationMethod | None:

@@ -1,32 +1,44 @@
-"""A presentation: who made it, and the reports on the credentials in it (FORMATS.md section 9)."""
+"""A presentation: who made it, and the reports on the credentials in it (FORMATS.md section 9).
+
+It is an object with embedded proofs, or a token (VC-JOSE-COSE section 3, VC-JWT of version 1.1), which names its
+verifier by `aud` and answers by `nonce` as a proof does by `domain` and `challenge`. A token with a key binding
+(RFC 9901 section 4.3) is a presentation of the one credential that it is.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
-from node.core.credential import NonConforming, check_presentation
-from node.core.dataintegrity.proof import proofs_of
+from node.core.credential import NonConforming, PresentationFacts, check_presentation
+from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.did.resolution import did_of
-from node.core.errors import Malformed
-from node.core.strict_json import JsonObject
+from node.core.envelope import Envelope, KeyBinding
+from node.core.errors import Malformed, NotVerified
+from node.core.keys import PublicKey
 from node.core.verify import holder as holding
 from node.core.verify.credentials import Occasion, judge_credential
-from node.core.verify.holder import Asked, Holder
-from node.core.verify.intake import Intake
-from node.core.verify.materials import Inquiry
-from node.core.verify.methods import KeyFound, KeyMissing, KeyNamed, find_key
+from node.core.verify.holder import AUTHENTICATION, Asked, Holder
+from node.core.verify.intake import Intake, Shown
+from node.core.verify.methods import KeyFinder, KeyFound, KeyMissing, KeyNamed, find_key
 from node.core.verify.proofs import ProofJudge
-from node.core.verify.reading import read_secured
+from node.core.verify.reading import read_secured, read_token
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
-from node.core.verify.verifier import Verifier, make_report
+from node.core.verify.signature import Verdict
+from node.core.verify.tokens import judge_token, signer_of
+from node.core.verify.verifier import make_report
+
+# RFC 9901 section 7.3: `iat` within an acceptable window; a challenge of ours lives as long (FORMATS.md section 9).
+MAX_KEY_BINDING_AGE: Final = timedelta(minutes=5)
+_CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+_REASONS: Final = {Outcome.FAILED: Reason.HOLDER_PROOF_WRONG, Outcome.UNKNOWN: Reason.HOLDER_UNRESOLVED}
 
 
 def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
     """The report on a presentation: one for each credential, and for each check the worst of them."""
-    presentation = intake.presentation
-    assert presentation is not None  # noqa: S101
-    verifier, asked = occasion.verifier, occasion.asked
-    own, holder = _read_presentation(presentation, occasion.inquiry, verifier, occasion.as_of)
+    asked = occasion.asked
+    own, holder = _read_presentation(intake, occasion)
     reports = tuple(judge_credential(shown, occasion, holder) for shown in intake.credentials)
     checks = []
     for name in CheckName:
@@ -35,7 +47,7 @@ def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
     first = reports[0] if len(reports) == 1 else None
     return make_report(
         checks,
-        verifier,
+        occasion.verifier,
         occasion.as_of,
         presented=True,
         credentials=reports,
@@ -43,6 +55,14 @@ def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
         header=first.header if first else None,
         anchored=first.anchored if first else None,
     )
+
+
+def judge_alone(shown: Shown, occasion: Occasion) -> Report:
+    """The report on one credential that no presentation holds; a key binding of its own presents it."""
+    binding = shown.envelope.key_binding if shown.envelope is not None else None
+    if shown.envelope is None or binding is None:
+        return judge_credential(shown, occasion)
+    return judge_credential(shown, occasion, _holder_by_key(shown.envelope, binding, occasion))
 
 
 def _without_credentials(name: CheckName, holder: Holder, asked: Asked) -> Check:
@@ -56,64 +76,96 @@ def _without_credentials(name: CheckName, holder: Holder, asked: Asked) -> Check
     return Check(name, Outcome.UNKNOWN, basis, Reason.NOT_REACHED)
 
 
-def _read_presentation(
-    presentation: JsonObject, inquiry: Inquiry, verifier: Verifier, as_of: datetime
-) -> tuple[list[Check], Holder]:
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """The signature by which a presentation was made: what it came to, with which method, for what occasion."""
+
+    verdict: Verdict
+    method: str
+    challenge: str | None
+    domain: tuple[str, ...]
+
+
+def _read_presentation(intake: Intake, occasion: Occasion) -> tuple[list[Check], Holder]:
     """The checks of the presentation itself (conformance, proof, purpose), and who its proof shows to hold it."""
+    assert intake.presentation is not None  # noqa: S101
+    canonicalizer = occasion.verifier.canonicalizer
+    proofs: tuple[Proof, ...] = ()
     try:
-        proofs = proofs_of(presentation)
-        facts = check_presentation(read_secured(presentation, proofs, verifier.canonicalizer).document)
+        if intake.envelope is not None:
+            read = read_token(intake.envelope, canonicalizer)
+        else:
+            proofs = proofs_of(intake.presentation)
+            read = read_secured(intake.presentation, proofs, canonicalizer)
+        facts = check_presentation(read.document)
     except Malformed as error:
         problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
         broken = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
         return [broken], Holder(Outcome.UNKNOWN, error.detail, Reason.NOT_REACHED, None, None)
     basis = f"the presentation conforms to the VC Data Model {facts.version}"
     conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, facts.warnings)
-    proof = next((one for one in proofs if one.proof_purpose == holding.AUTHENTICATION), None)
-    if proof is None:
+    signed = (
+        _signed_token(intake.envelope, facts, occasion)
+        if intake.envelope is not None
+        else _signed_proof(intake, proofs, occasion)
+    )
+    if signed is None:
         basis = "the presentation is not signed by its holder"
-        missing = Reason.WRONG_PURPOSE if proofs else Reason.NO_PROOF
-        failed = [
-            Check(name, Outcome.FAILED, basis, missing) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
+        reason = Reason.WRONG_PURPOSE if proofs else Reason.NO_PROOF
+        missing = [
+            Check(name, Outcome.FAILED, basis, reason) for name in (CheckName.PROOF, CheckName.PROOF_PURPOSE)
         ]
-        return [conforming, *failed], Holder(
-            Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id
-        )
-
-    def key_of(named: KeyNamed) -> KeyFound | KeyMissing:
-        return find_key(
-            named,
-            inquiry,
-            may_fetch=verifier.may_fetch,
-            confirm=lambda _key: False,
-        )
-
-    verdict = ProofJudge(presentation, proofs, verifier.canonicalizer, key_of, as_of).judge(proof)
-    basis = f"the presentation's proof: {verdict.basis}"
+        nobody = Holder(Outcome.FAILED, basis, Reason.HOLDER_PROOF_WRONG, None, facts.holder_id)
+        return [conforming, *missing], nobody
+    verdict = replace(signed.verdict, basis=f"the presentation's proof: {signed.verdict.basis}")
     checks = [
         conforming,
-        Check(CheckName.PROOF, verdict.outcome, basis, verdict.reason, verdict.problems),
-        _purpose_of_presentation(verdict.key, verdict.outcome, basis),
+        Check(CheckName.PROOF, verdict.outcome, verdict.basis, verdict.reason, verdict.problems),
+        _purpose_of_presentation(verdict.key, verdict.outcome, verdict.basis),
     ]
-    reason: Reason | None = {
-        Outcome.PASSED: None,
-        Outcome.FAILED: Reason.HOLDER_PROOF_WRONG,
-        Outcome.UNKNOWN: Reason.HOLDER_UNRESOLVED,
-    }.get(verdict.outcome)
+    return checks, _holder(signed, verdict, facts)
+
+
+def _holder(signed: _Signed, verdict: Verdict, facts: PresentationFacts) -> Holder:
     if verdict.key is not None and not verdict.key.fit:
-        return checks, Holder(
-            Outcome.FAILED,
-            "the key may not be used to present",
-            Reason.HOLDER_PROOF_WRONG,
-            None,
-            facts.holder_id,
-            proof.challenge,
-            proof.domain,
-        )
-    controller = did_of(proof.verification_method) if verdict.key is not None else None
-    return checks, Holder(
-        verdict.outcome, basis, reason, controller, facts.holder_id, proof.challenge, proof.domain
+        unfit = "the key may not be used to present"
+        verdict = Verdict(Outcome.FAILED, unfit, Reason.HOLDER_PROOF_WRONG)
+    return Holder(
+        verdict.outcome,
+        verdict.basis,
+        _REASONS.get(verdict.outcome),
+        did_of(signed.method) if verdict.key is not None else None,
+        facts.holder_id,
+        signed.challenge,
+        signed.domain,
     )
+
+
+def _signed_proof(intake: Intake, proofs: tuple[Proof, ...], occasion: Occasion) -> _Signed | None:
+    """The first proof that was made to authenticate."""
+    assert intake.presentation is not None  # noqa: S101
+    proof = next((one for one in proofs if one.proof_purpose == AUTHENTICATION), None)
+    if proof is None:
+        return None
+    canonicalizer = occasion.verifier.canonicalizer
+    judge = ProofJudge(intake.presentation, proofs, canonicalizer, _key_finder(occasion), occasion.as_of)
+    return _Signed(judge.judge(proof), proof.verification_method, proof.challenge, proof.domain)
+
+
+def _signed_token(envelope: Envelope, facts: PresentationFacts, occasion: Occasion) -> _Signed | None:
+    if envelope.verification_method is None and facts.holder_id is None:
+        return None
+    named = signer_of(envelope, facts.holder_id or "", AUTHENTICATION)
+    verdict = judge_token(envelope, named, _key_finder(occasion), occasion.as_of)
+    return _Signed(verdict, named.method, envelope.claims.nonce, envelope.claims.audience)
+
+
+def _key_finder(occasion: Occasion) -> KeyFinder:
+    def find(named: KeyNamed) -> KeyFound | KeyMissing:
+        may_fetch = occasion.verifier.may_fetch
+        return find_key(named, occasion.inquiry, may_fetch=may_fetch, confirm=lambda _key: False)
+
+    return find
 
 
 def _purpose_of_presentation(key: KeyFound | None, outcome: Outcome, basis: str) -> Check:
@@ -122,4 +174,44 @@ def _purpose_of_presentation(key: KeyFound | None, outcome: Outcome, basis: str)
         return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, detail, Reason.WRONG_PURPOSE)
     if key is None and outcome is Outcome.UNKNOWN:
         return Check(CheckName.PROOF_PURPOSE, Outcome.UNKNOWN, basis, Reason.KEY_UNKNOWN)
-    return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, holding.AUTHENTICATION)
+    return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, AUTHENTICATION)
+
+
+# Key binding ------------------------------------------------------------------------------------------------
+
+
+def _holder_by_key(envelope: Envelope, binding: KeyBinding, occasion: Occasion) -> Holder:
+    """Who presents a token with a key binding: whoever has the key that the issuer wrote into it (`cnf`)."""
+    found = _bound_key(envelope, occasion)
+    outcome, basis = Outcome.PASSED, "signed with the key that the issuer bound it to (cnf)"
+    if isinstance(found, KeyMissing):
+        outcome, basis = Outcome.FAILED if found.refused else Outcome.UNKNOWN, found.detail
+    else:
+        try:
+            binding.verify(found)
+        except (NotVerified, Malformed) as error:
+            outcome, basis = Outcome.FAILED, f"the key binding does not fit: {error.detail}"
+    age = occasion.as_of - binding.issued_at
+    return Holder(
+        outcome,
+        basis,
+        _REASONS.get(outcome),
+        None,
+        None,
+        binding.nonce,
+        (binding.audience,),
+        by_key=True,
+        in_time=-_CLOCK_TOLERANCE <= age <= MAX_KEY_BINDING_AGE,
+    )
+
+
+def _bound_key(envelope: Envelope, occasion: Occasion) -> PublicKey | KeyMissing:
+    if envelope.holder_key is not None:
+        return envelope.holder_key
+    if envelope.holder_method is None:
+        detail = "the issuer bound it to no key (cnf), so nobody can present it with one"
+        return KeyMissing(Reason.KEY_UNKNOWN, detail, refused=True)
+    found = _key_finder(occasion)(KeyNamed(envelope.holder_method, AUTHENTICATION))
+    if isinstance(found, KeyFound) and not (found.fit and found.doubt is None):
+        return KeyMissing(Reason.KEY_UNKNOWN, f"the key from {found.source} does not speak for its holder")
+    return found.key if isinstance(found, KeyFound) else found

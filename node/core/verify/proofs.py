@@ -5,23 +5,23 @@ The issuer's proofs decide; proofs by others and of suites that are not known ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from node.core import problem
-from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.cryptosuite import UnknownSuite
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import find_suite, previous_proofs, selective_suite_of, verify_proof
-from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
+from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.problem import Problem
 from node.core.strict_json import JsonObject
-from node.core.verify.methods import KeyFinder, KeyFound, KeyMissing, KeyNamed
+from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
+from node.core.verify.signature import Verdict, judge_signature
 
 ASSERTION_METHOD: Final = "assertionMethod"
 
@@ -36,18 +36,6 @@ class ProofChecks:
     verified: tuple[Proof, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What one proof came to."""
-
-    proof: Proof
-    outcome: Outcome
-    basis: str
-    reason: Reason | None = None
-    problems: tuple[Problem, ...] = ()
-    key: KeyFound | None = None
-
-
 @dataclass(slots=True)
 class ProofJudge:
     """Judges the proofs of one document; a proof that others refer to is verified once."""
@@ -57,9 +45,9 @@ class ProofJudge:
     canonicalizer: Canonicalizer
     find_key: KeyFinder
     as_of: datetime
-    _verdicts: dict[int, _Verdict] = field(default_factory=dict)
+    _verdicts: dict[int, Verdict] = field(default_factory=dict)
 
-    def judge(self, proof: Proof, *, seen: tuple[int, ...] = ()) -> _Verdict:
+    def judge(self, proof: Proof, *, seen: tuple[int, ...] = ()) -> Verdict:
         """The verdict on one proof and on every proof that it refers to."""
         # By the object in the document: a proof that others refer to is parsed anew each time.
         place = id(proof.raw)
@@ -68,53 +56,35 @@ class ProofJudge:
             known = self._verdicts[place] = self._judge(proof, (*seen, place))
         return known
 
-    def _judge(self, proof: Proof, seen: tuple[int, ...]) -> _Verdict:
+    def _judge(self, proof: Proof, seen: tuple[int, ...]) -> Verdict:
         if find_suite(proof) is None:
-            named = proof.cryptosuite or proof.type
-            return _Verdict(proof, Outcome.UNKNOWN, f"{named} is not known here", Reason.UNKNOWN_SUITE)
+            basis = f"{proof.cryptosuite or proof.type} is not known here"
+            return Verdict(Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
         if proof.expires is not None and self.as_of >= proof.expires:
-            return _Verdict(proof, Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
+            return Verdict(Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
         if (refused := _refuse_base(proof)) is not None:
             return refused
         try:
             previous = previous_proofs(self.document, proof)
         except NotVerified as error:
-            return _Verdict(proof, Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
+            return Verdict(Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
         for one in previous:
             if id(one.raw) in seen:
                 basis = "its proofs build on each other in a circle"
-                return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED)
+                return Verdict(Outcome.FAILED, basis, Reason.CHANGED)
             earlier = self.judge(one, seen=seen)
             if earlier.outcome is not Outcome.PASSED:
                 basis = f"a proof that it builds on does not verify: {earlier.basis}"
-                return _Verdict(proof, earlier.outcome, basis, earlier.reason, earlier.problems)
+                return Verdict(earlier.outcome, basis, earlier.reason, earlier.problems)
         named = KeyNamed(proof.verification_method, proof.proof_purpose, proof.proof_value)
-        found = self.find_key(named)
-        if isinstance(found, KeyMissing):
-            outcome = Outcome.FAILED if found.refused else Outcome.UNKNOWN
-            return _Verdict(proof, outcome, found.detail, found.reason)
-        return self._verify(proof, found, previous)
 
-    def _verify(self, proof: Proof, found: KeyFound, previous: tuple[Proof, ...]) -> _Verdict:
-        try:
-            verify_proof(self.document, proof, found.key, self.canonicalizer, verified=previous)
-        except (ContextNotPinned, UnknownSuite) as error:
-            reason = (
-                Reason.CONTEXT_NOT_PINNED if isinstance(error, ContextNotPinned) else Reason.UNKNOWN_SUITE
-            )
-            return _Verdict(proof, Outcome.UNKNOWN, error.detail, reason, (error.problem,))
-        except (NotVerified, Malformed) as error:
-            return _wrong(proof, found, error)
-        except Unavailable as error:
-            return _Verdict(proof, Outcome.UNKNOWN, error.detail, Reason.KEY_UNKNOWN, (error.problem,))
-        if found.doubt is not None:
-            basis = f"the signature is right, but for its key there is only {found.source}"
-            return _Verdict(proof, Outcome.UNKNOWN, basis, found.doubt, key=found)
-        basis = f"{proof.cryptosuite or proof.type}: signed with the key from {found.source}"
-        return _Verdict(proof, Outcome.PASSED, basis, key=found)
+        def verify(key: PublicKey) -> None:
+            verify_proof(self.document, proof, key, self.canonicalizer, verified=previous)
+
+        return judge_signature(named, self.find_key, verify, proof.cryptosuite or proof.type)
 
 
-def _refuse_base(proof: Proof) -> _Verdict | None:
+def _refuse_base(proof: Proof) -> Verdict | None:
     """A base proof is for its holder alone (ECDSA and BBS cryptosuites: verification takes derived proofs only)."""
     suite = selective_suite_of(proof)
     if suite is None:
@@ -123,19 +93,10 @@ def _refuse_base(proof: Proof) -> _Verdict | None:
         if not suite.is_base(proof):
             return None
     except Malformed as error:
-        return _Verdict(proof, Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
+        return Verdict(Outcome.FAILED, error.detail, Reason.CHANGED, (error.problem,))
     basis = f"a base proof of {suite.name} is for its holder alone: one derived from it is what is shown"
     told = Problem(problem.PROOF_VERIFICATION_ERROR, basis, ("proof", "proofValue"))
-    return _Verdict(proof, Outcome.FAILED, basis, Reason.BASE_PROOF, (told,))
-
-
-def _wrong(proof: Proof, found: KeyFound, error: BonafidesError) -> _Verdict:
-    """A wrong signature is the document's fault only where the key is known to be the issuer's."""
-    if found.confirmed:
-        basis = f"the signature does not fit the document: {error.detail}"
-        return _Verdict(proof, Outcome.FAILED, basis, Reason.CHANGED, (error.problem,), found)
-    basis = f"the signature does not fit, and nothing confirms the key from {found.source}"
-    return _Verdict(proof, Outcome.UNKNOWN, basis, Reason.KEY_NOT_CONFIRMED, (error.problem,), found)
+    return Verdict(Outcome.FAILED, basis, Reason.BASE_PROOF, (told,))
 
 
 def check_proofs(
@@ -143,36 +104,39 @@ def check_proofs(
 ) -> ProofChecks:
     """The issuer's proofs decide; others are told and decide nothing (FORMATS.md section 9, proof)."""
     if not document.proofs:
-        return _without("there is no proof", Reason.NO_PROOF)
+        return without("there is no proof", Reason.NO_PROOF)
     if document.context_missing is not None:
         check = Check(CheckName.PROOF, Outcome.UNKNOWN, document.context_missing, Reason.CONTEXT_NOT_PINNED)
         return ProofChecks(check, _purpose_unknown(check))
     issued = document.issuer_proofs
     if not issued:
-        return _without("no proof is the issuer's", Reason.ONLY_THIRD_PARTY_PROOFS)
+        return without("no proof is the issuer's", Reason.ONLY_THIRD_PARTY_PROOFS)
     judge = ProofJudge(document.raw, document.proofs, canonicalizer, find_key, as_of)
-    verdicts = [judge.judge(proof) for proof in issued]
-    others = len(document.proofs) - len(issued)
+    verdicts = [(proof.proof_purpose, judge.judge(proof)) for proof in issued]
+    found = checks_of(verdicts, others=len(document.proofs) - len(issued))
+    passed = zip(issued, verdicts, strict=True)
+    verified = tuple(proof for proof, (_, verdict) in passed if verdict.outcome is Outcome.PASSED)
+    return replace(found, verified=verified)
+
+
+def checks_of(verdicts: Sequence[tuple[str, Verdict]], others: int = 0) -> ProofChecks:
+    """The two checks that follow from the issuer's signatures, each with what it was made for."""
     proof = _proof_check(verdicts, others)
-    passed = [verdict for verdict in verdicts if verdict.outcome is Outcome.PASSED]
-    return ProofChecks(
-        proof,
-        _check_purpose(verdicts, proof),
-        frozenset(verdict.key.key for verdict in passed if verdict.key),
-        tuple(verdict.proof for verdict in passed),
-    )
+    passed = (verdict.key for _, verdict in verdicts if verdict.outcome is Outcome.PASSED)
+    return ProofChecks(proof, _check_purpose(verdicts, proof), frozenset(key.key for key in passed if key))
 
 
-def _without(basis: str, reason: Reason) -> ProofChecks:
+def without(basis: str, reason: Reason) -> ProofChecks:
+    """The two checks of what its issuer did not sign."""
     missing = (Problem(problem.CRYPTOGRAPHIC_SECURITY_ERROR, basis, ("proof",)),)
     check = Check(CheckName.PROOF, Outcome.FAILED, basis, reason, missing)
     return ProofChecks(check, Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, reason))
 
 
-def _proof_check(verdicts: list[_Verdict], others: int) -> Check:
+def _proof_check(verdicts: Sequence[tuple[str, Verdict]], others: int) -> Check:
     told = f"; {others} more by others, which decide nothing" if others else ""
-    failed = next((verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED), None)
-    asserted = [verdict for verdict in verdicts if verdict.proof.proof_purpose == ASSERTION_METHOD]
+    failed = next((verdict for _, verdict in verdicts if verdict.outcome is Outcome.FAILED), None)
+    asserted = [verdict for purpose, verdict in verdicts if purpose == ASSERTION_METHOD]
     passed = next((verdict for verdict in asserted if verdict.outcome is Outcome.PASSED), None)
     decisive = failed or passed
     if decisive is None and asserted:
@@ -183,9 +147,8 @@ def _proof_check(verdicts: list[_Verdict], others: int) -> Check:
     return Check(CheckName.PROOF, decisive.outcome, decisive.basis + told, decisive.reason, decisive.problems)
 
 
-def _check_purpose(verdicts: list[_Verdict], proof: Check) -> Check:
-    for verdict in verdicts:
-        purpose = verdict.proof.proof_purpose
+def _check_purpose(verdicts: Sequence[tuple[str, Verdict]], proof: Check) -> Check:
+    for purpose, verdict in verdicts:
         if purpose != ASSERTION_METHOD:
             basis = f"a proof of the issuer's has purpose {purpose}, not {ASSERTION_METHOD}"
             return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
@@ -194,7 +157,7 @@ def _check_purpose(verdicts: list[_Verdict], proof: Check) -> Check:
             return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, basis, Reason.WRONG_PURPOSE)
         if verdict.outcome is Outcome.FAILED and verdict.reason is Reason.KEY_UNKNOWN:
             return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, verdict.basis, verdict.reason)
-    if proof.outcome is Outcome.UNKNOWN and not any(verdict.key for verdict in verdicts):
+    if proof.outcome is Outcome.UNKNOWN and not any(verdict.key for _, verdict in verdicts):
         return _purpose_unknown(proof)
     return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)
 

@@ -6,6 +6,7 @@ spelled (FORMATS.md section 2). For JCS suites and for tokens the members are wh
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,12 +17,12 @@ from node.core.credential import (
     CredentialFacts,
     NonConforming,
     check_credential,
-    check_envelope,
     types_of,
 )
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import find_suite
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
+from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
 from node.core.schema import SchemaSet
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
@@ -54,8 +55,16 @@ class Document:
     """Its canonical statements without proofs, where statements are signed."""
     held: tuple[JsonObject, ...] = ()
     """The credentials that it holds (CLR 2.0), each with proofs of its own."""
-    enveloped: Check | None = None
-    """The proof check of a document that is an envelope around a token, which is not opened here."""
+    envelope: Envelope | None = None
+    """The token that it is, where it has no proof of its own to be read."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The verification methods that its signatures of the issuer name."""
+        if self.envelope is None:
+            return tuple(proof.verification_method for proof in self.issuer_proofs)
+        method = self.envelope.verification_method
+        return (method,) if method is not None else ()
 
     @property
     def issuer_proofs(self) -> tuple[Proof, ...]:
@@ -80,13 +89,20 @@ class Secured:
 # 1. conformance, 2. schema ---------------------------------------------------------------------------------
 
 
-def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: SchemaSet) -> Document:
-    """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type."""
-    if _ENVELOPES.intersection(types_of(raw)):
-        return _read_envelope(raw)
+def read_document(
+    raw: JsonObject, canonicalizer: Canonicalizer, schemas: SchemaSet, envelope: Envelope | None = None
+) -> Document:
+    """Read a credential: its proofs, then what they cover, then the rules of the data model and of its type.
+
+    `envelope` is the token that says `raw`, where it is one: an embedded proof in it then proves nothing.
+    """
     try:
-        proofs = proofs_of(raw)
-        read = read_secured(raw, proofs, canonicalizer)
+        proofs = () if envelope is not None else proofs_of(raw)
+        if envelope is None:
+            _refuse_envelope(raw)
+            read = read_secured(raw, proofs, canonicalizer)
+        else:
+            read = read_token(envelope, canonicalizer)
         facts = check_credential(read.document)
         held = _held(read.document, facts)
         entries = parse_status_entries(read.document)
@@ -110,6 +126,7 @@ def read_document(raw: JsonObject, canonicalizer: Canonicalizer, schemas: Schema
         read.context_missing,
         read.nquads,
         held,
+        envelope,
     )
 
 
@@ -131,16 +148,11 @@ def _listed(value: Json) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _read_envelope(raw: JsonObject) -> Document:
-    """An envelope (VC Data Model 2.0 section 4.13) may be sound: what it holds is in a form that is not read here."""
-    try:
-        check_envelope(raw)
-    except Malformed as error:
-        return _not_conforming(raw, error)
-    conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, "an envelope as the VC Data Model 2.0 has it")
-    basis = "it is secured as a token, and tokens are not read here"
-    proof = Check(CheckName.PROOF, Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
-    return Document(raw, raw, conforming, not_reached(CheckName.SCHEMA), enveloped=proof)
+def _refuse_envelope(raw: JsonObject) -> None:
+    """Malformed for an envelope (VC Data Model 2.0 section 4.13): what was received as one could not be opened."""
+    if _ENVELOPES.intersection(types_of(raw)):
+        envelope = open_enveloped(raw)
+        raise Malformed(f"an envelope around {envelope.media_type} is not what belongs here", path=("id",))
 
 
 def _identity_of(issuer: str) -> tuple[EthrDid | None, bool]:
@@ -164,6 +176,13 @@ def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Cano
     except ContextNotPinned as error:
         return Secured(raw, context_missing=None if in_json else error.detail)
     return Secured(reading.document, reading.rewritten, nquads=reading.nquads)
+
+
+def read_token(envelope: Envelope, canonicalizer: Canonicalizer) -> Secured:
+    """What a token says: its members are signed as they stand. Its terms are looked at all the same."""
+    with contextlib.suppress(ContextNotPinned):
+        canonicalizer.nquads({name: value for name, value in envelope.document.items() if name != "proof"})
+    return Secured(envelope.document)
 
 
 def _signs_json(proof: Proof) -> bool:

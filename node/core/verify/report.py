@@ -67,6 +67,7 @@ class Reason(StrEnum):
     ONLY_THIRD_PARTY_PROOFS = "only_third_party_proofs"
     CHANGED = "changed_after_signing"
     PROOF_EXPIRED = "proof_expired"
+    PROOF_EARLY = "proof_early"
     UNKNOWN_SUITE = "unknown_suite"
     BASE_PROOF = "base_proof"
     CONTEXT_NOT_PINNED = "context_not_pinned"

@@ -29,6 +29,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.ONLY_THIRD_PARTY_PROOFS: "It was signed, but not by the issuer that it names.",
     Reason.CHANGED: "It was changed after it was signed.",
     Reason.PROOF_EXPIRED: "The signature itself has run out.",
+    Reason.PROOF_EARLY: "The signature is not to be used yet.",
     Reason.UNKNOWN_SUITE: "It was signed in a way that we do not know.",
     Reason.BASE_PROOF: "It was given in the form that only its holder should have. Ask for a presentation of it.",
     Reason.CONTEXT_NOT_PINNED: "It uses words whose meaning we do not have on file.",

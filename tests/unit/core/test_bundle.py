@@ -9,12 +9,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from fixtures.verification import KEY_SCHOOL, LEARNER, as_jwt, as_member, badge
 from nacl.signing import SigningKey
 
 import schemas
 from node.core import anchor
 from node.core import bundle as bundle_module
 from node.core.bundle import Bundle, BundleState, DidDocumentSnapshot, parse_bundle
+from node.core.envelope import read_envelope
 from node.core.errors import Malformed, NotVerified
 from node.core.evidence import ShownEvidence, committed_in, verify_shown
 from node.core.evm import registry
@@ -371,3 +373,44 @@ def test_digests_of_more_proofs_than_anybody_anchors_are_not_made():
     proofs = [{"proofValue": f"z{number}"} for number in range(20)]
     shown = bundle_module.ShownDocument({"proof": proofs})
     assert sum(shown.digest(f"z{number}") is not None for number in range(20)) == 8
+
+
+TOKEN = as_jwt(KEY_SCHOOL, badge(KEY_SCHOOL.did))
+
+
+def shown_token():
+    envelope = read_envelope(TOKEN)
+    return bundle_module.ShownDocument(envelope.document, envelope)
+
+
+def test_a_bundle_holds_the_text_of_a_token():
+    bundle = BUNDLE.with_credential(TOKEN)
+    schema("bundle").validate(bundle.to_json())
+    assert parse_bundle(bundle.to_json()) == bundle
+
+
+@pytest.mark.parametrize("written", [TOKEN, as_member(TOKEN)], ids=["text", "object"])
+def test_a_bundle_is_of_the_token_in_it_however_that_is_written(written):
+    assert BUNDLE.with_credential(written).belongs_to(shown_token())
+
+
+def test_a_bundle_is_of_the_token_whose_digest_it_has():
+    digest = anchor.issued_digest(TOKEN.encode())
+    assert digest == anchor.token_digest(TOKEN)
+    bundle = dataclasses.replace(BUNDLE, anchor=None)
+    assert bundle.without_credential(digest).belongs_to(shown_token())
+    assert not bundle.without_credential(bytes(32)).belongs_to(shown_token())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        badge(KEY_SCHOOL.did),
+        "a text",
+        {"type": "EnvelopedVerifiableCredential"},
+        as_jwt(LEARNER, badge("did:x:y")),
+    ],
+    ids=["what it says", "no token", "an envelope of nothing", "another token"],
+)
+def test_a_bundle_of_something_else_is_not_the_tokens(other):
+    assert not BUNDLE.with_credential(other).belongs_to(shown_token())

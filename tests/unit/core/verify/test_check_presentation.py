@@ -23,6 +23,8 @@ from fixtures.verification import (
     Signatory,
     Story,
     agreed,
+    as_jwt,
+    as_member,
     badge,
     did_document,
     of_key_school,
@@ -200,10 +202,21 @@ def bare_badge() -> Json:
         ([STRANGER.sign({**bare_badge(), "issuer": STRANGER.did})], Acceptance.UNDETERMINED),
         ([{**KEY_SCHOOL.sign(bare_badge()), "name": "x"}], Acceptance.REFUSED),
         ([bare_badge()], Acceptance.REFUSED),
-        ([ENVELOPE], Acceptance.UNDETERMINED),
+        ([as_member(as_jwt(KEY_SCHOOL, bare_badge()))], Acceptance.ACCEPTED),
+        ([ENVELOPE], Acceptance.REFUSED),
         ([{}], Acceptance.REFUSED),
     ],
-    ids=["alone", "sound", "endorsement", "unlisted issuer", "changed", "unsigned", "enveloped", "empty"],
+    ids=[
+        "alone",
+        "sound",
+        "endorsement",
+        "unlisted issuer",
+        "changed",
+        "unsigned",
+        "enveloped",
+        "envelope of nothing",
+        "empty",
+    ],
 )
 def test_the_worst_of_several_credentials_decides(beside: list[Json], acceptance: Acceptance) -> None:
     report = presented(beside=beside).report()

@@ -1,0 +1,65 @@
+"""The signature of a token, judged (CHECKS.md 3 and 4): JWT and SD-JWT, COSE, and the older kinds of VC-JWT.
+
+VC-JOSE-COSE section 4 (verification), RFC 8725. A token has one signature, so it is the issuer's or the token is
+nobody's; `jwk` in its header only helps to choose among the keys that the issuer's own identifier lists.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from node.core.did.resolution import did_of
+from node.core.envelope import Envelope
+from node.core.errors import Malformed
+from node.core.verify.methods import KeyFinder, KeyNamed
+from node.core.verify.proofs import ASSERTION_METHOD, ProofChecks, checks_of, without
+from node.core.verify.reading import Document
+from node.core.verify.report import Outcome, Reason
+from node.core.verify.signature import Verdict, judge_signature
+
+
+def check_token(document: Document, envelope: Envelope, find_key: KeyFinder, as_of: datetime) -> ProofChecks:
+    """The proof and proof purpose checks of a credential that is a token."""
+    assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
+    issuer = document.facts.issuer_id
+    named = signer_of(envelope, issuer, ASSERTION_METHOD)
+    if not _is_of(named.method, issuer):
+        basis = "the token was signed by somebody else than the issuer that it names"
+        return without(basis, Reason.ONLY_THIRD_PARTY_PROOFS)
+    # Where the token repeats when the document begins and ends, that is the document's life, not the signature's.
+    life = (document.facts.valid_from, document.facts.valid_until)
+    return checks_of([(ASSERTION_METHOD, judge_token(envelope, named, find_key, as_of, life))])
+
+
+def signer_of(envelope: Envelope, party: str, purpose: str) -> KeyNamed:
+    """The key that a token names; where it names none, the one of `party` that its header shows, or its only one."""
+    return KeyNamed(envelope.verification_method or party, purpose, shown=envelope.header_key)
+
+
+def judge_token(
+    envelope: Envelope,
+    named: KeyNamed,
+    find_key: KeyFinder,
+    as_of: datetime,
+    life: tuple[datetime | None, datetime | None] = (None, None),
+) -> Verdict:
+    """The verdict on the signature, which has a life of its own (`nbf` and `exp`: RFC 7519 section 4.1).
+
+    `life` is that of the document, for the check of its validity period.
+    """
+    begins, ends = envelope.signature_begins, envelope.signature_expires
+    if ends is not None and as_of >= ends and ends != life[1]:
+        return Verdict(Outcome.FAILED, "the token itself has expired (exp)", Reason.PROOF_EXPIRED)
+    if begins is not None and as_of < begins and begins != life[0]:
+        return Verdict(Outcome.FAILED, "the token itself is not valid yet (nbf)", Reason.PROOF_EARLY)
+    return judge_signature(named, find_key, envelope.verify, f"{envelope.media_type}, {envelope.algorithm}")
+
+
+def _is_of(method: str, party: str) -> bool:
+    """Whether a verification method is one of `party`: its DID letter by letter, or what its URL is the start of."""
+    if method == party or method.startswith(party + "#"):
+        return True
+    try:
+        return did_of(method) == party
+    except Malformed:
+        return False
