@@ -45,6 +45,22 @@ def by_fast_path(document: dict[str, object]) -> str | None:
         return None
 
 
+def has_statements(document: dict[str, object]) -> bool:
+    try:
+        WALKER.statements(document)
+    except OutsideSubset:
+        return False
+    return True
+
+
+def is_covered(document: dict[str, object]) -> bool:
+    try:
+        WALKER.check(document)
+    except OutsideSubset:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_mutated_documents_have_one_canonical_form_or_are_left_to_the_full_algorithm(
     shape: str, record_property: Callable[[str, object], None]
@@ -61,6 +77,13 @@ def test_mutated_documents_have_one_canonical_form_or_are_left_to_the_full_algor
     # The generator must try both: documents that the fast path takes, and some that it must not.
     assert seen["fast"] > DOCUMENTS // 10
     assert seen["refused"] > DOCUMENTS // 10
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_check_covers_the_documents_that_have_statements_and_no_others(shape: str) -> None:
+    for seed in range(DOCUMENTS):
+        document = mutated(shape, seed)
+        assert is_covered(document) == has_statements(document), f"{shape}, seed {seed}"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

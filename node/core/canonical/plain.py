@@ -11,13 +11,12 @@ Signatures over JCS bytes need none of this: there the text read is the text sig
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from node.core.canonical.contexts import CREDENTIALS_V1, CREDENTIALS_V2, OPEN_BADGES_V3
 from node.core.canonical.jcs import canonicalize
-from node.core.canonical.nquads import is_blank, parse_nquads
+from node.core.canonical.nquads import Quad, is_blank
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.errors import Malformed
 from node.core.strict_json import Json, JsonObject
@@ -45,20 +44,21 @@ _SINGLE: Final = (
     _VALIDITY | {"id", "issuer", "holder"} | (_ENTRY - {"statusMessage", "statusReference", "statusPurpose"})
 )
 _PREDICATES: Final = {
-    **{_CRED + name: name for name in _DECIDING - _ENTRY},
-    **{_STATUS + name: name for name in _ENTRY},
-    **{_STATUS_2021 + name: name for name in ("statusPurpose", "statusListIndex", "statusListCredential")},
+    **{f"<{_CRED}{name}>": name for name in _DECIDING - _ENTRY},
+    **{f"<{_STATUS}{name}>": name for name in _ENTRY},
+    **{
+        f"<{_STATUS_2021}{name}>": name
+        for name in ("statusPurpose", "statusListIndex", "statusListCredential")
+    },
 }
 _VALUE_OBJECT: Final = frozenset({"@value", "@language", "@direction"})
 # Their contents are graphs of their own: each credential is read for itself, proofs by the suites.
 _HELD: Final = "verifiableCredential"
-_GRAPHS: Final = frozenset({"proof", _HELD})
+_NOT_OWN: Final = frozenset({"proof", _HELD, "@context"})
 _WITH_CONTEXT: Final = frozenset(
     {"VerifiableCredential", "EnvelopedVerifiableCredential", "VerifiablePresentation"}
 )
 _ENDORSEMENT_SUBJECT: Final = frozenset({"id", "type", "endorsementComment"})
-
-_Object = tuple[JsonObject, tuple[str | int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,16 @@ def read_as_signed(document: JsonObject, canonicalizer: Canonicalizer) -> Readin
     ContextNotPinned where a context is unknown. The credentials of a presentation are read each for itself.
     """
     body = {name: value for name, value in document.items() if name != "proof"}
-    nquads = canonicalizer.nquads(body)
-    rewritten = not is_plain(body)
+    signed = canonicalizer.canonical(body)
+    objects = _objects(body)
+    rewritten = not _are_plain(objects)
     if rewritten:
-        body = _rewrite(body, nquads, canonicalizer)
-    reading = Reading(body | {"proof": document["proof"]} if "proof" in document else body, rewritten, nquads)
-    check_identifiers(reading.document)
-    check_quads(reading)
-    return reading
+        body = _rewrite(body, signed.nquads, canonicalizer)
+        objects = _objects(body)
+    _check_identifiers(objects)
+    _check_quads(objects, signed.quads)
+    read = body | {"proof": document["proof"]} if "proof" in document else body
+    return Reading(read, rewritten, signed.nquads)
 
 
 def is_plain(document: JsonObject) -> bool:
@@ -100,7 +102,7 @@ def is_plain(document: JsonObject) -> bool:
     value objects; types are terms; no null, no array in an array or around a single value. Pinned or not is
     not looked at here. The credentials inside a presentation are not part of it.
     """
-    return all(_is_plain_object(item, is_root=not path) for item, path in _objects(document))
+    return _are_plain(_objects(document))
 
 
 def check_identifiers(document: JsonObject) -> None:
@@ -112,37 +114,43 @@ def check_identifiers(document: JsonObject) -> None:
     equal. No credential is the subject of another: where a badge and its endorsement name each other, the same
     statements could be written with the endorsement outside, and its dates and status would be read instead.
     """
-    by_id: dict[str, list[_Object]] = defaultdict(list)
-    for item, path in _objects(document):
-        if any(_is_credential(subject) for subject in _array(item.get("credentialSubject"))):
-            raise Malformed(
-                "a credential stands as the subject of another", path=(*path, "credentialSubject")
-            )
+    _check_identifiers(_objects(document))
+
+
+def _check_identifiers(objects: list[JsonObject]) -> None:
+    found: dict[str, JsonObject] = {}
+    shared: dict[str, list[JsonObject]] = {}
+    for item in objects:
+        if "credentialSubject" in item and any(map(_is_credential, _array(item["credentialSubject"]))):
+            path = (*_path_of(item, objects[0]), "credentialSubject")
+            raise Malformed("a credential stands as the subject of another", path=path)
         identifier = item.get("id")
-        if type(identifier) is str:
-            if is_blank(identifier):
-                raise Malformed("a blank node label is no identifier", path=(*path, "id"))
-            by_id[identifier].append((item, path))
-    for items in by_id.values():
-        if len(items) > 1:
-            _check_one_identifier(items)
+        if type(identifier) is not str:
+            continue
+        if is_blank(identifier):
+            path = (*_path_of(item, objects[0]), "id")
+            raise Malformed("a blank node label is no identifier", path=path)
+        first = found.setdefault(identifier, item)
+        if first is not item:
+            shared.setdefault(identifier, [first]).append(item)
+    for items in shared.values():
+        _check_one_identifier(items, objects[0])
 
 
-def check_quads(reading: Reading) -> None:
+def _check_quads(objects: list[JsonObject], quads: list[Quad]) -> None:
     """Malformed unless the statements that decide are those that stand where they are read.
 
     Issuer, holder, validity, status and the members of status entries: for each subject as many statements as
     its object shows, and for the document itself and its status entries as many as they show in their place.
     """
-    signed = _count_signed(reading.nquads)
-    if _count_read(list(_objects(reading.document))) != signed:
+    signed = _count_signed(quads)
+    if _count_read(objects) != signed:
         raise _elsewhere()
-    in_place = [reading.document, *_array(reading.document.get("credentialStatus", []))]
-    for item in in_place:
+    document = objects[0]
+    for item in (document, *_array(document.get("credentialStatus", []))):
         if type(item) is dict and type(item.get("id")) is str:
-            shown = _count_read([(item, ())])
             subject = f"<{item['id']}>"
-            if {key: count for key, count in signed.items() if key[0] == subject} != dict(shown):
+            if {key: count for key, count in signed.items() if key[0] == subject} != _count_read([item]):
                 raise _elsewhere()
 
 
@@ -181,56 +189,90 @@ def _as_readers_expect(value: Json) -> None:
                 _as_readers_expect(member)
 
 
-def _objects(document: JsonObject) -> Iterator[_Object]:
-    """Every object of a document's own graph with its path, the document first."""
+def _objects(document: JsonObject) -> list[JsonObject]:
+    """Every object of a document's own graph, the document first."""
+    found: list[JsonObject] = [document]
+    for item in found:  # which grows meanwhile
+        for name, member in item.items():
+            kind = type(member)
+            if (kind is dict or kind is list) and name not in _NOT_OWN:
+                if kind is dict:
+                    found.append(member)
+                else:
+                    _collect(member, found)
+    return found
+
+
+def _collect(values: list[Json], found: list[JsonObject]) -> None:
+    for value in values:
+        if type(value) is dict:
+            found.append(value)
+        elif type(value) is list:
+            _collect(value, found)
+
+
+def _path_of(item: JsonObject, document: JsonObject) -> tuple[str | int, ...]:
+    """Where an object stands in a document, for the one who is told of a fault."""
     todo: list[tuple[Json, tuple[str | int, ...]]] = [(document, ())]
     while todo:
         value, path = todo.pop()
+        if value is item:
+            return path
         if type(value) is dict:
-            yield value, path
-            for name, member in value.items():
-                if name not in _GRAPHS and name != "@context":
-                    todo.append((member, (*path, name)))
+            todo.extend((inner, (*path, name)) for name, inner in value.items() if name not in _NOT_OWN)
         elif type(value) is list:
-            todo.extend((item, (*path, index)) for index, item in enumerate(value))
+            todo.extend((inner, (*path, index)) for index, inner in enumerate(value))
+    return ()
+
+
+def _are_plain(objects: list[JsonObject]) -> bool:
+    return all(_is_plain_object(item, is_root=item is objects[0]) for item in objects)
 
 
 def _is_plain_object(item: JsonObject, *, is_root: bool) -> bool:
     if "@value" in item:
         # A value object around nothing but a value is the value itself, written otherwise.
         return len(item) > 1 and item.keys() <= _VALUE_OBJECT and type(item["@value"]) is str
-    if not all(type(name) is str and ":" not in name for name in _types(item)):
+    names = "".join(item)
+    if ":" in names or ("@" in names and not _has_plain_keywords(item, is_root=is_root)):
         return False
-    if "@context" in item:
-        has_own = is_root or _WITH_CONTEXT.intersection(_types(item))
-        if not has_own or not all(type(entry) is str for entry in _array(item["@context"])):
+    for name, value in item.items():
+        if value is None:
             return False
-    return all(_is_plain_member(name, value) for name, value in item.items() if name != "@context")
+        if type(value) is list and name != "@context" and not (name not in _SINGLE and _is_flat(value)):
+            return False
+    return all(type(name) is str and ":" not in name for name in _types(item))
 
 
-def _is_plain_member(name: str, value: Json) -> bool:
-    if name.startswith("@") or ":" in name or value is None:
+def _is_flat(values: list[Json]) -> bool:
+    for value in values:  # a generator costs more than the loop  # noqa: SIM110
+        if value is None or type(value) is list:
+            return False
+    return True
+
+
+def _has_plain_keywords(item: JsonObject, *, is_root: bool) -> bool:
+    if any(name.startswith("@") and name != "@context" for name in item):
         return False
-    if type(value) is not list:
+    if "@context" not in item:
         return True
-    return name not in _SINGLE and not any(inner is None or type(inner) is list for inner in value)
+    has_own = is_root or not _WITH_CONTEXT.isdisjoint(_types(item))
+    return has_own and all(type(entry) is str for entry in _array(item["@context"]))
 
 
-def _check_one_identifier(items: list[_Object]) -> None:
-    credentials = [item for item, path in items if not path or _is_credential(item)]
-    others = [found for found in items if not any(found[0] is item for item in credentials)]
+def _check_one_identifier(items: list[JsonObject], document: JsonObject) -> None:
+    credentials = [item for item in items if item is document or _is_credential(item)]
+    others = [item for item in items if item is not document and not _is_credential(item)]
     if credentials:
-        for item, path in others:
+        for item in others:
             subject = item.get("type", ["EndorsementSubject"])
             if not item.keys() <= _ENDORSEMENT_SUBJECT or subject != ["EndorsementSubject"]:
-                raise _shared_identifier(path)
-        rich = credentials
-    else:
-        rich = [item for item, _ in items]
+                raise _shared_identifier(_path_of(item, document))
+    rich = credentials or items
     if len({canonicalize(item) for item in rich}) == 1:
         return
     if credentials or sum(bool(item.keys() - {"id", "type"}) for item in rich) > 1:
-        raise _shared_identifier(items[-1][1])
+        raise _shared_identifier(_path_of(items[-1], document))
 
 
 def _is_credential(item: Json) -> bool:
@@ -239,17 +281,19 @@ def _is_credential(item: Json) -> bool:
     return "VerifiableCredential" in _types(item) or "credentialSubject" in item
 
 
-def _count_read(objects: list[_Object]) -> Counter[tuple[str, str]]:
+def _count_read(objects: list[JsonObject]) -> dict[tuple[str, str], int]:
     """Values of deciding members by subject (`_:` for all objects without `id`) and member name."""
     values: dict[tuple[str, str], set[object]] = defaultdict(set)
-    for number, (item, _) in enumerate(objects):
+    for number, item in enumerate(objects):
+        if _DECIDING.isdisjoint(item):
+            continue
         identifier = item.get("id")
         subject = f"<{identifier}>" if type(identifier) is str else "_:"
-        for name in _DECIDING & item.keys():
+        for name in _DECIDING.intersection(item):
             for index, value in enumerate(_array(item[name])):
                 scope = number if subject == "_:" else None
                 values[subject, name].add((scope, _fingerprint(value, (number, index))))
-    return Counter({key: len(found) for key, found in values.items() if found})
+    return {key: len(found) for key, found in values.items() if found}
 
 
 def _fingerprint(value: Json, unnamed: object) -> object:
@@ -260,15 +304,13 @@ def _fingerprint(value: Json, unnamed: object) -> object:
     return value if type(value) is str else canonicalize(value)
 
 
-def _count_signed(nquads: str) -> Counter[tuple[str, str]]:
-    # Not splitlines(): literals keep U+2028, U+0085 and others of its line ends as they are.
-    statements = nquads.removesuffix("\n").split("\n") if nquads else []
-    lines = [line for line in statements if line.split(" ", 2)[1][1:-1] in _PREDICATES]
-    found: Counter[tuple[str, str]] = Counter()
-    for subject, predicate, _, graph in parse_nquads("\n".join(lines)):
-        if not graph:
-            found["_:" if is_blank(subject) else subject, _PREDICATES[predicate[1:-1]]] += 1
-    return found
+def _count_signed(quads: list[Quad]) -> dict[tuple[str, str], int]:
+    """Statements of deciding predicates in the document's own graph, by subject and member name."""
+    deciding = {quad for quad in quads if quad[1] in _PREDICATES and not quad[3]}
+    return Counter(
+        ("_:" if is_blank(subject) else subject, _PREDICATES[predicate])
+        for subject, predicate, _, _ in deciding
+    )
 
 
 def _types(item: JsonObject) -> list[Json]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -33,6 +33,13 @@ _AS_IT_IS: Final = (
 )
 
 
+class Canonical(NamedTuple):
+    """Canonical N-Quads, and the same quads in no order with labels of no meaning, some perhaps twice."""
+
+    nquads: str
+    quads: list[Quad]
+
+
 class Canonicalizer:
     """JSON-LD documents to canonical N-Quads, with the pinned `contexts` and no others. Threads may share it."""
 
@@ -40,7 +47,7 @@ class Canonicalizer:
         self.contexts = contexts
         self._expander = Expander(contexts)
         self._walker = Walker(contexts)
-        self._recent: OrderedDict[tuple[bytes, str], str] = OrderedDict()
+        self._recent: OrderedDict[tuple[bytes, str], Canonical] = OrderedDict()
         self._remembering = threading.Lock()
 
     def nquads(self, document: JsonObject, hash_name: str = "sha256") -> str:
@@ -49,13 +56,29 @@ class Canonicalizer:
         Malformed: not JSON-LD, data would be lost, a construct refused under RDF signatures, or over the
         limits of work. ContextNotPinned: a context is not on the list.
         """
+        return self.canonical(document, hash_name).nquads
+
+    def canonical(self, document: JsonObject, hash_name: str = "sha256") -> Canonical:
+        """As `nquads`, with the quads whose text that is."""
         written = _written(document)
         key = (written, hash_name)
-        text = self._recent.get(key)
-        if text is None:
-            text, _ = canonicalize_parts(*self._parts(document, written), hash_name)
-            self._remember(key, text)
-        return text
+        found = self._recent.get(key)
+        if found is None:
+            parts = self._parts(document, written)
+            text, _ = canonicalize_parts(*parts, hash_name)
+            found = Canonical(text, [*parts.named, *parts.unnamed])
+            self._remember(key, found)
+        return found
+
+    def check(self, document: JsonObject) -> None:
+        """Raise what `statements` raises: nothing of a document may lack a statement, whoever signs its text."""
+        if self._may_walk(document, _written(document)):
+            try:
+                return self._walker.check(document)
+            except OutsideSubset:
+                pass
+        statements(self._expander.expand(document))
+        return None
 
     def statements(self, document: JsonObject) -> list[Quad]:
         """The quads of a document, in no order, with labels that mean nothing beyond them; errors as `nquads`.
@@ -66,13 +89,16 @@ class Canonicalizer:
         return [*named, *unnamed]
 
     def _parts(self, document: JsonObject, written: bytes) -> Statements:
-        # A value takes two bytes at least, with what parts it from the next: short texts need no counting.
-        if len(written) <= 2 * MAX_VALUES or has_at_most(MAX_VALUES, document):
+        if self._may_walk(document, written):
             try:
                 return self._walker.statements(document)
             except OutsideSubset:
                 pass
         return parted(statements(self._expander.expand(document)))
+
+    def _may_walk(self, document: JsonObject, written: bytes) -> bool:
+        # A value takes two bytes at least, with what parts it from the next: short texts need no counting.
+        return len(written) <= 2 * MAX_VALUES or has_at_most(MAX_VALUES, document)
 
     def canonicalize_nquads(self, text: str, hash_name: str = "sha256") -> str:
         """Canonical form of a dataset given as N-Quads."""
@@ -84,11 +110,11 @@ class Canonicalizer:
         statements(expanded)  # refuses what compaction would keep and a signature would not cover
         return self._expander.compact(expanded, contexts)
 
-    def _remember(self, key: tuple[bytes, str], text: str) -> None:
-        if len(key[0]) + len(text) > _REMEMBERED_CHARS:
+    def _remember(self, key: tuple[bytes, str], found: Canonical) -> None:
+        if len(key[0]) + len(found.nquads) > _REMEMBERED_CHARS:
             return
         with self._remembering:
-            self._recent[key] = text
+            self._recent[key] = found
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
 

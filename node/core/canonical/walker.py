@@ -9,6 +9,7 @@ nothing that the full algorithm (`expansion`) would refuse.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -33,6 +34,7 @@ _FIRST: Final = f"<{RDF}first>"
 _REST: Final = f"<{RDF}rest>"
 _NIL: Final = f"<{RDF}nil>"
 _CLEARED: Final = Definition(iri="", type=None, container=(), scoped=None, prefix=False, protected=False)
+_NOT_STATED: Final = ("@context", "id")  # of themselves
 _VALUE_OBJECT: Final = frozenset({"@value", "@language", "@direction"})
 
 
@@ -45,18 +47,27 @@ class Walker:
 
     def statements(self, document: JsonObject) -> Statements:
         """What `expansion` states of the same document; OutsideSubset where that has to be asked."""
-        root = self._root
         walk = _Walk()
+        self._visit(lambda root: walk.node(document, root, ""))
+        if not walk.named and not walk.unnamed:
+            raise OutsideSubset
+        return Statements(walk.named, walk.unnamed)
+
+    def check(self, document: JsonObject) -> None:
+        """Raise OutsideSubset where `statements` would, at a fraction of the cost: nothing is written."""
+        self._visit(lambda root: _check_node(document, root))
+        if all(value == [] for name, value in document.items() if name not in _NOT_STATED):
+            raise OutsideSubset
+
+    def _visit(self, visit: Callable[[_Place], object]) -> None:
+        root = self._root
         try:
-            walk.node(document, root, "")
+            visit(root)
         except (Malformed, RecursionError) as error:
             raise OutsideSubset from error
         finally:
             if root.tally.places > MAX_PLACES:
                 self._root = _Place.root(self._contexts)
-        if not walk.named and not walk.unnamed:
-            raise OutsideSubset
-        return Statements(walk.named, walk.unnamed)
 
 
 class _Rule(Enum):
@@ -84,6 +95,10 @@ class _Member:
     place: _Place = field(kw_only=True)
     reference: _Place = field(kw_only=True)  # the object has an `id` and nothing else
     object: _Place = field(kw_only=True)
+
+    def place_of(self, value: JsonObject) -> _Place:
+        """The place of a node object that is its value."""
+        return self.reference if len(value) == 1 and "id" in value else self.object
 
 
 class _Tally:
@@ -259,17 +274,9 @@ class _Walk:
             add((subject, member.predicate, term, graph))
 
     def _object(self, member: _Member, value: Json, graph: Term) -> Term:
-        kind = type(value)
-        if kind is str:
-            return _string(value, member)
-        if kind is dict:
-            if "@value" in value:
-                return _language_tagged(value)
-            is_reference = len(value) == 1 and "id" in value
-            return self.node(value, member.reference if is_reference else member.object, graph)
-        if kind in (bool, int, float) and member.rule is _Rule.LITERAL:
-            return literal({"@value": value, "@type": member.datatype})
-        raise OutsideSubset
+        if type(value) is dict and "@value" not in value:
+            return self.node(value, member.place_of(value), graph)
+        return _leaf(value, member)
 
     def _list(self, member: _Member, values: list[Json], graph: Term) -> Term:
         head = _NIL
@@ -298,6 +305,18 @@ def _text(value: Json) -> str:
     return value
 
 
+def _leaf(value: Json, member: _Member) -> Term:
+    """The term of a value that is no node object."""
+    kind = type(value)
+    if kind is str:
+        return _string(value, member)
+    if kind is dict:
+        return _language_tagged(value)
+    if kind in (bool, int, float) and member.rule is _Rule.LITERAL:
+        return literal({"@value": value, "@type": member.datatype})
+    raise OutsideSubset
+
+
 def _string(value: str, member: _Member) -> Term:
     if member.rule is _Rule.LITERAL:
         return quoted(value) + member.suffix
@@ -313,3 +332,39 @@ def _language_tagged(value: JsonObject) -> Term:
     if "@language" in value:
         value = {**value, "@language": value["@language"].lower()}
     return literal(value)
+
+
+def _check_node(node: JsonObject, place: _Place) -> None:
+    """What `_Walk.node` does, but for the writing."""
+    if "@context" in node:
+        place = place.extended(node["@context"])
+    if "type" in node:
+        place.member("type")
+        place, _ = place.typed(node["type"])
+    if "id" in node:
+        place.active.iri(_text(node["id"]))
+    members = place.members
+    for name, value in node.items():
+        member = members.get(name) or place.member(name)
+        if member.rule is _Rule.KEYWORD:
+            continue
+        kind = type(value)
+        if kind is str and not member.container:
+            if member.rule is not _Rule.LITERAL:
+                _string(value, member)
+        elif kind is dict and "@value" not in value:
+            _check_node(value, member.place_of(value))
+        elif kind is list:
+            for item in value:
+                _check_value(item, member)
+        else:
+            _check_value(value, member)
+
+
+def _check_value(value: Json, member: _Member) -> None:
+    if type(value) is dict and "@value" not in value:
+        _check_node(value, member.place_of(value))
+    elif member.container == "@graph":
+        raise OutsideSubset
+    else:
+        _leaf(value, member)

@@ -217,6 +217,17 @@ def test_a_document_without_statements_is_an_error() -> None:
         CANONICALIZER.nquads({"@context": [V2], "id": "urn:x:y"})
 
 
+def test_a_check_passes_what_has_statements_and_refuses_what_would_lose_some() -> None:
+    CANONICALIZER.check(credential(name="x"))
+    CANONICALIZER.check(credential(name={"@value": "x", "@type": "http://www.w3.org/2001/XMLSchema#token"}))
+    with pytest.raises(Malformed, match="lost"):
+        CANONICALIZER.check(credential(unknownTerm="x"))
+    with pytest.raises(Malformed, match="lost"):
+        CANONICALIZER.check({"@context": [V2], "id": "urn:x:y"})
+    with pytest.raises(Malformed, match="values"):
+        CANONICALIZER.check(credential(name=["x"] * MAX_VALUES))
+
+
 def test_too_many_values_are_refused() -> None:
     with pytest.raises(Malformed, match="values"):
         CANONICALIZER.nquads(credential(name=["x"] * MAX_VALUES))
