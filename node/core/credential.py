@@ -38,9 +38,10 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _NO_OFFSET: Final = re.compile(r"-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\Z", re.ASCII)
 _SRI: Final = re.compile(r"sha(256|384|512)-([A-Za-z0-9+/]+={0,2})(?:\?[\x21-\x7e]*)?\Z")
 _SRI_BYTES: Final = {"256": 32, "384": 48, "512": 64}
-# Final and pre-Recommendation names of the envelopes; parameters such as `;base64` may follow.
+# Final and pre-Recommendation names of the envelopes; parameters such as `;base64` may follow. White space at the end
+# is no part of a URL (https://url.spec.whatwg.org section 4.4), and the W3C's vectors have a line feed there.
 _ENVELOPE: Final = re.compile(
-    r"data:application/(?:vc|vp)(?:[-+]ld)?(?:\+json)?\+(?:jwt|sd-jwt|cose)(?:;[^,\s]*)?,\S+\Z"
+    r"data:application/(?:vc|vp)(?:[-+]ld)?(?:\+json)?\+(?:jwt|sd-jwt|cose)(?:;[^,\s]*)?,\S+[ \t\r\n]*\Z"
 )
 
 # Properties whose values are objects that must say their type (section 4.5); in 1.1 some needed an id too.

@@ -1,12 +1,13 @@
 """Documents that travel as tokens: one form for every kind, whatever the signature is wrapped in.
 
-Securing VCs using JOSE and COSE (VC-JOSE-COSE), VC-JWT of VC Data Model 1.1, the JWT profile of Open Badges 3.0, and
-the envelopes of VC Data Model 2.0 section 4.13. Reading says what a token is and holds; nothing of it is verified
-before `verify`, and where the key comes from, and whether the times hold now, is left to the engine.
+Securing VCs using JOSE and COSE (VC-JOSE-COSE), SD-JWT VC, VC-JWT of VC Data Model 1.1, the JWT profile of Open Badges
+3.0, and the envelopes of VC Data Model 2.0 section 4.13. Reading says what a token is and holds; nothing of it is
+verified before `verify`, and where the key comes from, and whether the times hold now, is left to the engine.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,29 @@ from datetime import datetime
 from typing import Final
 
 from node.core import problem
+from node.core.cose import CoseSign1, parse_cose_sign1, verify_cose_sign1
 from node.core.credential import BASE_CONTEXT, check_envelope, is_url, types_of
+from node.core.encoding import decode_base64
 from node.core.errors import Malformed
 from node.core.jose.claims import Claims, parse_claims
-from node.core.jose.jws import ALGORITHMS, Jws, parse_jws, verify_jws
+from node.core.jose.jws import ALGORITHMS, parse_jws, verify_jws
+from node.core.jose.sd_jwt import (
+    SdJwt,
+    compact_forms,
+    parse_sd_jwt,
+    process,
+    read_key_binding,
+    verify_issuer,
+    verify_key_binding,
+)
+from node.core.jose.sd_jwt_vc import (
+    DC_SD_JWT,
+    VC_SD_JWT,
+    VP_SD_JWT,
+    check_sd_jwt_vc,
+    check_withheld,
+    holder_of,
+)
 from node.core.jose.vc_jwt import (
     JWT,
     VC_JWT,
@@ -28,11 +48,17 @@ from node.core.jose.vc_jwt import (
     media_type_of,
 )
 from node.core.keys import PublicKey, parse_jwk
-from node.core.strict_json import JsonObject
+from node.core.strict_json import JsonObject, parse_json_object
 
+VC_COSE: Final = "application/vc+cose"
+VP_COSE: Final = "application/vp+cose"
 ENVELOPED_CREDENTIAL: Final = "EnvelopedVerifiableCredential"
 ENVELOPED_PRESENTATION: Final = "EnvelopedVerifiablePresentation"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:~|\Z)")
+# A tagged COSE_Sign1 in base64 begins so, with its padding or without.
+_COSE_TEXT: Final = re.compile(r"0o[Q-T][A-Za-z0-9+/]+={0,2}\Z")
+_WHITE_SPACE: Final = " \t\r\n"
+_COSE_BYTES: Final = (b"\xd2\x84", b"\x84")
 _DATA_URL: Final = re.compile(r"data:(application/v[cp]\+[a-z-]+)(;base64)?,([^\s]+)\Z")
 
 
@@ -102,28 +128,44 @@ class Envelope:
 def read_envelope(data: bytes | str) -> Envelope | None:
     """The token that `data` is, told by its bytes and its header; None where it is no token, Malformed a broken one.
 
-    White space around it is dropped. Media types that say another form than the header are Malformed.
+    White space around a text is dropped. COSE comes as bytes, or as their base64.
     """
+    if isinstance(data, bytes) and data.startswith(_COSE_BYTES):
+        return _read_cose(data)
     try:
         text = data if isinstance(data, str) else data.decode("ascii")
     except UnicodeDecodeError:
         return None
-    text = text.strip(" \t\r\n")
+    text = text.strip(_WHITE_SPACE)
+    if _COSE_TEXT.match(text):
+        return _read_cose(_forgiving_base64(text))
     if _TOKEN.match(text) is None:
         return None
-    return _read_jwt(text)
+    return _read_sd_jwt(text) if "~" in text else _read_jwt(text)
+
+
+def read_envelope_json(value: JsonObject) -> Envelope | None:
+    """The SD-JWT that a JSON object is (RFC 9901 section 8), with one signature; None where it is none."""
+    if "payload" not in value or not value.keys() & {"signature", "signatures"}:
+        return None
+    forms = compact_forms(value)
+    if len(forms) != 1:
+        raise _malformed("a credential has one signature of its issuer")
+    return _read_sd_jwt(forms[0])
 
 
 def open_data_url(url: str) -> Envelope:
     """The token in a `data:` URL (VC Data Model 2.0 section 4.13); its media type has to be the token's own."""
-    match = _DATA_URL.match(url)
-    envelope = None
-    if match is not None and match[2] is None:
-        envelope = read_envelope(match[3])
-    if match is None or envelope is None:
+    match = _DATA_URL.match(url.rstrip(_WHITE_SPACE))
+    if match is None:
         raise _malformed("not a data: URL of a secured credential or presentation")
-    if envelope.media_type != match[1]:
-        raise _malformed(f"the data: URL says {match[1]}, the token in it {envelope.media_type}")
+    media_type, in_base64, text = match.groups()
+    is_cose = media_type in (VC_COSE, VP_COSE)
+    if is_cose is not (in_base64 is not None):
+        raise _malformed("in a data: URL a token of bytes is base64, and one of text is not")
+    envelope = _read_cose(_forgiving_base64(text)) if is_cose else read_envelope(text)
+    if envelope is None or envelope.media_type != media_type:
+        raise _malformed(f"what is in the data: URL is not {media_type}")
     return envelope
 
 
@@ -138,19 +180,19 @@ def open_enveloped(document: JsonObject) -> Envelope:
 
 def enveloped(envelope: Envelope) -> JsonObject:
     """The object that stands for a token where JSON is needed, in a presentation for example."""
-    if not isinstance(envelope.token, str):
-        raise TypeError("a token of bytes")
+    token = envelope.token
+    data = "," + token if isinstance(token, str) else ";base64," + base64.b64encode(token).decode("ascii")
     return {
         "@context": BASE_CONTEXT,
         "type": ENVELOPED_PRESENTATION if envelope.presents else ENVELOPED_CREDENTIAL,
-        "id": f"data:{envelope.media_type},{envelope.token}",
+        "id": f"data:{envelope.media_type}{data}",
     }
 
 
 def _read_jwt(token: str) -> Envelope:
     jws = parse_jws(token)
     claims = parse_claims(jws.claims())
-    stated = _stated_type(jws)
+    stated = _stated_type(jws.header.get("typ", "JWT"))
     media_type = stated or media_type_of(claims)
     if media_type == JWT:
         document = document_of_1_1(claims)
@@ -160,8 +202,9 @@ def _read_jwt(token: str) -> Envelope:
             check_badge_profile(claims, document)
     else:
         raise _malformed(f"a token of type {media_type[:80]} is no credential that is read here")
+    holder_key, holder_method = holder_of(claims.raw)
     return Envelope(
-        media_type=media_type,
+        media_type=_as_it_is(media_type, document),
         token=token,
         document=document,
         algorithm=jws.algorithm,
@@ -170,16 +213,109 @@ def _read_jwt(token: str) -> Envelope:
         claims=claims,
         verification_method=_verification_method(jws.header.get("kid"), claims),
         header_key=_header_key(jws.header),
+        holder_key=holder_key,
+        holder_method=holder_method,
     )
 
 
-def _stated_type(jws: Jws) -> str | None:
-    """`typ` as a media type (RFC 7515 section 4.1.9); None where there is none, or only `JWT`, which says nothing."""
-    typ = jws.header.get("typ", "JWT")
+def _read_sd_jwt(text: str) -> Envelope:
+    token = parse_sd_jwt(text)
+    processed = process(token)
+    check_withheld(processed)
+    claims = parse_claims(processed.payload)
+    media_type = _sd_jwt_type(token)
+    if media_type == DC_SD_JWT:
+        check_sd_jwt_vc(processed.payload)
+        document = processed.payload
+    else:
+        document = document_of(claims)
+    holder_key, holder_method = holder_of(processed.payload)
+    return Envelope(
+        media_type=_as_it_is(media_type, document),
+        token=text,
+        document=document,
+        algorithm=token.issued.algorithm,
+        digest_input=token.issued_text.encode("ascii"),
+        verify=lambda public_key: verify_issuer(token, public_key),
+        claims=claims,
+        verification_method=_verification_method(token.issued.header.get("kid"), claims),
+        header_key=_header_key(token.issued.header),
+        hidden=() in processed.undisclosed,
+        holder_key=holder_key,
+        holder_method=holder_method,
+        key_binding=_key_binding(token),
+    )
+
+
+def _sd_jwt_type(token: SdJwt) -> str:
+    # Until November 2024 what is dc+sd-jwt now was vc+sd-jwt as well: a payload without @context but with vct.
+    media_type = _stated_type(token.issued.header.get("typ", VC_SD_JWT)) or VC_SD_JWT
+    if media_type == VC_SD_JWT and "vct" in token.payload and "@context" not in token.payload:
+        return DC_SD_JWT
+    if media_type not in (VC_SD_JWT, VP_SD_JWT, DC_SD_JWT):
+        raise _malformed(f"an SD-JWT of type {media_type[:80]} is no credential that is read here")
+    return media_type
+
+
+def _key_binding(token: SdJwt) -> KeyBinding | None:
+    said = read_key_binding(token)
+    if said is None:
+        return None
+
+    def verify(holder_key: PublicKey) -> None:
+        verify_key_binding(token, holder_key)
+
+    return KeyBinding(said.audience, said.nonce, said.issued_at, verify)
+
+
+def _read_cose(data: bytes) -> Envelope:
+    token = parse_cose_sign1(data)
+    payload = parse_json_object(token.payload)
+    if payload.keys() & token.claims.keys():
+        raise _malformed("a claim that is in the headers and in the payload")
+    claims = parse_claims(payload | token.claims)
+    document = document_of(claims)
+    return Envelope(
+        media_type=_as_it_is(_cose_type(token), document),
+        token=data,
+        document=document,
+        algorithm=token.algorithm,
+        digest_input=token.digest_input,
+        verify=lambda public_key: verify_cose_sign1(token, public_key),
+        claims=claims,
+        verification_method=_verification_method(token.kid, claims),
+    )
+
+
+def _cose_type(token: CoseSign1) -> str:
+    media_type = _stated_type(token.typ or f"{token.content_type}+cose")
+    if media_type not in (VC_COSE, VP_COSE):
+        raise _malformed("a COSE_Sign1 that is neither vc+cose nor vp+cose")
+    return media_type
+
+
+def _forgiving_base64(text: str) -> bytes:
+    """Standard base64 with its padding or without, as in data: URLs (https://infra.spec.whatwg.org section 7)."""
+    if not text.endswith("="):
+        text += "=" * (-len(text) % 4)
+    return decode_base64(text)
+
+
+def _stated_type(typ: object) -> str | None:
+    """`typ` as a media type (RFC 7515 section 4.1.9, RFC 9596); None for `JWT`, which says nothing."""
     if not isinstance(typ, str):
         raise _malformed("typ is a string")
     name = typ.lower().removeprefix("application/")
     return None if name == "jwt" else "application/" + name
+
+
+def _as_it_is(media_type: str, document: JsonObject) -> str:
+    """The media type, or Malformed where it says presentation and the document is none, or the other way."""
+    if media_type not in (JWT, DC_SD_JWT):
+        said = media_type.startswith("application/vp")
+        if said is not ("VerifiablePresentation" in types_of(document)):
+            raise _malformed(f"what is in the token is not {media_type}")
+    return media_type
 
 
 def _verification_method(kid: object, claims: Claims) -> str | None:

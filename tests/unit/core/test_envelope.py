@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from node.core.cose import prepare_cose
 from node.core.encoding import encode_base64url
-from node.core.envelope import Envelope, enveloped, open_data_url, open_enveloped, read_envelope
+from node.core.envelope import (
+    Envelope,
+    enveloped,
+    open_data_url,
+    open_enveloped,
+    read_envelope,
+    read_envelope_json,
+)
 from node.core.errors import Malformed, NotVerified
 from node.core.jose.jws import algorithm_of, prepare_jws
+from node.core.jose.sd_jwt import Path, prepare_key_binding, prepare_sd_jwt, select
+from node.core.jose.sd_jwt_vc import (
+    ALWAYS_SHOWN,
+    NEVER_WITHHELD,
+    prepare_sd_jwt_vc,
+    prepare_vc_sd_jwt,
+)
 from node.core.jose.vc_jwt import prepare_vc_jwt, prepare_vp_jwt
 from node.core.keys import KeyKind
 from node.keystore import signer_of
@@ -39,6 +55,14 @@ OLD: dict[str, Any] = {
     "credentialSubject": {"name": "Ada"},
 }
 BADGE = CREDENTIAL | {"type": ["VerifiableCredential", "OpenBadgeCredential"]}
+FLAT: dict[str, Any] = {
+    "vct": "https://credentials.example/badge",
+    "iss": ISSUER,
+    "sub": "did:example:learner",
+    "given_name": "Ada",
+    "status": {"status_list": {"idx": 1, "uri": "https://school.example/status/1"}},
+}
+SALTS = [bytes([index]) * 16 for index in range(16)]
 NOW = 1767225600  # 2026-01-01T00:00:00Z
 BADGE_CLAIMS = {"iss": ISSUER, "jti": CREDENTIAL["id"], "nbf": NOW, "sub": "did:example:learner"}
 
@@ -163,6 +187,204 @@ class TestVpJwt:
             read(signed(PRESENTATION | {"iss": ISSUER}, typ="vp+jwt"))
 
 
+class TestVcSdJwt:
+    NAME: Path = ("credentialSubject", "id")
+
+    def token(self, credential: dict[str, Any] = CREDENTIAL, paths: tuple[Path, ...] = (NAME,)) -> str:
+        prepared = prepare_vc_sd_jwt(
+            credential,
+            SIGNER.public_key,
+            KID,
+            paths,
+            salts=SALTS[: len(paths)],
+            holder_key=OTHER.public_key,
+        )
+        return prepared.finish(SIGNER.sign(prepared.message))
+
+    def test_what_is_prepared_is_read_and_verifies(self) -> None:
+        envelope = read(self.token())
+        assert (envelope.media_type, envelope.document) == ("application/vc+sd-jwt", CREDENTIAL)
+        assert (envelope.holder_key, envelope.key_binding) == (OTHER.public_key, None)
+        envelope.verify(SIGNER.public_key)
+        with pytest.raises(NotVerified):
+            envelope.verify(OTHER.public_key)
+
+    def test_what_is_shown_has_the_digest_of_the_whole(self) -> None:
+        shown = read(select(self.token(), []))
+        assert shown.document["credentialSubject"] == {}
+        assert shown.digest_input == read(self.token()).digest_input == self.token().split("~")[0].encode()
+
+    def test_what_is_withheld_at_the_top_is_told(self) -> None:
+        credential = CREDENTIAL | {"description": "a badge"}
+        token = self.token(credential, (("description",),))
+        assert not read(token).hidden
+        assert read(select(token, [])).hidden
+        assert not read(select(self.token(), [])).hidden
+
+    def test_a_key_binding_is_for_a_verifier_and_its_nonce(self) -> None:
+        shown = select(self.token(), [])
+        at = datetime(2026, 1, 2, tzinfo=UTC)
+        prepared = prepare_key_binding(shown, OTHER.public_key, audience="v", nonce="n", issued_at=at)
+        envelope = read(shown + prepared.finish(OTHER.sign(prepared.message)))
+        binding = envelope.key_binding
+        assert binding is not None
+        assert envelope.holder_key is not None
+        assert (binding.audience, binding.nonce, binding.issued_at) == ("v", "n", at)
+        binding.verify(envelope.holder_key)
+        with pytest.raises(NotVerified):
+            binding.verify(SIGNER.public_key)
+        assert envelope.digest_input == read(shown).digest_input
+
+    @pytest.mark.parametrize("name", sorted(ALWAYS_SHOWN))
+    def test_ours_always_show(self, name: str) -> None:
+        with pytest.raises(Malformed):
+            self.token(CREDENTIAL | {name: {"a": 1}}, ((name, "a"),))
+        with pytest.raises(Malformed):
+            self.token(CREDENTIAL | {name: {"a": 1}}, ((name,),))
+
+    def test_the_holder_may_be_named_by_a_url(self) -> None:
+        token = signed(CREDENTIAL | {"cnf": {"kid": "did:example:learner#1"}}, typ="vc+jwt")
+        assert read(token).holder_method == "did:example:learner#1"
+
+    @pytest.mark.parametrize("cnf", ["x", {"jwk": "x"}, {"kid": 1}])
+    def test_a_confirmation_of_another_shape_is_refused(self, cnf: Any) -> None:
+        with pytest.raises(Malformed):
+            read(signed(CREDENTIAL | {"cnf": cnf}, typ="vc+jwt"))
+
+    def test_a_holder_key_of_an_unknown_kind_is_none(self) -> None:
+        assert read(signed(CREDENTIAL | {"cnf": {"jwk": {"kty": "oct"}}}, typ="vc+jwt")).holder_key is None
+
+    @pytest.mark.parametrize("typ", ["vc+jwt", "example+sd-jwt", "kb+jwt"])
+    def test_an_sd_jwt_of_another_type_is_refused(self, typ: str) -> None:
+        with pytest.raises(Malformed):
+            read(signed(CREDENTIAL, typ=typ) + "~")
+
+    def test_a_token_of_this_type_without_a_tilde_is_refused(self) -> None:
+        with pytest.raises(Malformed):
+            read(signed(CREDENTIAL, typ="vc+sd-jwt"))
+
+    def test_it_is_read_from_json_too(self) -> None:
+        token = self.token()
+        jws, disclosure, _ = token.split("~")
+        protected, payload, signature = jws.split(".")
+        one = {"protected": protected, "signature": signature, "header": {"disclosures": [disclosure]}}
+        envelope = read_envelope_json({"payload": payload, **one})
+        assert envelope is not None
+        assert (envelope.token, envelope.document) == (token, CREDENTIAL)
+        assert read_envelope_json(CREDENTIAL) is None
+        two = {"protected": protected, "signature": signature}
+        with pytest.raises(Malformed):
+            read_envelope_json({"payload": payload, "signatures": [one, two]})
+
+
+class TestWhatNoHolderMayWithhold:
+    """FORMATS.md section 2: a Disclosure that decides over one of these breaks conformance, shown or not."""
+
+    def issued(self, payload: dict[str, Any], path: Path, typ: str) -> str:
+        header = {"alg": "EdDSA", "typ": typ}
+        prepared = prepare_sd_jwt(header, payload, [path], salts=SALTS[:1])
+        return prepared.finish(SIGNER.sign(prepared.message))
+
+    @pytest.mark.parametrize("typ", ["vc+sd-jwt", "dc+sd-jwt"])
+    @pytest.mark.parametrize("name", sorted(NEVER_WITHHELD - {"vct"}))
+    def test_refused(self, typ: str, name: str) -> None:
+        base = CREDENTIAL if typ == "vc+sd-jwt" else FLAT
+        for value, path in (("x", (name,)), ({"a": 1}, (name, "a")), ([1, 2], (name, 0))):
+            token = self.issued({**base, name: value}, path, typ)
+            # Where the whole member is withheld, nobody can tell: `hidden` says that there is something.
+            for shown in (token, select(token, [])) if len(path) > 1 else (token,):
+                with pytest.raises(Malformed, match="depends on what the holder discloses"):
+                    read_envelope(shown)
+
+
+class TestSdJwtVc:
+    def token(self, claims: dict[str, Any] = FLAT, path: Path = ("given_name",)) -> str:
+        prepared = prepare_sd_jwt_vc(
+            claims, SIGNER.public_key, KID, [path], salts=SALTS[:1], holder_key=OTHER.public_key
+        )
+        return prepared.finish(SIGNER.sign(prepared.message))
+
+    def test_its_document_are_its_claims(self) -> None:
+        envelope = read(self.token())
+        assert envelope.media_type == "application/dc+sd-jwt"
+        assert envelope.document == FLAT | {"cnf": {"jwk": OTHER.public_key.to_jwk()}}
+        assert (envelope.claims.issuer, envelope.verification_method) == (ISSUER, KID)
+        assert envelope.hidden is False
+        assert read(select(self.token(), [])).hidden is True
+        envelope.verify(SIGNER.public_key)
+
+    def test_its_older_name_is_told_by_vct(self) -> None:
+        assert read(signed(FLAT, typ="vc+sd-jwt") + "~").media_type == "application/dc+sd-jwt"
+
+    def test_it_names_its_type(self) -> None:
+        for vct in ("", 1):
+            with pytest.raises(Malformed):
+                read(signed({**FLAT, "vct": vct}, typ="dc+sd-jwt") + "~")
+        untyped = {name: value for name, value in FLAT.items() if name != "vct"}
+        with pytest.raises(Malformed):
+            read(signed(untyped, typ="dc+sd-jwt") + "~")
+        with pytest.raises(Malformed):
+            self.token(untyped)
+
+    @pytest.mark.parametrize("path", [("vct",), ("status", "status_list"), ("iss",)])
+    def test_ours_never_withhold(self, path: Path) -> None:
+        with pytest.raises(Malformed):
+            self.token(FLAT, path)
+
+    def test_the_holder_key_is_given_apart(self) -> None:
+        with pytest.raises(Malformed):
+            self.token(FLAT | {"cnf": {}})
+
+
+class TestVcCose:
+    def token(self, document: dict[str, Any] = CREDENTIAL, media_type: str = "application/vc") -> bytes:
+        prepared = prepare_cose(document, media_type, SIGNER.public_key, KID)
+        return prepared.finish(SIGNER.sign(prepared.message))
+
+    def test_what_is_prepared_is_read_and_verifies(self) -> None:
+        envelope = read_envelope(self.token())
+        assert envelope is not None
+        assert (envelope.media_type, envelope.document) == ("application/vc+cose", CREDENTIAL)
+        assert (envelope.verification_method, envelope.digest_input) == (KID, self.token())
+        envelope.verify(SIGNER.public_key)
+        with pytest.raises(NotVerified):
+            envelope.verify(OTHER.public_key)
+
+    def test_without_its_tag_it_has_the_same_digest(self) -> None:
+        envelope = read_envelope(self.token()[1:])
+        assert envelope is not None
+        assert envelope.digest_input == self.token()
+
+    def test_as_base64_it_is_a_text(self) -> None:
+        for text in (b64encode(self.token()).decode(), b64encode(self.token()).decode().rstrip("=")):
+            assert read(text + "\n").document == CREDENTIAL
+
+    def test_a_presentation_is_told_from_a_credential(self) -> None:
+        envelope = read_envelope(self.token(PRESENTATION, "application/vp"))
+        assert envelope is not None
+        assert envelope.presents
+        with pytest.raises(Malformed):
+            read_envelope(self.token(PRESENTATION))
+        with pytest.raises(Malformed):
+            read_envelope(self.token(media_type="application/json"))
+
+    def test_it_is_enveloped_as_base64(self) -> None:
+        envelope = read_envelope(self.token())
+        assert envelope is not None
+        wrapped = enveloped(envelope)
+        assert open_enveloped(wrapped).token == self.token()
+        with pytest.raises(Malformed):
+            open_data_url(wrapped["id"].replace(";base64", ""))
+
+
+@pytest.mark.parametrize(
+    ("typ", "document"), [("vc+jwt", PRESENTATION), ("vp+jwt", CREDENTIAL), ("vp+sd-jwt", CREDENTIAL)]
+)
+def test_a_type_that_says_another_kind_of_document_is_refused(typ: str, document: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        read(signed(document, typ=typ) + ("~" if "sd" in typ else ""))
+
+
 class TestVersion11:
     def test_claims_set_the_members_that_they_stand_for(self) -> None:
         claims = {
@@ -262,6 +484,7 @@ class TestEnvelopes:
             pytest.param("data:application/vp+jwt,{}", id="the media type of another form"),
             pytest.param("data:application/vc+jwt;base64,{}", id="base64"),
             pytest.param("data:text/plain,{}", id="no media type of ours"),
+            pytest.param("data:application/vc+sd-jwt,{}", id="a token without a tilde as SD-JWT"),
             pytest.param("data:application/vc+jwt,%20{}", id="escapes"),
             pytest.param("https://school.example/{}", id="no data URL"),
             pytest.param("data:application/vc+jwt,", id="nothing"),
