@@ -20,6 +20,12 @@ CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"
 DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
 OPEN_BADGES_V3: Final = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
 
+# Digests of whole files that the standards print (VC Data Model 2.0 appendix B.1, Data Integrity 1.0 section 2.4).
+_PUBLISHED: Final = {
+    CREDENTIALS_V2: "59955ced6697d61e03f2b2556febe5308ab16842846f5b586d7f1f7adec92734",
+    DATA_INTEGRITY_V2: "67f21e6e33a6c14e5ccfd2fc7865f7474fb71a04af7e94136cb399dfac8ae8f4",
+}
+
 
 class ContextNotPinned(Unavailable):
     """A document names a context that is not on the list: its meaning is unknown, it is not false."""
@@ -56,6 +62,12 @@ class ContextStore:
         if document is None:
             document = self._parsed[url] = self._load(url)
         return document
+
+    def published(self, url: str) -> bytes | None:
+        """The bytes that a standard publishes at this URL, or None where the file here is not known to be those."""
+        data = self._files.get(url)
+        same = data is not None and hashlib.sha256(data).hexdigest() == _PUBLISHED.get(url)
+        return data if same else None
 
     def _load(self, url: str) -> JsonObject:
         data = self._files.get(url)

@@ -54,7 +54,7 @@ def canonicalize_parts(
         labels = _Labelling(dataset, hash_name, max_steps).run()
     except RecursionError as error:
         raise _too_alike() from error
-    lines = {encode_quad(quad) for quad in named}
+    lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
     label = labels.get
     for subject, predicate, value, graph in dataset:
         lines.add(encode_quad((label(subject, subject), predicate, label(value, value), label(graph, graph))))

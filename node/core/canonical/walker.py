@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Final
 
 from node.core.canonical.active_context import ActiveContext, Definition, OutsideSubset
@@ -34,6 +33,8 @@ _FIRST: Final = f"<{RDF}first>"
 _REST: Final = f"<{RDF}rest>"
 _NIL: Final = f"<{RDF}nil>"
 _CLEARED: Final = Definition(iri="", type=None, container=(), scoped=None, prefix=False, protected=False)
+_KEYWORDS: Final = {"id": "@id", "type": "@type"}
+_TO_IRIS: Final = ("@id", "@vocab")  # what coerces strings to IRIs
 _NOT_STATED: Final = ("@context", "id")  # of themselves
 _VALUE_OBJECT: Final = frozenset({"@value", "@language", "@direction"})
 
@@ -70,27 +71,13 @@ class Walker:
                 self._root = _Place.root(self._contexts)
 
 
-class _Rule(Enum):
-    """What the values of a member are."""
-
-    KEYWORD = auto()  # no statements of its own: `id`, `type`, `@context`
-    LITERAL = auto()
-    IRI = auto()
-    VOCABULARY = auto()
-
-
-_RULES: Final = {"@id": _Rule.IRI, "@vocab": _Rule.VOCABULARY}
-_KEYWORDS: Final = {"id": "@id", "type": "@type"}
-
-
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """What a term means at a place. `reference` and `object` are the places of a node object that is its value."""
+    """What a term means at a place, and the places of a node object that is its value."""
 
-    rule: _Rule
-    predicate: Term = ""
-    datatype: str | None = None
-    suffix: str = ""  # of string literals: their datatype
+    predicate: Term = ""  # nothing for the keywords that have terms: they state nothing of themselves
+    coercion: str | None = None  # @id, @vocab, the IRI of a datatype or nothing
+    suffix: str | None = None  # of strings that are literals: their datatype as N-Quads writes it
     container: str = ""  # @list, @graph or nothing
     place: _Place = field(kw_only=True)
     reference: _Place = field(kw_only=True)  # the object has an `id` and nothing else
@@ -182,13 +169,13 @@ class _Place:
         return found
 
     def _keyword(self) -> _Member:
-        return _Member(_Rule.KEYWORD, place=self, reference=self, object=self)
+        return _Member(place=self, reference=self, object=self)
 
     def _undefined(self, name: str) -> _Member:
         if ":" in name or name in _KEYWORDS or self.active.vocab is None:
             raise OutsideSubset
         predicate = iri_term(self.active.vocabulary_iri(name))
-        return _Member(_Rule.LITERAL, predicate, place=self, reference=self, object=self.previous or self)
+        return _Member(predicate, None, "", place=self, reference=self, object=self.previous or self)
 
     def _compiled(self, name: str, definition: Definition) -> _Member:
         if name in _KEYWORDS or definition.iri.startswith("@"):
@@ -206,12 +193,11 @@ class _Place:
         container = [word for word in definition.container if word != "@set"]
         if container not in ([], ["@list"], ["@graph"]) or within.type == "@json":
             raise OutsideSubset
-        datatype = within.type if within.type is not None and not within.type.startswith("@") else None
+        coercion = None if within.type == "@none" else within.type
         return _Member(
-            _RULES.get(within.type or "", _Rule.LITERAL),
             iri_term(definition.iri),
-            datatype,
-            literal_term("", datatype)[2:],
+            coercion,
+            None if coercion in _TO_IRIS else literal_term("", coercion)[2:],
             container[0] if container else "",
             place=inside,
             reference=inside,
@@ -245,18 +231,16 @@ class _Walk:
         if "type" in node:
             place.member("type")
             place, types = place.typed(node["type"])
-        subject = iri_term(place.active.iri(_text(node["id"]))) if "id" in node else self._blank()
+        subject = f"<{place.active.iri(_text(node['id']))}>" if "id" in node else self._blank()
         add = self.unnamed.append if subject[0] == "_" or graph[:1] == "_" else self.named.append
         for term in types:
             add((subject, _TYPE, term, graph))
         members = place.members
         for name, value in node.items():
             member = members.get(name) or place.member(name)
-            if member.rule is _Rule.KEYWORD:
-                continue
-            if type(value) is str and not member.container:
+            if type(value) is str and not member.container and member.predicate:
                 add((subject, member.predicate, _string(value, member), graph))
-            else:
+            elif member.predicate:
                 self._member(subject, member, value, graph)
         return subject
 
@@ -312,16 +296,16 @@ def _leaf(value: Json, member: _Member) -> Term:
         return _string(value, member)
     if kind is dict:
         return _language_tagged(value)
-    if kind in (bool, int, float) and member.rule is _Rule.LITERAL:
-        return literal({"@value": value, "@type": member.datatype})
+    if kind in (bool, int, float) and member.suffix is not None:
+        return literal({"@value": value, "@type": member.coercion})
     raise OutsideSubset
 
 
 def _string(value: str, member: _Member) -> Term:
-    if member.rule is _Rule.LITERAL:
+    if member.suffix is not None:
         return quoted(value) + member.suffix
     active = member.place.active
-    return iri_term(active.iri(value) if member.rule is _Rule.IRI else active.vocabulary_iri(value))
+    return f"<{active.iri(value) if member.coercion == '@id' else active.vocabulary_iri(value)}>"
 
 
 def _language_tagged(value: JsonObject) -> Term:
@@ -346,11 +330,11 @@ def _check_node(node: JsonObject, place: _Place) -> None:
     members = place.members
     for name, value in node.items():
         member = members.get(name) or place.member(name)
-        if member.rule is _Rule.KEYWORD:
+        if not member.predicate:
             continue
         kind = type(value)
         if kind is str and not member.container:
-            if member.rule is not _Rule.LITERAL:
+            if member.suffix is None:
                 _string(value, member)
         elif kind is dict and "@value" not in value:
             _check_node(value, member.place_of(value))
