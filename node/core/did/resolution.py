@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from node.core.did.document import DidDocument
@@ -68,8 +69,12 @@ class ResolutionResult:
         }
 
 
+@lru_cache(maxsize=256)
 def resolve_self_certifying(did: str) -> DidDocument | None:
-    """The document that follows from the identifier alone, of did:key, did:jwk and did:pkh (of Ethereum), else None."""
+    """The document that follows from the identifier alone, of did:key, did:jwk and did:pkh (of Ethereum), else None.
+
+    It always is the same one, so it is remembered: callers must not change what is in it.
+    """
     method, identifier = parse_did(did)
     if method == "key":
         return resolve_did_key(did)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from node.core import problem
@@ -35,6 +36,7 @@ def parse_did(text: str) -> tuple[str, str]:
     return method, identifier
 
 
+@lru_cache(maxsize=256)  # one document names the same few again and again
 def did_of(did_url: str) -> str:
     """The DID in front of path, query and fragment; Malformed with type INVALID_DID_URL."""
     end = _DELIMITER.search(did_url)
