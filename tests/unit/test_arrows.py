@@ -25,7 +25,7 @@ LAYERS = (
         "node.core.bls12381",
     ),
     ("node.core.keys", "node.core.canonical", "node.core.merkle", "node.core.bbs"),
-    ("node.core.credential", "node.core.did"),
+    ("node.core.credential", "node.core.did", "node.core.related_resource"),
     ("node.core.anchor", "node.core.evm", "node.core.dataintegrity", "node.core.jose", "node.core.cose"),
     (
         "node.core.envelope",

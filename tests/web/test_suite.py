@@ -203,6 +203,15 @@ async def test_what_does_not_conform_is_not_issued(suite: Suite, changes: Docume
     assert body["problemDetails"][0]["type"].startswith("https://")
 
 
+async def test_a_related_resource_that_is_here_has_the_digest_given(suite: Suite) -> None:
+    right = {"id": V2, "digestSRI": "sha384-l/HrjlBCNWyAX91hr6LFV2Y3heB5Tcr6IeE4/Tje8YyzYBM8IhqjHWiWpr8+ZbYU"}
+    wrong = {"id": V2, "digestSRI": right["digestSRI"].replace("l/H", "l/h")}
+    assert (await suite.issue(credential(relatedResource=right)))[0] == 201
+    status, body = await suite.issue(credential(relatedResource=[wrong]))
+    assert status == 400
+    assert "section 5.3" in body["errors"][0]
+
+
 @pytest.mark.parametrize("body", [{}, {"credential": 1}, {"credential": credential(), "options": 1}])
 async def test_a_request_without_a_credential_or_with_odd_options_is_400(suite: Suite, body: Any) -> None:
     assert (await suite.post("/credentials/issue", body))[0] == 400

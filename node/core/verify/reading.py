@@ -24,6 +24,7 @@ from node.core.dataintegrity.suites import find_suite
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
 from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
+from node.core.related_resource import check_related_resources
 from node.core.schema import SchemaSet
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.strict_json import Json, JsonObject
@@ -104,6 +105,8 @@ def read_document(
         else:
             read = read_token(envelope, canonicalizer)
         facts = check_credential(read.document)
+        if facts.version == "2.0":
+            check_related_resources(read.document, canonicalizer.contexts.published)
         held = _held(read.document, facts)
         entries = parse_status_entries(read.document)
         ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
