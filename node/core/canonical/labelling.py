@@ -50,15 +50,22 @@ def canonicalize_parts(
 ) -> tuple[str, dict[Term, Term]]:
     """As `canonicalize_quads`, for a dataset that was parted already."""
     dataset = list(dict.fromkeys(unnamed))
-    try:
-        labels = _Labelling(dataset, hash_name, max_steps).run()
-    except RecursionError as error:
-        raise _too_alike() from error
+    labels = canonical_labels(dataset, hash_name, max_steps)
     lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
     label = labels.get
     for subject, predicate, value, graph in dataset:
         lines.add(encode_quad((label(subject, subject), predicate, label(value, value), label(graph, graph))))
     return "".join(sorted(lines)), labels
+
+
+def canonical_labels(
+    unnamed: Iterable[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
+) -> dict[Term, Term]:
+    """The canonical label of each blank node of a dataset, of which those quads are enough that have blank nodes."""
+    try:
+        return _Labelling(list(dict.fromkeys(unnamed)), hash_name, max_steps).run()
+    except RecursionError as error:
+        raise _too_alike() from error
 
 
 def _has_blank(quad: Quad) -> bool:

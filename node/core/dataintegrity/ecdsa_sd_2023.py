@@ -121,7 +121,7 @@ class EcdsaSd2023:
         proof_key = _private_key(disclosure.proof_key)
         grouping = Grouping(document, hmac_labels(disclosure.hmac_key), canonicalizer)
         mandatory = grouping.indexes(disclosure.mandatory_pointers)
-        statements = LabelledStatements(grouping.statements, ()).split(mandatory)
+        statements = LabelledStatements(grouping.statements).split(mandatory)
         data = BaseHashData(
             statements=grouping.statements,
             mandatory_indexes=mandatory,

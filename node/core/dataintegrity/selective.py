@@ -11,16 +11,15 @@ into the middle of a list or of a value is refused, not answered with a part tha
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from node.core.canonical.jcs import canonicalize
-from node.core.canonical.labelling import canonicalize_quads
+from node.core.canonical.labelling import canonical_labels
 from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.cryptosuite import bad_value, not_generated
@@ -31,6 +30,8 @@ from node.core.strict_json import Json, JsonObject
 LabelFactory = Callable[[Sequence[str]], Mapping[str, str]]
 
 MAX_POINTERS: Final = 1_000
+# Names that stand for blank nodes while parts are compared; a document that has them all is refused.
+_PREFIXES: Final = tuple(f"urn:bnid:{number}:" for number in range(4))
 _INDEX: Final = re.compile(r"(?:0|[1-9]\d{0,8})\Z")
 _BAD_ESCAPE: Final = re.compile(r"~(?![01])")
 
@@ -152,10 +153,14 @@ def given_labels(labels: Mapping[str, str]) -> LabelFactory:
 
 @dataclass(frozen=True, slots=True)
 class LabelledStatements:
-    """The statements of a document in the order of their labelled form, each with its final newline."""
+    """The statements of a document in the order of their labelled form, each with its final newline.
+
+    `quads` are the same statements with the blank nodes that `canonical` has the canonical labels of.
+    """
 
     labelled: tuple[str, ...]
-    canonical: tuple[str, ...]
+    quads: tuple[Quad, ...] = ()
+    canonical: Mapping[Term, Term] = field(default_factory=dict)
 
     def split(self, indexes: Sequence[int]) -> tuple[list[str], list[str]]:
         """The labelled statements at `indexes` (zero-based, ascending) and all others; Malformed for other indexes."""
@@ -165,8 +170,8 @@ class LabelledStatements:
 
     def canonical_at(self, indexes: Sequence[int]) -> tuple[str, ...]:
         """The statements at `indexes` with the canonical labels of the document."""
-        check_indexes(indexes, len(self.canonical))
-        return tuple(self.canonical[index] for index in indexes)
+        check_indexes(indexes, len(self.quads))
+        return tuple(_encode(self.quads[index], self.canonical) for index in indexes)
 
 
 def check_indexes(indexes: Sequence[int], count: int) -> frozenset[int]:
@@ -187,13 +192,14 @@ def label_statements(
 
 def _label(quads: Iterable[Quad], labels: LabelFactory) -> tuple[LabelledStatements, dict[Term, Term]]:
     """The statements with other labels, and the new label of each blank node of `quads`."""
-    dataset = list(dict.fromkeys(quads))
-    _, canonical = canonicalize_quads(dataset)
+    dataset = dict.fromkeys(quads)
+    canonical = canonical_labels(quad for quad in dataset if _has_blank(quad))
     by_number = sorted(canonical.values(), key=lambda term: int(term.removeprefix("_:c14n")))
     chosen = labels([term[2:] for term in by_number])
     relabelled = {blank: f"_:{chosen[term[2:]]}" for blank, term in canonical.items()}
-    pairs = sorted((_encode(quad, relabelled), _encode(quad, canonical)) for quad in dataset)
-    return LabelledStatements(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)), relabelled
+    pairs = sorted((_encode(quad, relabelled), quad) for quad in dataset)
+    texts, ordered = (tuple(column) for column in zip(*pairs, strict=True)) if pairs else ((), ())
+    return LabelledStatements(texts, ordered, canonical), relabelled
 
 
 def _encode(quad: Quad, terms: Mapping[Term, Term]) -> str:
@@ -214,13 +220,14 @@ class Grouping:
     def __init__(self, document: JsonObject, labels: LabelFactory, canonicalizer: Canonicalizer) -> None:
         """Malformed where parts of the document cannot be told apart."""
         self._canonicalizer = canonicalizer
-        self._skolemized, self._terms, quads = _skolemize(document, canonicalizer)
+        whole = canonicalizer.statements(document)
+        self._skolemized, self._terms, quads = _skolemize(document, whole, canonicalizer)
         self._names: dict[tuple[Term, Term], Term] = {}
         self._name_others(quads, fresh=True)
         deskolemized = [_renamed(quad, self._terms) for quad in quads]  # section 3.4.8 step 3
-        statements, self._labels = _label(deskolemized, labels)
-        if "".join(sorted(statements.canonical)) != canonicalizer.nquads(document):
+        if Counter(map(_masked, deskolemized)) != Counter(map(_masked, whole)):
             raise not_generated("a document whose unnamed objects cannot be named")
+        statements, self._labels = _label(deskolemized, labels)
         self.statements = statements.labelled
         self._positions = {text: index for index, text in enumerate(self.statements)}
         self._selected: dict[tuple[str, ...], list[Quad]] = {}
@@ -240,7 +247,7 @@ class Grouping:
     def shown_labels(self, pointers: Sequence[str]) -> dict[str, str]:
         """From the canonical identifiers (`c14n0`) of the part that the pointers select to the labels of the whole."""
         self.indexes(pointers)  # refuses what is no part of the whole
-        _, canonical = canonicalize_quads(self._select(pointers))
+        canonical = canonical_labels(quad for quad in self._select(pointers) if _has_blank(quad))
         return {term[2:]: self._labels[blank][2:] for blank, term in canonical.items()}
 
     def _select(self, pointers: Sequence[str]) -> list[Quad]:
@@ -287,28 +294,42 @@ def _has_blank(quad: Quad) -> bool:
     return "_" in (quad[0][0], quad[2][0], quad[3][:1])
 
 
+def _masked(quad: Quad) -> Quad:
+    """The statement with its blank nodes alike."""
+    subject, predicate, value, graph = quad
+    return (
+        "_:" if is_blank(subject) else subject,
+        predicate,
+        "_:" if is_blank(value) else value,
+        "_:" if is_blank(graph) else graph,
+    )
+
+
 def _skolemize(
-    document: JsonObject, canonicalizer: Canonicalizer
+    document: JsonObject, whole: list[Quad], canonicalizer: Canonicalizer
 ) -> tuple[JsonObject, dict[Term, Term], list[Quad]]:
     """Sections 3.4.5 to 3.4.9: the document with a name for each object, the blank node of each name, the statements.
 
     The names go where JSON has an object. Where that is no node (a JSON literal, a map of languages), the name is
-    found in a literal, and the object is left as it was.
+    found in a literal, and the object is left as it was. `whole` are the statements of the document.
     """
-    prefix = f"urn:bnid:{hashlib.sha256(canonicalize(document)).hexdigest()[:32]}:"
-    in_literal = re.compile(re.escape(prefix) + r"(\d+)")
+    prefix = next(
+        (text for text in _PREFIXES if not any(text in term for quad in whole for term in quad)), None
+    )
     no_nodes: set[int] = set()
-    while True:
+    while prefix is not None:
         count = [0]
         named = _with_names(document, prefix, no_nodes, count)
         quads = canonicalizer.statements(named)
-        found = {int(number) for quad in quads if quad[2][0] == '"' for number in in_literal.findall(quad[2])}
-        if not found:
+        literals = [value for _, _, value, _ in quads if value[0] == '"' and prefix in value]
+        if not literals:
             terms = {f"<{prefix}{number}>": f"_:s{number}" for number in range(count[0])}
             return named, terms, quads
+        found = {int(text) for value in literals for text in re.findall(re.escape(prefix) + r"(\d+)", value)}
         if found <= no_nodes:
-            raise not_generated("a document whose unnamed objects cannot be named")
+            break
         no_nodes |= found
+    raise not_generated("a document whose unnamed objects cannot be named")
 
 
 def _with_names(value: Json, prefix: str, no_nodes: set[int], count: list[int]) -> Json:
