@@ -17,7 +17,7 @@ from typing import Any, Final
 from node.core.encoding import SHA2_256, SHA2_384, decode_base64, decode_multibase
 from node.core.errors import Malformed
 from node.core.problem import MALFORMED_VALUE_ERROR, Problem
-from node.core.strict_json import Json, JsonObject
+from node.core.strict_json import Json, JsonObject, objects_in
 from node.core.times import parse_datetime_stamp
 
 BASE_CONTEXT: Final = "https://www.w3.org/ns/credentials/v2"
@@ -32,7 +32,11 @@ MAX_PROBLEMS: Final = 50
 
 _VERSIONS: Final = {BASE_CONTEXT: "2.0", BASE_CONTEXT_1_1: "1.1"}
 # An absolute URL: a scheme, then something, nothing that RFC 3986 forbids. http needs an authority.
-_URL: Final = re.compile(r"(?!https?:(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f]+\Z")
+# White space beyond ASCII is spelled out: as a class it costs half as much again.
+_URL: Final = re.compile(
+    r"(?!https?:(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:"
+    r"[^<>\"{}|\\^`\x00-\x20\x7f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+\Z"
+)
 _WHITE_SPACE: Final = re.compile(r"\s")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _NO_OFFSET: Final = re.compile(r"-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\Z", re.ASCII)
@@ -462,20 +466,8 @@ def _nested(document: JsonObject, path: _Path, faults: _Faults, version: str, sk
     The common case is a clean document, so the walk carries no paths; they are worked out after a fault.
     """
     digests = version == "2.0"
-    todo: list[Any] = [document]
-    while todo:
-        value = todo.pop()
-        if type(value) is dict:
-            if _member_faults(value, digests=digests):
-                break
-            todo.extend(
-                child
-                for name, child in value.items()
-                if (type(child) is dict or type(child) is list) and name not in _OPAQUE and name != skip
-            )
-        else:
-            todo.extend(child for child in value if type(child) is dict or type(child) is list)
-    else:
+    without = (*_OPAQUE, skip) if skip else _OPAQUE
+    if not any(_member_faults(value, digests=digests) for value in objects_in(document, without=without)):
         return
     for where, value in _objects(document, path, skip):
         for name, detail in _member_faults(value, digests=digests):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Any, Final, NoReturn
 
 from node.core import problem
@@ -48,6 +49,28 @@ def parse_json_object(data: bytes | str, *, max_bytes: int = MAX_BYTES) -> JsonO
     if type(value) is not dict:
         raise _malformed("expected a JSON object")
     return value
+
+
+def objects_in(document: JsonObject, *, without: Collection[str]) -> list[JsonObject]:
+    """Every object in a document, itself first; what stands under the names `without` is not looked into."""
+    found: list[JsonObject] = [document]
+    for item in found:  # which grows meanwhile
+        for name, member in item.items():
+            kind = type(member)
+            if (kind is dict or kind is list) and name not in without:
+                if kind is dict:
+                    found.append(member)
+                else:
+                    _collect_objects(member, found)
+    return found
+
+
+def _collect_objects(values: list[Json], found: list[JsonObject]) -> None:
+    for value in values:
+        if type(value) is dict:
+            found.append(value)
+        elif type(value) is list:
+            _collect_objects(value, found)
 
 
 def _decode(data: bytes | str, max_bytes: int) -> str:

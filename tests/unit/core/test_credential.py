@@ -6,6 +6,7 @@ import base64
 import contextlib
 import copy
 import json
+import re
 import time
 from pathlib import Path
 
@@ -374,3 +375,10 @@ def _seconds(document: dict) -> float:
     start = time.perf_counter()
     check_credential(document)
     return time.perf_counter() - start
+
+
+def test_no_white_space_of_any_script_stands_in_a_url() -> None:
+    spaces = [chr(code) for code in range(0x110000) if re.match(r"\s", chr(code))]
+    assert len(spaces) > 20
+    assert not any(is_url(f"urn:x{space}y") for space in spaces)
+    assert is_url("urn:x\u200by")  # zero width is no white space
