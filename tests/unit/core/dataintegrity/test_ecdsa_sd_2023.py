@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fixtures.published import published_canonicalizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.core import problem
 from node.core.cbor import decode_cbor, encode_cbor
@@ -666,3 +668,43 @@ def test_nothing_is_derived_from_a_broken_base_proof(
 def test_the_key_of_a_proof_is_an_ordinary_p256_key(base: Document) -> None:
     key = parse_multicodec_key(parse_base_proof(proofs_of(base)[0]).public_key)
     assert key == public_key(PROOF_KEY)
+
+
+# Many cases -------------------------------------------------------------------------------------------------
+
+
+def pointers_into(value: Any, pointer: str = "") -> list[str]:
+    found = [pointer] if pointer else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, member in items:
+        if step != "@context":
+            found += pointers_into(member, f"{pointer}/{step}")
+    return found
+
+
+POINTERS = st.lists(st.sampled_from(pointers_into(DOCUMENT)), max_size=6).map(tuple)
+
+
+@settings(max_examples=40, deadline=None)
+@given(POINTERS, POINTERS)
+def test_any_selection_is_shown_and_verifies(mandatory: tuple[str, ...], chosen: tuple[str, ...]) -> None:
+    if not mandatory + chosen:
+        return
+    found = derive(issue(mandatory=mandatory), *chosen)
+    verify(found)
+    assert unsecured(found) == select(mandatory + chosen, DOCUMENT)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_byte_of_a_proof_value_can_be_changed(data: st.DataObject) -> None:
+    found = derive(ISSUED, *SHOWN)
+    value = bytearray(decode_multibase(found["proof"][0]["proofValue"]))
+    place = data.draw(st.integers(0, len(value) - 1))
+    value[place] ^= data.draw(st.integers(1, 255))
+    found["proof"][0]["proofValue"] = encode_multibase(bytes(value), "u")
+    with pytest.raises(BonafidesError):
+        verify(found)
+
+
+ISSUED = issue()
