@@ -15,7 +15,11 @@ from node.core.errors import Malformed
 
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_INDEX: Final = {letter: value for value, letter in enumerate(_BASE58)}
-_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
+# What is no letter of base64url becomes a letter of nothing.
+_URL_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/...")
+_STANDARD_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+# The last letters that leave no stray bits behind, by the number of letters modulo four.
+_LAST_LETTERS: Final = {0: None, 2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 # Base58 is quadratic: no key, signature or digest here needs more.
 _BASE58_MAX_CHARS: Final = 1024
@@ -26,15 +30,19 @@ SHA2_384: Final = b"\x20\x30"
 
 def encode_base64url(data: bytes) -> str:
     """Base64url without padding (RFC 4648 section 5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_STANDARD_TO_URL).rstrip(b"=").decode("ascii")
 
 
 def decode_base64url(text: str) -> bytes:
     """Inverse of `encode_base64url`; padding, white space and stray low bits are Malformed."""
-    if not _BASE64URL.match(text) or len(text) % 4 == 1:
-        raise Malformed("not base64url without padding")
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if encode_base64url(data) != text:
+    over = len(text) % 4
+    try:
+        standard = text.encode("ascii").translate(_URL_TO_STANDARD) + b"==="[: -over % 4]
+        data = binascii.a2b_base64(standard, strict_mode=True)
+        last_letters = _LAST_LETTERS[over]
+    except (ValueError, KeyError) as error:
+        raise Malformed("not base64url without padding") from error
+    if last_letters is not None and text[-1] not in last_letters:
         raise Malformed("base64url text has stray bits in its last letter")
     return data
 
