@@ -54,7 +54,7 @@ BLIND_BBS: Final = BlindInterface(CIPHERSUITE_ID + b"BLIND_H2G_HM2S_")
 PSEUDONYM_BBS: Final = BlindInterface(CIPHERSUITE_ID + b"H2G_HM2S_PSEUDONYM_")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Commitment:
     """What the holder sends to the issuer, and the secret that blinds it and stays with the holder."""
 
@@ -62,7 +62,7 @@ class Commitment:
     secret_prover_blind: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class HolderSecrets:
     """What a holder knows beside a blind signature; `nym_secret` is prover_nym + signer_nym_entropy."""
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.bbs_2023 import Bbs2023
 from node.core.dataintegrity.cryptosuite import (
     Cryptosuite,
     Disclosure,
@@ -45,6 +46,7 @@ _BUILT: Final[tuple[Cryptosuite, ...]] = (
     EcdsaJcs2019(),
     EcdsaRdfc2019(),
     EcdsaSd2023(),
+    Bbs2023(),
     Eddsa2022(),
 )
 _LEGACY: Final[tuple[Cryptosuite, ...]] = (
@@ -190,7 +192,7 @@ def verify_proof(
     `UnknownSuite`, or a context that is not pinned. Expiry, purpose, domain and challenge are not looked at.
     """
     suite = suite_of(proof)
-    if not any(proof.raw is other.raw or proof.raw == other.raw for other in proofs_of(document)):
+    if not _is_proof_of(document, proof):
         raise not_verified("the proof is not one of the document's")
     for previous in previous_proofs(document, proof):
         if previous not in verified:
@@ -229,6 +231,11 @@ def previous_proofs(document: JsonObject, proof: Proof) -> tuple[Proof, ...]:
 def unsecured(document: JsonObject) -> JsonObject:
     """The document without its proofs: what a verifier hands on as verified."""
     return {name: value for name, value in document.items() if name != "proof"}
+
+
+def _is_proof_of(document: JsonObject, proof: Proof) -> bool:
+    value = document.get("proof")
+    return any(proof.raw is raw or proof.raw == raw for raw in (value if type(value) is list else [value]))
 
 
 def _chain(document: JsonObject, proof: Proof) -> list[Proof]:

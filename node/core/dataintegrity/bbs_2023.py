@@ -1,0 +1,664 @@
+"""Cryptosuite bbs-2023 (Data Integrity BBS Cryptosuites 1.0, editor's draft of 2025, section 3): unlinkable disclosure.
+
+The issuer signs the statements of a credential one by one under a header that holds the mandatory ones; its holder
+derives proofs that show some and cannot be linked to each other by the proof itself. Whoever holds a base proof can
+show everything, so it is never verified as if it had been shown.
+
+Of the optional features, which the draft calls at risk, the published vectors are followed: pseudonyms of both kinds
+have the headers of the second, the entropy of the issuer is a CBOR bignum, and a derived proof does not repeat the
+domain of its pseudonym. What the draft's text has instead (headers 06 and 07, a byte string, the domain before the
+pseudonym) is read as well. What makes presentations unlinkable beyond the proof is in `bbs_terms`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from node.core.bbs.blind import (
+    BLIND_BBS,
+    PSEUDONYM_BBS,
+    BlindInterface,
+    HolderSecrets,
+    Pseudonym,
+    blind_derive_proof,
+    blind_verify,
+    nym_secret_of,
+    pseudonym_of,
+    verify_blind_proof,
+)
+from node.core.bbs.interface import seeded_scalars
+from node.core.bbs.request import SigningRequest
+from node.core.bbs.signatures import SIGNATURE_BYTES, derive_proof, undisclosed_in, verify, verify_proof
+from node.core.bls12381 import G1_BYTES, G2_BYTES, SCALAR_BYTES
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.cbor import Cbor, CborKey, decode_cbor, encode_cbor
+from node.core.dataintegrity.cryptosuite import (
+    Disclosure,
+    Draft,
+    bad_value,
+    check_key_kind,
+    decode_proof_value,
+    not_generated,
+    not_verified,
+)
+from node.core.dataintegrity.hash_suite import rdf_proof_config
+from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.selective import (
+    Grouping,
+    LabelFactory,
+    LabelledStatements,
+    given_labels,
+    hmac_labels,
+    label_statements,
+    select,
+)
+from node.core.encoding import encode_multibase
+from node.core.errors import Malformed, Unavailable
+from node.core.keys import KeyKind, PublicKey
+from node.core.strict_json import JsonObject
+
+
+class Feature(StrEnum):
+    """The draft's `featureOption`, as far as proof values tell them apart."""
+
+    BASELINE = "baseline"
+    ANONYMOUS_HOLDER_BINDING = "anonymous_holder_binding"
+    PSEUDONYM = "pseudonym"  # with or without holder binding
+
+
+_WRITTEN_BASE: Final = {
+    Feature.BASELINE: b"\xd9\x5d\x02",
+    Feature.ANONYMOUS_HOLDER_BINDING: b"\xd9\x5d\x04",
+    Feature.PSEUDONYM: b"\xd9\x5d\x08",
+}
+_WRITTEN_DERIVED: Final = {
+    Feature.BASELINE: b"\xd9\x5d\x03",
+    Feature.ANONYMOUS_HOLDER_BINDING: b"\xd9\x5d\x05",
+    Feature.PSEUDONYM: b"\xd9\x5d\x09",
+}
+_BASE: Final = {header: feature for feature, header in _WRITTEN_BASE.items()} | {
+    b"\xd9\x5d\x06": Feature.PSEUDONYM
+}
+_DERIVED: Final = {header: feature for feature, header in _WRITTEN_DERIVED.items()} | {
+    b"\xd9\x5d\x07": Feature.PSEUDONYM
+}
+_HEADER_BYTES: Final = 64  # proofHash and mandatoryHash
+_HMAC_KEY_BYTES: Final = 32
+# Commitment and its proof: a point, two scalars, and one more for each secret.
+_EMPTY_COMMITMENT_BYTES: Final = G1_BYTES + 2 * SCALAR_BYTES
+# So many unnamed objects need 5,040 tries at the mean to be put in order; one more needs eight times as many.
+_MAX_ORDERED: Final = 7
+_MAX_TRIES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BbsDisclosure(Disclosure):
+    """What bbs-2023 needs beyond the options of the proof.
+
+    `public_key` is the issuer's. `commitment_with_proof` comes from a holder who binds the credential to a secret or
+    wants pseudonyms, for which `signer_nym_entropy` is 32 fresh random bytes below the order. `uniform` makes labels
+    that depend on the shape of the document alone, so that they are the same for all holders of one kind of
+    credential: then `hmac_key` is what the key of the labels is searched from.
+    """
+
+    public_key: PublicKey | None = None
+    commitment_with_proof: bytes = b""
+    signer_nym_entropy: bytes = b""
+    uniform: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Holder:
+    """What the holder of a base proof with an optional feature knows beside it."""
+
+    secret_prover_blind: int
+    holder_secret: bytes | None = None
+    prover_nym: int | None = None
+    nym_domain: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseProof:
+    """Section 3.3.2: what an issuer hands to the holder."""
+
+    feature: Feature
+    bbs_signature: bytes
+    bbs_header: bytes
+    public_key: bytes
+    hmac_key: bytes
+    mandatory_pointers: tuple[str, ...]
+    signer_nym_entropy: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedProof:
+    """Section 3.3.7: what a holder shows. `labels` maps canonical identifiers (`c14n0`) to labels (`b0`)."""
+
+    feature: Feature
+    bbs_proof: bytes
+    labels: dict[str, str]
+    mandatory_indexes: tuple[int, ...]
+    selective_indexes: tuple[int, ...]
+    presentation_header: bytes
+    pseudonym: bytes | None = None
+    nym_domain: bytes | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseHashData:
+    """Sections 3.4.2 and 3.4.3: a document told apart and hashed."""
+
+    statements: tuple[str, ...]
+    mandatory_indexes: tuple[int, ...]
+    proof_hash: bytes
+    mandatory_hash: bytes
+    request: SigningRequest
+
+    @property
+    def message(self) -> bytes:
+        """The request that a `Signer` with a BLS12-381 key is given."""
+        return self.request.encode()
+
+
+class Bbs2023:
+    """RDFC-1.0, SHA-256, BBS over BLS12-381; base proofs have even headers, derived ones odd, both in base64url."""
+
+    name = "bbs-2023"
+    key_kinds = frozenset({KeyKind.BLS12381_G2})
+    signs_rdf = True
+
+    def prepare(
+        self,
+        document: JsonObject,
+        options: JsonObject,
+        canonicalizer: Canonicalizer,
+        *,
+        key_kind: KeyKind | None,
+        disclosure: Disclosure | None,
+    ) -> Draft:
+        """Section 3.4.1 to 3.4.5: the base proof; `disclosure` is a `BbsDisclosure`."""
+        if key_kind not in (None, KeyKind.BLS12381_G2):
+            raise not_generated(f"{self.name} takes no {key_kind} key")
+        if not isinstance(disclosure, BbsDisclosure) or len(disclosure.hmac_key) != _HMAC_KEY_BYTES:
+            raise not_generated(f"{self.name} needs an HMAC key of {_HMAC_KEY_BYTES} bytes")
+        if disclosure.public_key is None or disclosure.public_key.kind not in self.key_kinds:
+            raise not_generated(f"{self.name} needs the public key of the issuer")
+        if "previousProof" in options:
+            raise not_generated(
+                "a base proof builds on no other, since what is shown could not hold that one"
+            )
+        feature = _feature_of(disclosure)
+        hmac_key = disclosure.hmac_key
+        if disclosure.uniform:
+            hmac_key = uniform_hmac_key(document, hmac_key, canonicalizer)
+        public_key = disclosure.public_key.raw
+        data = _hash_data(document, options, disclosure, hmac_key, public_key, canonicalizer)
+
+        def seal(signature: bytes) -> JsonObject:
+            if len(signature) != SIGNATURE_BYTES:
+                raise not_generated(f"a BBS signature has {SIGNATURE_BYTES} bytes, got {len(signature)}")
+            entropy = disclosure.signer_nym_entropy
+            base = BaseProof(
+                feature=feature,
+                bbs_signature=signature,
+                bbs_header=data.request.header,
+                public_key=public_key,
+                hmac_key=hmac_key,
+                mandatory_pointers=disclosure.mandatory_pointers,
+                signer_nym_entropy=int.from_bytes(entropy, "big") if entropy else None,
+            )
+            return {"proofValue": encode_base_proof(base)}
+
+        return Draft(dict(options), data, seal)
+
+    def is_base(self, proof: Proof) -> bool:
+        """Whether the proof value has the header of a base proof; Malformed where it has none of the suite's."""
+        header = decode_proof_value(proof, "u")[:3]
+        if header not in _BASE and header not in _DERIVED:
+            raise bad_value(f"no header of {self.name}")
+        return header in _BASE
+
+    def derive(
+        self,
+        document: JsonObject,
+        proof: Proof,
+        selective_pointers: tuple[str, ...],
+        canonicalizer: Canonicalizer,
+        *,
+        presentation_header: bytes = b"",
+        entropy: bytes = b"",
+        holder: Holder | None = None,
+    ) -> JsonObject:
+        """Sections 3.4.6 and 3.3.4: the part of the document that is shown, with its proof.
+
+        `entropy` is 32 fresh random bytes or more, never used before.
+        """
+        if len(entropy) < 32:
+            raise not_generated(f"a proof of {self.name} needs 32 random bytes")
+        base = parse_base_proof(proof)
+        combined = (*base.mandatory_pointers, *selective_pointers)
+        shown = select(combined, document)
+        if shown is None:
+            raise not_generated("nothing is selected")
+        grouping = Grouping(document, shuffled_labels(base.hmac_key), canonicalizer)
+        mandatory = grouping.indexes(base.mandatory_pointers)
+        signed = [index for index in range(len(grouping.statements)) if index not in set(mandatory)]
+        indexes = grouping.indexes(combined)
+        place = {index: position for position, index in enumerate(signed)}
+        selective = tuple(place[index] for index in indexes if index in place)
+        messages = [grouping.statements[index].encode() for index in signed]
+        bbs_proof, pseudonym = _prove(base, messages, selective, presentation_header, entropy, holder)
+        derived = DerivedProof(
+            feature=base.feature,
+            bbs_proof=bbs_proof,
+            labels=grouping.shown_labels(combined),
+            mandatory_indexes=tuple(at for at, index in enumerate(indexes) if index not in place),
+            selective_indexes=selective,
+            presentation_header=presentation_header,
+            pseudonym=pseudonym,
+            length=None if base.feature is Feature.BASELINE else len(messages),
+        )
+        return {**shown, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
+
+    def verify(
+        self,
+        document: JsonObject,
+        proof: Proof,
+        public_key: PublicKey,
+        canonicalizer: Canonicalizer,
+        *,
+        nym_domain: bytes | None = None,
+    ) -> None:
+        """Section 3.4.7: the statements shown are of a credential that the issuer's key signed.
+
+        With `nym_domain` a pseudonym must be one of that domain. Unavailable where a proof with a pseudonym does not
+        name its domain and none is given.
+        """
+        check_key_kind(self, public_key)
+        derived = parse_derived_proof(proof)
+        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
+        mandatory, others = statements.split(derived.mandatory_indexes)
+        if len(others) != len(derived.selective_indexes):
+            raise not_verified(f"{len(derived.selective_indexes)} indexes for {len(others)} statements")
+        disclosed = {
+            index: text.encode() for index, text in zip(derived.selective_indexes, others, strict=True)
+        }
+        if len(disclosed) != len(others):
+            raise bad_value("the indexes of a proof do not ascend")
+        header = _proof_hash(document, _options(proof), canonicalizer) + _hash(mandatory)
+        _verify(derived, public_key.raw, header, disclosed, nym_domain)
+
+    def verify_base(
+        self,
+        document: JsonObject,
+        proof: Proof,
+        public_key: PublicKey,
+        canonicalizer: Canonicalizer,
+        *,
+        holder: Holder | None = None,
+    ) -> None:
+        """What a holder asks of a base proof that arrives: raise unless proofs for others can be derived from it.
+
+        It was made by `public_key` over `document` and over the secrets of `holder`. Not for what others show.
+        """
+        check_key_kind(self, public_key)
+        base = parse_base_proof(proof)
+        if base.public_key != public_key.raw:
+            raise not_verified("the base proof names another key than its verification method")
+        grouping = Grouping(document, shuffled_labels(base.hmac_key), canonicalizer)
+        mandatory, others = LabelledStatements(grouping.statements, ()).split(
+            grouping.indexes(base.mandatory_pointers)
+        )
+        if base.bbs_header != _proof_hash(document, _options(proof), canonicalizer) + _hash(mandatory):
+            raise not_verified("the base proof is over other mandatory statements or options")
+        messages = [text.encode() for text in others]
+        if base.feature is Feature.BASELINE:
+            verify(base.public_key, base.bbs_signature, base.bbs_header, messages)
+            return
+        secrets, interface = _secrets(base, holder), _interface(base.feature)
+        blind_verify(
+            base.public_key, base.bbs_signature, base.bbs_header, messages, secrets, interface=interface
+        )
+
+    def mandatory_statements(
+        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
+    ) -> tuple[str, ...]:
+        """The statements of a shown document that the header is over, with its canonical labels."""
+        derived = parse_derived_proof(proof)
+        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
+        return statements.canonical_at(derived.mandatory_indexes)
+
+
+# Labels (section 3.2.1) -----------------------------------------------------------------------------------
+
+
+def shuffled_labels(hmac_key: bytes) -> LabelFactory:
+    """Section 3.2.1: `b0`, `b1` … in the order of the HMACs of the canonical identifiers."""
+    digests = hmac_labels(hmac_key)
+
+    def label(identifiers: Sequence[str]) -> dict[str, str]:
+        names = digests(identifiers)
+        order = sorted(names.values())
+        return {one: f"b{order.index(name)}" for one, name in names.items()}
+
+    return label
+
+
+def uniform_hmac_key(document: JsonObject, seed: bytes, canonicalizer: Canonicalizer) -> bytes:
+    """A key, found from 32 random bytes, whose shuffle puts the unnamed objects in the order of the document.
+
+    A shuffle tells credentials apart: it stays the same in all presentations of one, and k objects have k! of them.
+    With this key the labels follow from the shape of the document, and say nothing about who holds it.
+    """
+    canonical = Grouping(document, _as_they_are, canonicalizer).labels_in_order()
+    if len(canonical) > _MAX_ORDERED:
+        raise not_generated(f"more than {_MAX_ORDERED} objects without an id cannot be put in order")
+    wanted = [f"b{number}" for number in range(len(canonical))]
+    key = seed
+    for _ in range(_MAX_TRIES):
+        names = shuffled_labels(key)(canonical)
+        if [names[one] for one in canonical] == wanted:
+            return key
+        key = hmac.digest(key, seed, "sha256")
+    raise not_generated("no key was found that puts the objects in order")
+
+
+def _as_they_are(identifiers: Sequence[str]) -> dict[str, str]:
+    return {one: one for one in identifiers}
+
+
+# Proof values (section 3.3) ---------------------------------------------------------------------------------
+
+
+def encode_base_proof(base: BaseProof) -> str:
+    """Section 3.3.1: the proof value."""
+    items: list[Cbor] = [
+        base.bbs_signature,
+        base.bbs_header,
+        base.public_key,
+        base.hmac_key,
+        list(base.mandatory_pointers),
+    ]
+    data = encode_cbor(items)
+    if base.signer_nym_entropy is not None:
+        data = bytes([data[0] + 1]) + data[1:] + _encode_entropy(base.signer_nym_entropy)
+    return encode_multibase(_WRITTEN_BASE[base.feature] + data, "u")
+
+
+def _encode_entropy(entropy: int) -> bytes:
+    """An integer, beyond 64 bits with the tag of a bignum (RFC 8949 section 3.4.3), as the vectors have it."""
+    length = (entropy.bit_length() + 7) // 8
+    return encode_cbor(entropy) if length <= 8 else b"\xc2" + encode_cbor(entropy.to_bytes(length, "big"))
+
+
+def parse_base_proof(proof: Proof) -> BaseProof:
+    """Section 3.3.2; Malformed where the value is no base proof."""
+    value = decode_proof_value(proof, "u")
+    feature = _BASE.get(value[:3])
+    if feature is None:
+        raise bad_value(f"no header of a base proof: {value[:3].hex()}")
+    items = _items(value, (6,) if feature is Feature.PSEUDONYM else (5,), bignums=True)
+    pointers = items[4]
+    if type(pointers) is not list or not all(type(pointer) is str for pointer in pointers):
+        raise bad_value("expected an array of JSON Pointers")
+    return BaseProof(
+        feature=feature,
+        bbs_signature=_bytes(items[0], SIGNATURE_BYTES, "a BBS signature"),
+        bbs_header=_bytes(items[1], _HEADER_BYTES, "a BBS header"),
+        public_key=_bytes(items[2], G2_BYTES, "a public key"),
+        hmac_key=_bytes(items[3], _HMAC_KEY_BYTES, "an HMAC key"),
+        mandatory_pointers=tuple(str(pointer) for pointer in pointers),
+        signer_nym_entropy=_entropy(items[5]) if feature is Feature.PSEUDONYM else None,
+    )
+
+
+def encode_derived_proof(derived: DerivedProof) -> str:
+    """Sections 3.3.5 and 3.3.7: the proof value, the labels as numbers."""
+    labels: dict[CborKey, Cbor] = {
+        int(identifier.removeprefix("c14n")): int(label.removeprefix("b"))
+        for identifier, label in derived.labels.items()
+    }
+    items: list[Cbor] = [
+        derived.bbs_proof,
+        labels,
+        list(derived.mandatory_indexes),
+        list(derived.selective_indexes),
+        derived.presentation_header,
+    ]
+    items += [item for item in (derived.nym_domain, derived.pseudonym, derived.length) if item is not None]
+    return encode_multibase(_WRITTEN_DERIVED[derived.feature] + encode_cbor(items), "u")
+
+
+def parse_derived_proof(proof: Proof) -> DerivedProof:
+    """Sections 3.3.6 and 3.3.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
+    value = decode_proof_value(proof, "u")
+    if value[:3] in _BASE:
+        raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
+    feature = _DERIVED.get(value[:3])
+    if feature is None:
+        raise bad_value(f"no header of a derived proof: {value[:3].hex()}")
+    counts = {Feature.BASELINE: (5,), Feature.ANONYMOUS_HOLDER_BINDING: (6,), Feature.PSEUDONYM: (7, 8)}
+    items = _items(value, counts[feature])
+    pseudonym = nym_domain = length = None
+    if feature is not Feature.BASELINE:
+        length = _length(items[-1])
+    if feature is Feature.PSEUDONYM:
+        pseudonym = _bytes(items[-2], G1_BYTES, "a pseudonym")
+        nym_domain = _bytes(items[5], None, "the domain of a pseudonym") if len(items) == 8 else None
+    return DerivedProof(
+        feature=feature,
+        bbs_proof=_bytes(items[0], None, "a BBS proof"),
+        labels=_labels(items[1]),
+        mandatory_indexes=_indexes(items[2]),
+        selective_indexes=_indexes(items[3]),
+        presentation_header=_bytes(items[4], None, "a presentation header"),
+        pseudonym=pseudonym,
+        nym_domain=nym_domain,
+        length=length,
+    )
+
+
+def _items(value: bytes, counts: tuple[int, ...], *, bignums: bool = False) -> list[Cbor]:
+    try:
+        items = decode_cbor(value[3:], bignums=bignums)
+    except Malformed as error:
+        raise bad_value(error.detail) from error
+    if type(items) is not list or len(items) not in counts:
+        raise bad_value(f"expected an array of {counts[0]} items")
+    return items
+
+
+def _bytes(value: Cbor, length: int | None, what: str) -> bytes:
+    if type(value) is not bytes or len(value) != (len(value) if length is None else length):
+        raise bad_value(f"expected {what}" + ("" if length is None else f" of {length} bytes"))
+    return value
+
+
+def _entropy(value: Cbor) -> int:
+    number = int.from_bytes(_bytes(value, SCALAR_BYTES, "entropy"), "big") if type(value) is bytes else value
+    if type(number) is not int or number <= 0:
+        raise bad_value("expected the issuer's entropy for pseudonyms")
+    return number
+
+
+def _length(value: Cbor) -> int:
+    if type(value) is not int or value < 0:
+        raise bad_value("expected the number of the issuer's messages")
+    return value
+
+
+def _indexes(value: Cbor) -> tuple[int, ...]:
+    if type(value) is not list or not all(type(index) is int and index >= 0 for index in value):
+        raise bad_value("expected an array of indexes")
+    return tuple(index for index in value if type(index) is int)
+
+
+def _labels(value: Cbor) -> dict[str, str]:
+    """Section 3.3.6, decompressLabelMap."""
+    if type(value) is not dict:
+        raise bad_value("expected a map of labels")
+    labels = {}
+    for number, label in value.items():
+        if type(number) is not int or type(label) is not int or number < 0 or label < 0:
+            raise bad_value("expected a map from numbers to numbers")
+        labels[f"c14n{number}"] = f"b{label}"
+    return labels
+
+
+# Steps of the algorithms ------------------------------------------------------------------------------------
+
+
+def _feature_of(disclosure: BbsDisclosure) -> Feature:
+    """Which feature the commitment is for; Malformed with type PROOF_GENERATION_ERROR where it is for none."""
+    secrets, rest = divmod(len(disclosure.commitment_with_proof) - _EMPTY_COMMITMENT_BYTES, SCALAR_BYTES)
+    if not disclosure.commitment_with_proof:
+        if disclosure.signer_nym_entropy:
+            raise not_generated("entropy for pseudonyms goes with a commitment")
+        return Feature.BASELINE
+    feature = Feature.PSEUDONYM if disclosure.signer_nym_entropy else Feature.ANONYMOUS_HOLDER_BINDING
+    if rest or secrets not in ((1, 2) if feature is Feature.PSEUDONYM else (1,)):
+        raise not_generated("a commitment to another number of secrets than the feature has")
+    return feature
+
+
+def _hash_data(
+    document: JsonObject,
+    options: JsonObject,
+    disclosure: BbsDisclosure,
+    hmac_key: bytes,
+    public_key: bytes,
+    canonicalizer: Canonicalizer,
+) -> BaseHashData:
+    grouping = Grouping(document, shuffled_labels(hmac_key), canonicalizer)
+    indexes = grouping.indexes(disclosure.mandatory_pointers)
+    mandatory, others = LabelledStatements(grouping.statements, ()).split(indexes)
+    proof_hash, mandatory_hash = _proof_hash(document, options, canonicalizer), _hash(mandatory)
+    request = SigningRequest(
+        public_key=public_key,
+        header=proof_hash + mandatory_hash,
+        messages=[text.encode() for text in others],
+        commitment_with_proof=disclosure.commitment_with_proof,
+        signer_nym_entropy=disclosure.signer_nym_entropy,
+    )
+    return BaseHashData(grouping.statements, indexes, proof_hash, mandatory_hash, request)
+
+
+def _prove(
+    base: BaseProof,
+    messages: Sequence[bytes],
+    selective: Sequence[int],
+    presentation_header: bytes,
+    entropy: bytes,
+    holder: Holder | None,
+) -> tuple[bytes, bytes | None]:
+    """Section 3.3.4 step 11: the proof, and the pseudonym where there is one."""
+    shown = b"".join(index.to_bytes(8, "big") for index in selective)
+    domain = (holder.nym_domain or b"") if holder else b""
+    scalars = seeded_scalars(entropy, base.bbs_signature, base.bbs_header, presentation_header, shown, domain)
+    if base.feature is Feature.BASELINE:
+        proof = derive_proof(
+            base.public_key,
+            base.bbs_signature,
+            base.bbs_header,
+            presentation_header,
+            messages,
+            selective,
+            scalars,
+        )
+        return proof, None
+    secrets = _secrets(base, holder)
+    nym_domain = holder.nym_domain if holder and base.feature is Feature.PSEUDONYM else None
+    if secrets.nym_secret is not None and nym_domain is None:
+        raise not_generated("a pseudonym is made for a domain")
+    proof = blind_derive_proof(
+        base.public_key,
+        base.bbs_signature,
+        base.bbs_header,
+        presentation_header,
+        messages,
+        selective,
+        secrets,
+        scalars,
+        nym_domain=nym_domain,
+        interface=_interface(base.feature),
+    )
+    if secrets.nym_secret is None or nym_domain is None:
+        return proof, None
+    return proof, pseudonym_of(secrets.nym_secret, nym_domain)
+
+
+def _secrets(base: BaseProof, holder: Holder | None) -> HolderSecrets:
+    if holder is None:
+        raise not_generated("proofs of this credential are derived with the holder's secrets alone")
+    committed = [] if holder.holder_secret is None else [holder.holder_secret]
+    nym_secret = None
+    if base.signer_nym_entropy is not None:
+        if holder.prover_nym is None:
+            raise not_generated("a pseudonym is made with the holder's part of its secret")
+        nym_secret = nym_secret_of(holder.prover_nym, base.signer_nym_entropy)
+    return HolderSecrets(committed, holder.secret_prover_blind, nym_secret)
+
+
+def _verify(
+    derived: DerivedProof,
+    public_key: bytes,
+    header: bytes,
+    disclosed: dict[int, bytes],
+    expected_nym_domain: bytes | None,
+) -> None:
+    """Section 3.4.7 step 6."""
+    if derived.length is None:
+        verify_proof(public_key, derived.bbs_proof, header, derived.presentation_header, disclosed)
+        return
+    pseudonym = _pseudonym(derived, expected_nym_domain)
+    # All that is hidden but the issuer's other messages and the blind: what the holder committed to.
+    committed = (
+        undisclosed_in(derived.bbs_proof) + len(disclosed) - derived.length - 1 - (pseudonym is not None)
+    )
+    if committed not in ((0, 1) if pseudonym is not None else (1,)):
+        raise not_verified("the BBS proof is for another number of messages")
+    verify_blind_proof(
+        public_key,
+        derived.bbs_proof,
+        header,
+        derived.presentation_header,
+        derived.length,
+        disclosed,
+        committed=committed,
+        pseudonym=pseudonym,
+        interface=_interface(derived.feature),
+    )
+
+
+def _pseudonym(derived: DerivedProof, expected_nym_domain: bytes | None) -> Pseudonym | None:
+    if derived.pseudonym is None:
+        return None
+    domain = expected_nym_domain if derived.nym_domain is None else derived.nym_domain
+    if domain is None:
+        raise Unavailable("the proof does not say for which domain its pseudonym is", asked="nym_domain")
+    if expected_nym_domain not in (None, domain):
+        raise not_verified("the pseudonym is one of another domain")
+    return Pseudonym(domain, derived.pseudonym)
+
+
+def _interface(feature: Feature) -> BlindInterface:
+    return PSEUDONYM_BBS if feature is Feature.PSEUDONYM else BLIND_BBS
+
+
+def _options(proof: Proof) -> JsonObject:
+    return {name: value for name, value in proof.raw.items() if name != "proofValue"}
+
+
+def _proof_hash(document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> bytes:
+    """Section 3.4.4: the hash of the canonical proof configuration."""
+    return _hash([canonicalizer.nquads(rdf_proof_config(document, options))])
+
+
+def _hash(texts: Sequence[str]) -> bytes:
+    return hashlib.sha256("".join(texts).encode()).digest()
