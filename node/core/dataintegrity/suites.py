@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.bbs_2023 import Bbs2023
 from node.core.dataintegrity.cryptosuite import (
     Cryptosuite,
     Disclosure,
@@ -45,6 +46,7 @@ _BUILT: Final[tuple[Cryptosuite, ...]] = (
     EcdsaJcs2019(),
     EcdsaRdfc2019(),
     EcdsaSd2023(),
+    Bbs2023(),
     Eddsa2022(),
 )
 _LEGACY: Final[tuple[Cryptosuite, ...]] = (
