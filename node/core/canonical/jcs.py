@@ -25,11 +25,16 @@ def canonicalize(value: Json) -> bytes:
     names that are not strings, values that are not JSON, and nesting too deep to walk.
     """
     try:
-        if _orjson_agrees(value):
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        return rfc8785.dumps(value)
-    except (orjson.JSONEncodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return _written_fast(value) or rfc8785.dumps(value)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(f"no canonical JSON form (RFC 8785): {_reason(error)}") from error
+
+
+def _written_fast(value: Json) -> bytes | None:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if _orjson_agrees(value) else None
+    except orjson.JSONEncodeError:  # a member name of a kind of string that only the other knows, or an error
+        return None
 
 
 def _orjson_agrees(value: Json) -> bool:
@@ -38,24 +43,25 @@ def _orjson_agrees(value: Json) -> bool:
     It orders member names by code point, not by UTF-16 unit, and spells some numbers otherwise; it also
     writes Python types that are no JSON.
     """
+    if type(value) is not dict and type(value) is not list:
+        value = [value]
     todo = [value]
-    while todo:
-        item = todo.pop()
-        kind = type(item)
-        if kind is str or kind is bool or item is None:
-            continue
-        if kind is dict:
-            if not all(type(name) is str and name.isascii() for name in item):
-                return False
-            todo.extend(item.values())
-        elif kind is list:
-            todo.extend(item)
-        elif kind is int:
-            if not -MAX_INTEGER <= item <= MAX_INTEGER:
-                return False
-        elif kind is not float or item.is_integer() or not _MIN_FLOAT <= abs(item) <= MAX_INTEGER:
+    for holder in todo:  # which grows meanwhile
+        if type(holder) is dict and not "".join(holder).isascii():
             return False
+        for item in holder.values() if type(holder) is dict else holder:
+            kind = type(item)
+            if kind is dict or kind is list:
+                todo.append(item)
+            elif kind is not str and kind is not bool and item is not None and not _is_plain_number(item):
+                return False
     return True
+
+
+def _is_plain_number(value: object) -> bool:
+    if type(value) is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    return type(value) is float and not value.is_integer() and _MIN_FLOAT <= abs(value) <= MAX_INTEGER
 
 
 def _reason(error: Exception) -> str:
