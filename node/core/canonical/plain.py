@@ -19,7 +19,7 @@ from node.core.canonical.jcs import canonicalize
 from node.core.canonical.nquads import Quad, is_blank
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.errors import Malformed
-from node.core.strict_json import Json, JsonObject
+from node.core.strict_json import Json, JsonObject, objects_in
 
 _CRED: Final = "https://www.w3.org/2018/credentials#"
 _STATUS: Final = "https://www.w3.org/ns/credentials/status#"
@@ -80,7 +80,9 @@ def read_as_signed(document: JsonObject, canonicalizer: Canonicalizer) -> Readin
 
     Malformed where it cannot be read safely: constructs that move statements, data that would be lost, two
     different objects with one identifier, statements that decide in another place than where they are read.
-    ContextNotPinned where a context is unknown. The credentials of a presentation are read each for itself.
+    ContextNotPinned where a context is unknown. The credentials of a presentation, and those of a learner's
+    record (CLR 2.0), are read each for itself and have each to be verified: in a record they are part of the same
+    graph, and it is their own proofs that keep members from changing places with the record's.
     """
     body = {name: value for name, value in document.items() if name != "proof"}
     signed = canonicalizer.canonical(body)
@@ -90,7 +92,7 @@ def read_as_signed(document: JsonObject, canonicalizer: Canonicalizer) -> Readin
         body = _rewrite(body, signed.nquads, canonicalizer)
         objects = _objects(body)
     _check_identifiers(objects)
-    _check_quads(objects, signed.quads)
+    _check_quads([*objects, *_held_beside(objects)], signed.quads)
     read = body | {"proof": document["proof"]} if "proof" in document else body
     return Reading(read, rewritten, signed.nquads)
 
@@ -191,24 +193,19 @@ def _as_readers_expect(value: Json) -> None:
 
 def _objects(document: JsonObject) -> list[JsonObject]:
     """Every object of a document's own graph, the document first."""
-    found: list[JsonObject] = [document]
-    for item in found:  # which grows meanwhile
-        for name, member in item.items():
-            kind = type(member)
-            if (kind is dict or kind is list) and name not in _NOT_OWN:
-                if kind is dict:
-                    found.append(member)
-                else:
-                    _collect(member, found)
+    return objects_in(document, without=_NOT_OWN)
+
+
+def _held_beside(objects: list[JsonObject]) -> list[JsonObject]:
+    """Every object of the credentials that are held in the same graph: those of a record, not of a presentation."""
+    found: list[JsonObject] = []
+    for item in objects:
+        if _HELD in item and "VerifiablePresentation" not in _types(item):
+            for value in _array(item[_HELD]):
+                if type(value) is dict:
+                    own = _objects(value)
+                    found += own + _held_beside(own)
     return found
-
-
-def _collect(values: list[Json], found: list[JsonObject]) -> None:
-    for value in values:
-        if type(value) is dict:
-            found.append(value)
-        elif type(value) is list:
-            _collect(value, found)
 
 
 def _path_of(item: JsonObject, document: JsonObject) -> tuple[str | int, ...]:
