@@ -56,6 +56,8 @@ _LEGACY: Final[tuple[Cryptosuite, ...]] = (
 )
 # Data Integrity suites by the proof's `cryptosuite`, older ones by its `type`.
 SUITES: Final = MappingProxyType({suite.name: suite for suite in _BUILT})
+# Asked once: to ask whether a suite keeps a protocol costs as much as half a signature.
+_SELECTIVE: Final = {suite.name: suite for suite in _BUILT if isinstance(suite, SelectiveSuite)}
 LEGACY_SUITES: Final = MappingProxyType({suite.name: suite for suite in _LEGACY})
 
 
@@ -76,8 +78,7 @@ def suite_of(proof: Proof) -> Cryptosuite:
 
 def selective_suite_of(proof: Proof) -> SelectiveSuite | None:
     """The suite of `proof` where that is one with selective disclosure."""
-    suite = find_suite(proof)
-    return suite if isinstance(suite, SelectiveSuite) else None
+    return _SELECTIVE.get(proof.cryptosuite or "") if proof.type == DATA_INTEGRITY_PROOF else None
 
 
 def signs_rdf(proof: Proof) -> bool:
