@@ -12,7 +12,6 @@ pseudonym) is read as well. What makes presentations unlinkable beyond the proof
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from node.core.bbs.request import SigningRequest
 from node.core.bbs.signatures import SIGNATURE_BYTES, derive_proof, undisclosed_in, verify, verify_proof
 from node.core.bls12381 import G1_BYTES, G2_BYTES, SCALAR_BYTES
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.cbor import Cbor, CborKey, decode_cbor, encode_cbor
+from node.core.cbor import Cbor, CborKey, encode_cbor
 from node.core.dataintegrity.cryptosuite import (
     Disclosure,
     Draft,
@@ -45,8 +44,8 @@ from node.core.dataintegrity.cryptosuite import (
     decode_proof_value,
     not_generated,
     not_verified,
+    options_of,
 )
-from node.core.dataintegrity.hash_suite import rdf_proof_config
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.selective import (
     Grouping,
@@ -57,8 +56,17 @@ from node.core.dataintegrity.selective import (
     label_statements,
     select,
 )
+from node.core.dataintegrity.selective_value import (
+    bytes_item,
+    hash_proof_config,
+    hash_statements,
+    indexes_item,
+    labels_item,
+    pointers_item,
+    value_items,
+)
 from node.core.encoding import encode_multibase
-from node.core.errors import Malformed, Unavailable
+from node.core.errors import Unavailable
 from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import JsonObject
 
@@ -291,7 +299,7 @@ class Bbs2023:
         }
         if len(disclosed) != len(others):
             raise bad_value("the indexes of a proof do not ascend")
-        header = _proof_hash(document, _options(proof), canonicalizer) + _hash(mandatory)
+        header = hash_proof_config(document, options_of(proof), canonicalizer) + hash_statements(mandatory)
         _verify(derived, public_key.raw, header, disclosed, nym_domain)
 
     def verify_base(
@@ -312,10 +320,11 @@ class Bbs2023:
         if base.public_key != public_key.raw:
             raise not_verified("the base proof names another key than its verification method")
         grouping = Grouping(document, shuffled_labels(base.hmac_key), canonicalizer)
-        mandatory, others = LabelledStatements(grouping.statements, ()).split(
+        mandatory, others = LabelledStatements(grouping.statements).split(
             grouping.indexes(base.mandatory_pointers)
         )
-        if base.bbs_header != _proof_hash(document, _options(proof), canonicalizer) + _hash(mandatory):
+        proof_hash = hash_proof_config(document, options_of(proof), canonicalizer)
+        if base.bbs_header != proof_hash + hash_statements(mandatory):
             raise not_verified("the base proof is over other mandatory statements or options")
         messages = [text.encode() for text in others]
         if base.feature is Feature.BASELINE:
@@ -403,17 +412,14 @@ def parse_base_proof(proof: Proof) -> BaseProof:
     feature = _BASE.get(value[:3])
     if feature is None:
         raise bad_value(f"no header of a base proof: {value[:3].hex()}")
-    items = _items(value, (6,) if feature is Feature.PSEUDONYM else (5,), bignums=True)
-    pointers = items[4]
-    if type(pointers) is not list or not all(type(pointer) is str for pointer in pointers):
-        raise bad_value("expected an array of JSON Pointers")
+    items = value_items(value, (6,) if feature is Feature.PSEUDONYM else (5,), bignums=True)
     return BaseProof(
         feature=feature,
-        bbs_signature=_bytes(items[0], SIGNATURE_BYTES, "a BBS signature"),
-        bbs_header=_bytes(items[1], _HEADER_BYTES, "a BBS header"),
-        public_key=_bytes(items[2], G2_BYTES, "a public key"),
-        hmac_key=_bytes(items[3], _HMAC_KEY_BYTES, "an HMAC key"),
-        mandatory_pointers=tuple(str(pointer) for pointer in pointers),
+        bbs_signature=bytes_item(items[0], SIGNATURE_BYTES, "a BBS signature"),
+        bbs_header=bytes_item(items[1], _HEADER_BYTES, "a BBS header"),
+        public_key=bytes_item(items[2], G2_BYTES, "a public key"),
+        hmac_key=bytes_item(items[3], _HMAC_KEY_BYTES, "an HMAC key"),
+        mandatory_pointers=pointers_item(items[4]),
         signer_nym_entropy=_entropy(items[5]) if feature is Feature.PSEUDONYM else None,
     )
 
@@ -444,71 +450,39 @@ def parse_derived_proof(proof: Proof) -> DerivedProof:
     if feature is None:
         raise bad_value(f"no header of a derived proof: {value[:3].hex()}")
     counts = {Feature.BASELINE: (5,), Feature.ANONYMOUS_HOLDER_BINDING: (6,), Feature.PSEUDONYM: (7, 8)}
-    items = _items(value, counts[feature])
+    items = value_items(value, counts[feature])
     pseudonym = nym_domain = length = None
     if feature is not Feature.BASELINE:
-        length = _length(items[-1])
+        length = _number(items[-1])
     if feature is Feature.PSEUDONYM:
-        pseudonym = _bytes(items[-2], G1_BYTES, "a pseudonym")
-        nym_domain = _bytes(items[5], None, "the domain of a pseudonym") if len(items) == 8 else None
+        pseudonym = bytes_item(items[-2], G1_BYTES, "a pseudonym")
+        nym_domain = bytes_item(items[5], None, "the domain of a pseudonym") if len(items) == 8 else None
     return DerivedProof(
         feature=feature,
-        bbs_proof=_bytes(items[0], None, "a BBS proof"),
-        labels=_labels(items[1]),
-        mandatory_indexes=_indexes(items[2]),
-        selective_indexes=_indexes(items[3]),
-        presentation_header=_bytes(items[4], None, "a presentation header"),
+        bbs_proof=bytes_item(items[0], None, "a BBS proof"),
+        labels={name: f"b{_number(label)}" for name, label in labels_item(items[1]).items()},
+        mandatory_indexes=indexes_item(items[2]),
+        selective_indexes=indexes_item(items[3]),
+        presentation_header=bytes_item(items[4], None, "a presentation header"),
         pseudonym=pseudonym,
         nym_domain=nym_domain,
         length=length,
     )
 
 
-def _items(value: bytes, counts: tuple[int, ...], *, bignums: bool = False) -> list[Cbor]:
-    try:
-        items = decode_cbor(value[3:], bignums=bignums)
-    except Malformed as error:
-        raise bad_value(error.detail) from error
-    if type(items) is not list or len(items) not in counts:
-        raise bad_value(f"expected an array of {counts[0]} items")
-    return items
-
-
-def _bytes(value: Cbor, length: int | None, what: str) -> bytes:
-    if type(value) is not bytes or len(value) != (len(value) if length is None else length):
-        raise bad_value(f"expected {what}" + ("" if length is None else f" of {length} bytes"))
-    return value
-
-
 def _entropy(value: Cbor) -> int:
-    number = int.from_bytes(_bytes(value, SCALAR_BYTES, "entropy"), "big") if type(value) is bytes else value
+    number = (
+        int.from_bytes(bytes_item(value, SCALAR_BYTES, "entropy"), "big") if type(value) is bytes else value
+    )
     if type(number) is not int or number <= 0:
         raise bad_value("expected the issuer's entropy for pseudonyms")
     return number
 
 
-def _length(value: Cbor) -> int:
+def _number(value: Cbor) -> int:
     if type(value) is not int or value < 0:
-        raise bad_value("expected the number of the issuer's messages")
+        raise bad_value("expected a number of messages or of a label")
     return value
-
-
-def _indexes(value: Cbor) -> tuple[int, ...]:
-    if type(value) is not list or not all(type(index) is int and index >= 0 for index in value):
-        raise bad_value("expected an array of indexes")
-    return tuple(index for index in value if type(index) is int)
-
-
-def _labels(value: Cbor) -> dict[str, str]:
-    """Section 3.3.6, decompressLabelMap."""
-    if type(value) is not dict:
-        raise bad_value("expected a map of labels")
-    labels = {}
-    for number, label in value.items():
-        if type(number) is not int or type(label) is not int or number < 0 or label < 0:
-            raise bad_value("expected a map from numbers to numbers")
-        labels[f"c14n{number}"] = f"b{label}"
-    return labels
 
 
 # Steps of the algorithms ------------------------------------------------------------------------------------
@@ -537,8 +511,11 @@ def _hash_data(
 ) -> BaseHashData:
     grouping = Grouping(document, shuffled_labels(hmac_key), canonicalizer)
     indexes = grouping.indexes(disclosure.mandatory_pointers)
-    mandatory, others = LabelledStatements(grouping.statements, ()).split(indexes)
-    proof_hash, mandatory_hash = _proof_hash(document, options, canonicalizer), _hash(mandatory)
+    mandatory, others = LabelledStatements(grouping.statements).split(indexes)
+    proof_hash, mandatory_hash = (
+        hash_proof_config(document, options, canonicalizer),
+        hash_statements(mandatory),
+    )
     request = SigningRequest(
         public_key=public_key,
         header=proof_hash + mandatory_hash,
@@ -649,16 +626,3 @@ def _pseudonym(derived: DerivedProof, expected_nym_domain: bytes | None) -> Pseu
 
 def _interface(feature: Feature) -> BlindInterface:
     return PSEUDONYM_BBS if feature is Feature.PSEUDONYM else BLIND_BBS
-
-
-def _options(proof: Proof) -> JsonObject:
-    return {name: value for name, value in proof.raw.items() if name != "proofValue"}
-
-
-def _proof_hash(document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> bytes:
-    """Section 3.4.4: the hash of the canonical proof configuration."""
-    return _hash([canonicalizer.nquads(rdf_proof_config(document, options))])
-
-
-def _hash(texts: Sequence[str]) -> bytes:
-    return hashlib.sha256("".join(texts).encode()).digest()

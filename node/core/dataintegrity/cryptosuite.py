@@ -158,6 +158,11 @@ def decode_proof_value(proof: Proof, letter: str) -> bytes:
         raise bad_value(error.detail) from error
 
 
+def options_of(proof: Proof) -> JsonObject:
+    """The members of a proof without its value: what was signed with the document."""
+    return {name: value for name, value in proof.raw.items() if name != "proofValue"}
+
+
 def bad_value(detail: str) -> Malformed:
     """A proof value that breaks the format of its suite."""
     return Malformed(detail, type=problem.PROOF_VERIFICATION_ERROR, path=("proof", "proofValue"))

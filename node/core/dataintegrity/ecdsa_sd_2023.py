@@ -7,8 +7,6 @@ so it is never verified as if it had been shown. Two presentations of one creden
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.cbor import Cbor, decode_cbor, encode_cbor
+from node.core.cbor import Cbor, CborKey, encode_cbor
 from node.core.dataintegrity.cryptosuite import (
     Disclosure,
     Draft,
@@ -27,8 +25,8 @@ from node.core.dataintegrity.cryptosuite import (
     decode_proof_value,
     not_generated,
     not_verified,
+    options_of,
 )
-from node.core.dataintegrity.hash_suite import rdf_proof_config
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.selective import (
     Grouping,
@@ -37,6 +35,17 @@ from node.core.dataintegrity.selective import (
     hmac_labels,
     label_statements,
     select,
+)
+from node.core.dataintegrity.selective_value import (
+    HEADER_BYTES,
+    bytes_item,
+    bytes_items,
+    hash_proof_config,
+    hash_statements,
+    indexes_item,
+    labels_item,
+    pointers_item,
+    value_items,
 )
 from node.core.encoding import decode_base64url, encode_base64url, encode_multibase
 from node.core.errors import Malformed
@@ -125,8 +134,8 @@ class EcdsaSd2023:
         data = BaseHashData(
             statements=grouping.statements,
             mandatory_indexes=mandatory,
-            proof_hash=_proof_hash(document, options, canonicalizer),
-            mandatory_hash=_hash(statements[0]),
+            proof_hash=hash_proof_config(document, options, canonicalizer),
+            mandatory_hash=hash_statements(statements[0]),
             public_key=_public_key_of(proof_key),
             signatures=tuple(_sign(proof_key, text) for text in statements[1]),
         )
@@ -147,7 +156,7 @@ class EcdsaSd2023:
 
     def is_base(self, proof: Proof) -> bool:
         """Whether the proof value has the header of a base proof; Malformed where it has neither."""
-        header = decode_proof_value(proof, "u")[:3]
+        header = decode_proof_value(proof, "u")[:HEADER_BYTES]
         if header not in (_BASE_HEADER, _DERIVED_HEADER):
             raise bad_value(f"no header of {self.name}")
         return header == _BASE_HEADER
@@ -192,13 +201,14 @@ class EcdsaSd2023:
         """Section 3.6.7: the issuer's key signed the mandatory statements, the proof's own key each of the others."""
         check_key_kind(self, public_key)
         derived = parse_derived_proof(proof)
-        options = {name: value for name, value in proof.raw.items() if name != "proofValue"}
-        proof_hash = _proof_hash(document, options, canonicalizer)
+        proof_hash = hash_proof_config(document, options_of(proof), canonicalizer)
         statements = label_statements(document, given_labels(derived.labels), canonicalizer)
         mandatory, others = statements.split(derived.mandatory_indexes)
         if len(others) != len(derived.signatures):
             raise not_verified(f"{len(derived.signatures)} signatures for {len(others)} statements")
-        public_key.verify(derived.base_signature, proof_hash + derived.public_key + _hash(mandatory))
+        public_key.verify(
+            derived.base_signature, proof_hash + derived.public_key + hash_statements(mandatory)
+        )
         proof_key = _parse_proof_key(derived.public_key)
         for signature, statement in zip(derived.signatures, others, strict=True):
             proof_key.verify(signature, statement.encode())
@@ -233,22 +243,19 @@ def encode_base_proof(base: BaseProof) -> str:
 
 def parse_base_proof(proof: Proof) -> BaseProof:
     """Section 3.5.3; Malformed where the value is no base proof."""
-    items = _items(proof, _BASE_HEADER)
-    pointers = items[4]
-    if type(pointers) is not list or not all(type(pointer) is str for pointer in pointers):
-        raise bad_value("expected an array of JSON Pointers")
+    items = value_items(_value_of(proof, _BASE_HEADER), (5,))
     return BaseProof(
-        base_signature=_bytes(items[0], _SIGNATURE_BYTES, "a base signature"),
-        public_key=_bytes(items[1], _PUBLIC_KEY_BYTES, "a public key"),
-        hmac_key=_bytes(items[2], _SECRET_BYTES, "an HMAC key"),
-        signatures=_signatures(items[3]),
-        mandatory_pointers=tuple(str(pointer) for pointer in pointers),
+        base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
+        public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
+        hmac_key=bytes_item(items[2], _SECRET_BYTES, "an HMAC key"),
+        signatures=bytes_items(items[3], _SIGNATURE_BYTES, "a signature"),
+        mandatory_pointers=pointers_item(items[4]),
     )
 
 
 def encode_derived_proof(derived: DerivedProof) -> str:
     """Sections 3.5.5 and 3.5.7: the proof value, the labels as numbers and digests."""
-    labels: dict[int | str | bytes, Cbor] = {
+    labels: dict[CborKey, Cbor] = {
         int(identifier.removeprefix("c14n")): decode_base64url(label[1:])
         for identifier, label in derived.labels.items()
     }
@@ -264,64 +271,27 @@ def encode_derived_proof(derived: DerivedProof) -> str:
 
 def parse_derived_proof(proof: Proof) -> DerivedProof:
     """Sections 3.5.6 and 3.5.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
-    if decode_proof_value(proof, "u")[:3] == _BASE_HEADER:
+    value = decode_proof_value(proof, "u")
+    if value[:HEADER_BYTES] == _BASE_HEADER:
         raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
-    items = _items(proof, _DERIVED_HEADER)
-    indexes = items[4]
-    if type(indexes) is not list or not all(type(index) is int and index >= 0 for index in indexes):
-        raise bad_value("expected an array of indexes")
+    items = value_items(_value_of(proof, _DERIVED_HEADER), (5,))
     return DerivedProof(
-        base_signature=_bytes(items[0], _SIGNATURE_BYTES, "a base signature"),
-        public_key=_bytes(items[1], _PUBLIC_KEY_BYTES, "a public key"),
-        signatures=_signatures(items[2]),
-        labels=_labels(items[3]),
-        mandatory_indexes=tuple(index for index in indexes if type(index) is int),
+        base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
+        public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
+        signatures=bytes_items(items[2], _SIGNATURE_BYTES, "a signature"),
+        labels={
+            identifier: "u" + encode_base64url(bytes_item(digest, _DIGEST_BYTES, "a label"))
+            for identifier, digest in labels_item(items[3]).items()
+        },
+        mandatory_indexes=indexes_item(items[4]),
     )
 
 
-def _items(proof: Proof, header: bytes) -> list[Cbor]:
+def _value_of(proof: Proof, header: bytes) -> bytes:
     value = decode_proof_value(proof, "u")
-    if value[:3] != header:
-        raise bad_value(f"expected the header {header.hex()}, got {value[:3].hex()}")
-    try:
-        items = decode_cbor(value[3:])
-    except Malformed as error:
-        raise bad_value(error.detail) from error
-    if type(items) is not list or len(items) != 5:
-        raise bad_value("expected an array of five items")
-    return items
-
-
-def _bytes(value: Cbor, length: int, what: str) -> bytes:
-    if type(value) is not bytes or len(value) != length:
-        raise bad_value(f"expected {what} of {length} bytes")
+    if value[:HEADER_BYTES] != header:
+        raise bad_value(f"expected the header {header.hex()}, got {value[:HEADER_BYTES].hex()}")
     return value
-
-
-def _signatures(value: Cbor) -> tuple[bytes, ...]:
-    if type(value) is not list:
-        raise bad_value("expected an array of signatures")
-    return tuple(_bytes(item, _SIGNATURE_BYTES, "a signature") for item in value)
-
-
-def _labels(value: Cbor) -> dict[str, str]:
-    if type(value) is not dict:
-        raise bad_value("expected a map of labels")
-    labels = {}
-    for number, digest in value.items():
-        if type(number) is not int or number < 0:
-            raise bad_value("expected a map from numbers to labels")
-        labels[f"c14n{number}"] = "u" + encode_base64url(_bytes(digest, _DIGEST_BYTES, "a label"))
-    return labels
-
-
-def _proof_hash(document: JsonObject, options: JsonObject, canonicalizer: Canonicalizer) -> bytes:
-    """Section 3.6.4: the hash of the canonical proof configuration."""
-    return _hash([canonicalizer.nquads(rdf_proof_config(document, options))])
-
-
-def _hash(texts: Sequence[str]) -> bytes:
-    return hashlib.sha256("".join(texts).encode()).digest()
 
 
 def _parse_proof_key(data: bytes) -> PublicKey:

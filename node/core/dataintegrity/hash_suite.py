@@ -24,6 +24,7 @@ from node.core.dataintegrity.cryptosuite import (
     check_key_kind,
     decode_proof_value,
     not_generated,
+    options_of,
 )
 from node.core.dataintegrity.proof import Proof
 from node.core.encoding import encode_multibase
@@ -133,8 +134,7 @@ class HashSuite(ABC):
         signature = decode_proof_value(proof, "z")
         if len(signature) != kind.length:
             raise bad_value(f"expected a signature of {kind.length} bytes, got {len(signature)}")
-        options = {name: value for name, value in proof.raw.items() if name != "proofValue"}
-        data = self.hash_data(document, options, canonicalizer, kind.hash_name)
+        data = self.hash_data(document, options_of(proof), canonicalizer, kind.hash_name)
         public_key.verify(signature, data.message)
 
 
