@@ -15,6 +15,7 @@ from node.core.errors import Malformed
 
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_INDEX: Final = {letter: value for value, letter in enumerate(_BASE58)}
+_BASE58_PAIRS: Final = [first + second for first in _BASE58 for second in _BASE58]
 # What is no letter of base64url becomes a letter of nothing.
 _URL_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/...")
 _STANDARD_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
@@ -62,11 +63,14 @@ def encode_base58btc(data: bytes) -> str:
     """Base58 with the Bitcoin alphabet; each leading zero byte is a `1`."""
     zeros = len(data) - len(data.lstrip(b"\0"))
     number = int.from_bytes(data, "big")
-    letters = []
+    # Dividing a long number is the whole cost: ten digits at a time, which are then a short one.
+    pairs = []
     while number:
-        number, digit = divmod(number, 58)
-        letters.append(_BASE58[digit])
-    return "1" * zeros + "".join(reversed(letters))
+        number, ten = divmod(number, 58**10)
+        for _ in range(5):
+            ten, pair = divmod(ten, 58**2)
+            pairs.append(_BASE58_PAIRS[pair])
+    return "1" * zeros + "".join(reversed(pairs)).lstrip("1")
 
 
 def decode_base58btc(text: str) -> bytes:
