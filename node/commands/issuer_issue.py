@@ -82,10 +82,11 @@ async def issue(
     from node.services import issuance, offering, status_lists  # noqa: PLC0415
     from node.services.cohort import load_cohort  # noqa: PLC0415
     from node.services.faults import InputFaults  # noqa: PLC0415
+    from node.services.preparing import Terms  # noqa: PLC0415
 
     async with opened(folder, passphrase_file, rpc, database, keys=not dry_run) as node:
         status = await status_lists.gives_entries(node) if with_status is None else with_status
-        terms = issuance.Terms(suite, bearer=bearer, with_status=status)
+        terms = Terms(suite, bearer=bearer, with_status=status)
         try:
             loaded = load_cohort(template, cohort, evidence)
             with Bars() as progress:
@@ -108,8 +109,7 @@ async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
 
     await node.signing_key()  # a wrong passphrase is told before anything is stored
     await _ready_lists(node, plan.purposes if plan.new else ())
-    await issuance.intend(node, plan, progress)
-    await issuance.sign_intended(node, plan.cohort.template.cohort, progress)
+    await issuance.issue(node, plan, progress)
 
 
 async def _ready_lists(node: Issuer, purposes: Sequence[str]) -> None:

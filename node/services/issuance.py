@@ -19,40 +19,40 @@ from __future__ import annotations
 import contextlib
 import secrets
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final, TypeVar
-
-import orjson
+from typing import Final, TypeVar
 
 from node.core.anchor import CREDENTIAL, credential_digest
 from node.core.canonical.jcs import canonicalize
-from node.core.credential import BASE_CONTEXT, check_credential
-from node.core.dataintegrity import SUITES, proofs_of, verify_proof
-from node.core.dataintegrity.suites import unsecured
 from node.core.did.resolution import same_issuer
 from node.core.did.syntax import parse_did
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified
 from node.core.evidence import EvidenceSet, build_evidence
-from node.core.keys import KeyKind, Signer
-from node.core.openbadges import OB_CONTEXT, IdentityObject
-from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
+from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry, entries_to_json
 from node.core.strict_json import JsonObject, parse_json_object
-from node.core.times import format_datetime_stamp, parse_datetime_stamp
-from node.core.verify.reading import read_document
-from node.core.verify.report import Outcome
-from node.keystore import generate_secret, signer_of
 from node.services import status_lists
 from node.services.cohort import Cohort, PreparedRow
 from node.services.faults import Fault, InputFaults
 from node.services.issuer import DEFAULT_SUITE, Issuer, SigningKey
+from node.services.preparing import (
+    Given,
+    Prepared,
+    Secured,
+    Terms,
+    check_issuable,
+    check_secured,
+    identity_of,
+    secure,
+    throwaway_key,
+)
+from node.services.shapes import Shapes
 from node.storage.base import (
     CredentialRecord,
     CredentialState,
     Intent,
-    KnownRow,
     SignedCredential,
     StoredEvidence,
     Transaction,
@@ -62,9 +62,8 @@ T = TypeVar("T")
 
 # Evidence of a row may be large: few rows a transaction keep other writers waiting briefly.
 _CHUNK: Final = 100
-# Stand-ins for what is known later, of the same form: what is checked is what will be signed.
-_SOMEBODY: Final = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
-_TERMS: Final = "$terms"  # no term of any context begins so
+# Without evidence a transaction of so many takes a fraction of a second, most of it for the disk.
+_LIGHT_CHUNK: Final = 2000
 API_COHORT: Final = "urn:bonafides:issued-over-http"
 MAX_ID_BYTES: Final = 1024
 
@@ -77,51 +76,6 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a cohort is issued: the suite, whether rows may stay unbound, how many status entries."""
-
-    suite: str = DEFAULT_SUITE
-    bearer: bool = False
-    with_status: bool = True
-
-    def __post_init__(self) -> None:
-        if self.suite not in SUITES:
-            raise Misconfigured(f"no suite {self.suite}: there are {', '.join(sorted(SUITES))}")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What an intent keeps: the credential without proof, and what is settled when it is signed."""
-
-    credential: JsonObject
-    suite: str
-    valid_days: int | None
-
-    def to_bytes(self) -> bytes:
-        """As `Intent.body`: the credential, with what is settled later under a member of its own."""
-        terms = {"suite": self.suite, "validDays": self.valid_days}
-        return orjson.dumps({**self.credential, _TERMS: terms})
-
-    @classmethod
-    def of(cls, intent: Intent) -> Prepared:
-        """What was stored with an intent."""
-        body = parse_json_object(intent.body)
-        terms = body.pop(_TERMS)
-        return cls(body, terms["suite"], terms["validDays"])
-
-    def at_signing(self, now: datetime, subject_did: str | None) -> JsonObject:
-        """The document to be signed at `now`, for the holder who is known by then."""
-        document = dict(self.credential)
-        begins = parse_datetime_stamp(document["validFrom"]) if "validFrom" in document else now
-        document["validFrom"] = format_datetime_stamp(begins)
-        if "validUntil" not in document and self.valid_days is not None:
-            document["validUntil"] = format_datetime_stamp(begins + timedelta(days=self.valid_days))
-        if subject_did is not None:
-            document["credentialSubject"] = {"id": subject_did, **document["credentialSubject"]}
-        return document
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A checked cohort: which rows are new, and which are known from an earlier run."""
 
@@ -129,7 +83,7 @@ class Plan:
     terms: Terms
     purposes: tuple[str, ...]
     new: tuple[PreparedRow, ...]
-    known: Mapping[str, KnownRow]
+    shapes: Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +115,11 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
         raise InputFaults([Fault("cohort", _CHANGED, row=row.number) for row in changed])
     purposes = _purposes(cohort, terms)
     new = tuple(row for row in cohort.rows if row.key not in known)
-    throwaway = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
+    shapes = Shapes(issuer, cohort.template, terms, purposes)
     faults: list[Fault] = []
     for done, row in enumerate(new, 1):
         try:
-            _rehearse(issuer, cohort, row, terms, purposes, throwaway)
+            shapes.judge(row)
         except InputFaults as error:
             faults += error.faults
         except (Malformed, NotVerified) as error:
@@ -173,7 +127,7 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
         progress("checked", done, len(new))
     if faults:
         raise InputFaults(faults)
-    return Plan(cohort, terms, purposes, new, known)
+    return Plan(cohort, terms, purposes, new, shapes)
 
 
 _CHANGED: Final = (
@@ -189,87 +143,6 @@ def _purposes(cohort: Cohort, terms: Terms) -> tuple[str, ...]:
     return (REVOCATION, SUSPENSION) if cohort.template.suspendable else (REVOCATION,)
 
 
-def _rehearse(
-    issuer: Issuer,
-    cohort: Cohort,
-    row: PreparedRow,
-    terms: Terms,
-    purposes: Sequence[str],
-    throwaway: Signer,
-) -> None:
-    entries = _stand_ins(issuer, purposes)
-    evidence = _evidence_of(row)
-    prepared = _prepare(issuer, cohort, row, terms, _new_id(), entries, evidence)
-    subject = row.subject_did or (None if terms.bearer else _SOMEBODY)
-    check_issuable(issuer, prepared.at_signing(issuer.clock(), subject), terms.suite, throwaway)
-
-
-def _stand_ins(issuer: Issuer, purposes: Sequence[str]) -> list[StatusEntry]:
-    return [
-        StatusEntry(purpose, f"{issuer.settings.url}/status/{number}", 0)
-        for number, purpose in enumerate(purposes, 1)
-    ]
-
-
-def check_issuable(issuer: Issuer, document: JsonObject, suite: str, throwaway: Signer) -> None:
-    """Raise unless `document`, once signed, would conform, fit its schema and verify.
-
-    It is signed with a key that nobody knows and that is thrown away, and read back as a verifier reads it.
-    """
-    check_credential(document, for_issuing=True)
-    key = SigningKey(throwaway.public_key.multibase, f"{issuer.settings.did}#throwaway", throwaway)
-    secured = issuer.secure(document, key, suite, issuer.clock())
-    canonicalizer = issuer.standards.canonicalizer
-    read = read_document(secured, canonicalizer, issuer.standards.schemas)
-    for check in (read.conformance, read.schema):
-        if check.outcome is Outcome.FAILED or (
-            check is read.conformance and check.outcome is not Outcome.PASSED
-        ):
-            first = check.problems[0] if check.problems else None
-            raise Malformed(first.detail if first else check.basis, path=first.path if first else ())
-    if read.read != secured and read.read != unsecured(secured):
-        raise Malformed("it uses context terms in a form that others would have to rewrite: write it plainly")
-    (proof,) = proofs_of(secured)
-    verify_proof(secured, proof, throwaway.public_key, canonicalizer)
-
-
-def _prepare(
-    issuer: Issuer,
-    cohort: Cohort,
-    row: PreparedRow,
-    terms: Terms,
-    credential_id: str,
-    entries: Sequence[StatusEntry],
-    evidence: EvidenceSet | None,
-) -> Prepared:
-    filled = row.filled.credential
-    subject = dict(filled["credentialSubject"])
-    if terms.bearer and row.subject_did is None:
-        # Open Badges wants an id or an identifier; a salted hash of the row names nobody.
-        name = IdentityObject.of(row.key, "ext:row", secrets.token_urlsafe(16)).to_json()
-        subject = {**subject, "identifier": [name]}
-    document: JsonObject = {
-        "@context": [BASE_CONTEXT, OB_CONTEXT],
-        "id": credential_id,
-        **{name: value for name, value in filled.items() if name != "credentialSubject"},
-        "issuer": issuer.profile(),
-        "credentialSubject": subject,
-    }
-    if evidence is not None:
-        members = dict(row.filled.evidence)
-        committed = evidence.evidence_object()
-        document["evidence"] = [{**committed, **members}]
-    if entries:
-        document["credentialStatus"] = _status_json(entries)
-    return Prepared(document, terms.suite, cohort.template.valid_days)
-
-
-def _status_json(entries: Sequence[StatusEntry]) -> Any:
-    # One entry is an object: 1EdTech's schema refuses an array (FORMATS.md section 11).
-    written = [entry.to_json() for entry in entries]
-    return written[0] if len(written) == 1 else written
-
-
 def _evidence_of(row: PreparedRow) -> EvidenceSet | None:
     if not row.evidence:
         return None
@@ -281,39 +154,68 @@ def _new_id() -> str:
     return f"urn:uuid:{uuid.uuid4()}"
 
 
-# --- intended
+# --- intended and signed
 
 
-async def intend(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
-    """Store every new row's intent, with its status index and evidence. The lists must be open."""
-    done = 0
-    for rows in chunks(plan.new):
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An intent that is signed now, and for whom; `secure` makes what is stored."""
+
+    credential_id: str
+    subject_did: str | None
+    secure: Callable[[str | None, SigningKey, datetime], Secured]
+    shape: object | None = None
+
+    @classmethod
+    def of(cls, issuer: Issuer, intent: Intent, subject_did: str | None) -> _Claim:
+        """Of an intent as it was stored."""
+        prepared = Prepared.of(intent)
+
+        def secured(subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
+            return secure(issuer, prepared.at_signing(now, subject_did), key, prepared.suite, now)
+
+        return cls(intent.credential_id, subject_did, secured)
+
+
+async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
+    """Issue every row that is new: intended, then signed; and sign what an earlier run left. The lists must be open."""
+    done, signed = 0, 0
+    for rows in _parts(plan):
         async with issuer.store.transaction() as transaction:
             # Seen inside: somebody else may have issued the same cohort a moment ago.
             keys = [row.key for row in rows]
             known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
-            await _intend(issuer, transaction, plan, [row for row in rows if row.key not in known])
+            claims = await _intend(issuer, transaction, plan, [row for row in rows if row.key not in known])
         done += len(rows)
         progress("prepared", done, len(plan.new))
+        await _sign(issuer, claims)
+        signed += len(claims)
+        progress("signed", signed, len(plan.new))
+    await sign_intended(issuer, plan.cohort.template.cohort, progress)
 
 
-async def _intend(issuer: Issuer, transaction: Transaction, plan: Plan, rows: Sequence[PreparedRow]) -> None:
+async def _intend(
+    issuer: Issuer, transaction: Transaction, plan: Plan, rows: Sequence[PreparedRow]
+) -> list[_Claim]:
+    """Store the rows' intents, with status index and evidence; those that can be signed at once."""
     ids = [_new_id() for _ in rows]
     entries = [await status_lists.allocate(transaction, purpose, ids) for purpose in plan.purposes]
     now = issuer.clock()
-    intents, evidence = [], []
+    intents, claims, evidence = [], [], []
     for row, credential_id in zip(rows, ids, strict=True):
         items = _evidence_of(row)
-        own = [given[credential_id] for given in entries]
-        prepared = _prepare(issuer, plan.cohort, row, plan.terms, credential_id, own, items)
-        at_once = row.subject_did is not None or plan.terms.bearer
+        is_unbound = plan.terms.bearer and row.subject_did is None
+        identity = identity_of(row.key, secrets.token_urlsafe(16)) if is_unbound else None
+        own = tuple([given[credential_id] for given in entries])
+        draft = plan.shapes.draft(row, Given(credential_id, own, items, identity))
+        at_once = row.subject_did is not None or is_unbound
         intents.append(
             Intent(
                 credential_id=credential_id,
                 cohort=plan.cohort.template.cohort,
                 row_key=row.key,
                 content_digest=row.content_digest,
-                body=prepared.to_bytes(),
+                body=draft.body(),
                 subject_did=row.subject_did,
                 state=CredentialState.INTENDED if at_once else CredentialState.WAITING,
                 evidence_size=items.size if items else 0,
@@ -321,11 +223,14 @@ async def _intend(issuer: Issuer, transaction: Transaction, plan: Plan, rows: Se
                 created_at=now,
             )
         )
-        evidence.append((credential_id, items))
-    await transaction.credentials.intend(intents)
-    for credential_id, items in evidence:
+        if at_once:
+            claims.append(_Claim(credential_id, row.subject_did, draft.secure, draft.shape))
         if items is not None:
-            await transaction.evidence.store(credential_id, _stored(items))
+            evidence.append((credential_id, _stored(items)))
+    await transaction.credentials.intend(intents)
+    for credential_id, stored in evidence:
+        await transaction.evidence.store(credential_id, stored)
+    return claims
 
 
 def _stored(evidence: EvidenceSet) -> list[StoredEvidence]:
@@ -345,51 +250,72 @@ def _stored(evidence: EvidenceSet) -> list[StoredEvidence]:
     ]
 
 
-# --- signed
-
-
 async def sign_intended(issuer: Issuer, cohort: str | None = None, progress: Progress = quiet) -> int:
-    """Sign everything that is intended (of a cohort) and not signed, from this run or an earlier one."""
+    """Sign everything that is intended (of a cohort) and not signed, as an earlier run left it; how many."""
     async with issuer.store.reading() as reading:
         counts = await reading.credentials.counts(cohort)
-    total, done = counts[CredentialState.INTENDED], 0
-    while True:
+    total, done, after = counts[CredentialState.INTENDED], 0, ""
+    while total:
         async with issuer.store.reading() as reading:
-            page = await reading.credentials.page(limit=_CHUNK, state=CredentialState.INTENDED, cohort=cohort)
-        if not page:
-            return done
-        await _sign(issuer, [(record.intent, record.intent.subject_did) for record in page])
+            page = await reading.credentials.page(
+                after=after, limit=_CHUNK, state=CredentialState.INTENDED, cohort=cohort
+            )
+        if not page and not after:
+            break
+        # Behind the last page once more from the beginning: somebody else may have intended more meanwhile.
+        after = page[-1].intent.credential_id if page else ""
+        await _sign(issuer, [_Claim.of(issuer, record.intent, record.intent.subject_did) for record in page])
         done += len(page)
         progress("signed", done, max(total, done))
+    return done
 
 
-async def _sign(issuer: Issuer, claims: Sequence[tuple[Intent, str | None]]) -> list[SignedCredential]:
+async def _sign(issuer: Issuer, claims: Sequence[_Claim]) -> None:
     """Sign, then record and let the digests wait for the next batch."""
-    while True:
+    while claims:
         key = await issuer.signing_key()
-        signed = [_signed(issuer, intent, subject, key) for intent, subject in claims]
+        now = issuer.clock()
+        signed = [_signed(claim, key, now) for claim in claims]
+        _read_back(issuer, claims, signed, key)
         async with issuer.store.transaction() as transaction:
             current = await issuer.signing_key(transaction)
             if current.multibase != key.multibase:
                 continue  # rotated meanwhile: what the old key signed now would be anchored too late
             await transaction.credentials.record_signed(signed)
             if issuer.on_chain:
-                await transaction.batches.enqueue(CREDENTIAL, [one.digest for one in signed], issuer.clock())
-            return signed
+                await transaction.batches.enqueue(CREDENTIAL, [one.digest for one in signed], now)
+            return
 
 
-def _signed(issuer: Issuer, intent: Intent, subject_did: str | None, key: SigningKey) -> SignedCredential:
-    prepared = Prepared.of(intent)
-    now = issuer.clock()
-    document = issuer.secure(prepared.at_signing(now, subject_did), key, prepared.suite, now)
+def _signed(claim: _Claim, key: SigningKey, now: datetime) -> SignedCredential:
+    secured = claim.secure(claim.subject_did, key, now)
     return SignedCredential(
-        credential_id=intent.credential_id,
-        document=orjson.dumps(document),
-        digest=credential_digest(document),
+        credential_id=claim.credential_id,
+        document=secured.document,
+        digest=secured.digest,
         key_multibase=key.multibase,
-        subject_did=subject_did,
+        subject_did=claim.subject_did,
         signed_at=now,
     )
+
+
+def _read_back(
+    issuer: Issuer, claims: Sequence[_Claim], signed: Sequence[SignedCredential], key: SigningKey
+) -> None:
+    """Read one credential of each shape as a verifier would, before anything of them is recorded.
+
+    Which one, nobody can tell before. NotVerified or Malformed if a stencil made what nobody could verify.
+    """
+    by_shape: dict[int, list[SignedCredential]] = {}
+    for claim, one in zip(claims, signed, strict=True):
+        if claim.shape is not None:
+            by_shape.setdefault(id(claim.shape), []).append(one)
+    for alike in by_shape.values():
+        one = secrets.choice(alike)
+        document = parse_json_object(one.document)
+        check_secured(issuer, document, key.signer.public_key)
+        if credential_digest(document) != one.digest:
+            raise NotVerified("what is anchored is not what was signed")
 
 
 async def sign_for(issuer: Issuer, credential_id: str, subject_did: str) -> CredentialRecord:
@@ -409,11 +335,11 @@ async def sign_for(issuer: Issuer, credential_id: str, subject_did: str) -> Cred
     if record.signed is None and record.state is CredentialState.WAITING:
         # Claimed twice at one moment, one of them finds it signed: below it shows for whom.
         with contextlib.suppress(Conflict):
-            await _sign(issuer, [(record.intent, subject_did)])
+            await _sign(issuer, [_Claim.of(issuer, record.intent, subject_did)])
     elif record.signed is None:
         if intended is not None and not same_issuer(intended, subject_did):
             raise Conflict("the credential is for another holder")
-        await _sign(issuer, [(record.intent, intended)])
+        await _sign(issuer, [_Claim.of(issuer, record.intent, intended)])
     async with issuer.store.reading() as reading:
         record = await reading.credentials.load(credential_id)
     if record is None or record.signed is None:
@@ -455,11 +381,10 @@ async def issue_document(
     record = await _known(issuer, document["id"])
     if record is None:
         purposes = (REVOCATION,) if with_status else ()
-        stand_in = _stand_ins(issuer, purposes)
-        throwaway = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
-        rehearsed = {**document, **({"credentialStatus": _status_json(stand_in)} if stand_in else {})}
+        stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
+        rehearsed = {**document, **({"credentialStatus": entries_to_json(stand_in)} if stand_in else {})}
         prepared = Prepared(rehearsed, suite, None)
-        check_issuable(issuer, prepared.at_signing(issuer.clock(), None), suite, throwaway)
+        check_issuable(issuer, prepared.at_signing(issuer.clock(), None), suite, throwaway_key(issuer))
         try:
             await _intend_document(issuer, document, digest, suite, purposes)
         except Conflict:
@@ -473,7 +398,7 @@ async def issue_document(
         raise Conflict("the credential was withdrawn")
     if record.signed is None:
         with contextlib.suppress(Conflict):  # signed meanwhile
-            await _sign(issuer, [(record.intent, None)])
+            await _sign(issuer, [_Claim.of(issuer, record.intent, None)])
         record = await _known(issuer, document["id"]) or record
     return record
 
@@ -510,7 +435,7 @@ async def _intend_document(
             for purpose in purposes
         ]
         if entries:
-            document = {**document, "credentialStatus": _status_json(entries)}
+            document = {**document, "credentialStatus": entries_to_json(entries)}
         intent = Intent(
             credential_id=credential_id,
             cohort=API_COHORT,
@@ -530,3 +455,9 @@ def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """`rows` in parts of which each is one transaction."""
     for start in range(0, len(rows), _CHUNK):
         yield rows[start : start + _CHUNK]
+
+
+def _parts(plan: Plan) -> Iterator[Sequence[PreparedRow]]:
+    part = _CHUNK if plan.cohort.template.evidence is not None else _LIGHT_CHUNK
+    for start in range(0, len(plan.new), part):
+        yield plan.new[start : start + part]

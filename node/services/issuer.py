@@ -15,6 +15,7 @@ from typing import Final
 
 from node import keystore
 from node.core.dataintegrity import prepare_proof
+from node.core.dataintegrity.suites import PreparedProof
 from node.core.did.ethr_identity import ethereum_address
 from node.core.errors import Misconfigured
 from node.core.evm.keccak import keccak256
@@ -133,15 +134,19 @@ class Issuer:
             raise Misconfigured("no assertion key is active yet: finish `issuer init`")
         return SigningKey(key.multibase, key.verification_method, self.keyring.signer(key.uri))
 
-    def secure(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> JsonObject:
-        """`document` with an assertion proof by `key`."""
+    def prepare(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> PreparedProof:
+        """The assertion proof by `key` that `document` lacks."""
         options = {
             "cryptosuite": suite,
             "created": format_datetime_stamp(now),
             "verificationMethod": key.verification_method,
             "proofPurpose": ASSERTION_METHOD,
         }
-        prepared = prepare_proof(document, options, self.standards.canonicalizer)
+        return prepare_proof(document, options, self.standards.canonicalizer)
+
+    def secure(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> JsonObject:
+        """`document` with an assertion proof by `key`."""
+        prepared = self.prepare(document, key, suite, now)
         return prepared.finish(key.signer.sign(prepared.message))
 
 

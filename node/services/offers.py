@@ -39,8 +39,8 @@ from node.core.oid4vci.token import TokenRequest, TokenResponse
 from node.core.openbadges import OB_CONTEXT
 from node.core.strict_json import parse_json_object
 from node.services import bundles, issuance
-from node.services.issuance import Prepared
 from node.services.issuer import DEFAULT_SUITE, Issuer
+from node.services.preparing import Prepared
 from node.storage.base import (
     AccessToken,
     CredentialRecord,

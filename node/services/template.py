@@ -206,6 +206,17 @@ class Template:
     _slots: tuple[_Text, ...]
     _judged: tuple[_Part, ...]
 
+    @property
+    def slot_count(self) -> int:
+        """How many strings of the template have placeholders."""
+        return len(self._slots)
+
+    @property
+    def timed_slots(self) -> frozenset[int]:
+        """The slots of the validity period, which holds together with the moment of signing."""
+        period = [self._compiled.get(name) for name in ("validFrom", "validUntil")]
+        return frozenset(text.slot for text in _texts(period))
+
     def fill(self, cells: Mapping[str, str]) -> tuple[Filled | None, tuple[Fault, ...]]:
         """The row's credential, or the faults that a person can mend in its cells (without row and line)."""
         faults: list[Fault] = []

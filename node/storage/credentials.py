@@ -7,7 +7,7 @@ Nothing is handed out before `record_signed` is durable, so a signature that was
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
@@ -80,6 +80,10 @@ _e: Final = evidence_table.c
 
 _KNOWN: Final = select(_c.row_key, _c.credential_id, _c.content_digest, _c.state, _c.digest, _c.subject_did)
 
+# Not asdict: it copies every value, evidence too.
+_INTENT: Final = tuple(field.name for field in fields(Intent))
+_ITEM: Final = tuple(field.name for field in fields(StoredEvidence))
+
 _SIGN: Final = (
     update(credentials_table)
     .where(_c.credential_id == bindparam("of_credential"))
@@ -114,7 +118,8 @@ class SqlCredentials:
     async def intend(self, intents: Sequence[Intent]) -> None:
         """Record intents, all or none."""
         for some in chunks(intents):
-            await self._connection.execute(insert(credentials_table), [asdict(intent) for intent in some])
+            rows = [{name: getattr(intent, name) for name in _INTENT} for intent in some]
+            await self._connection.execute(insert(credentials_table), rows)
 
     async def record_signed(self, signed: Sequence[SignedCredential]) -> None:
         """Move intents to SIGNED, all or none."""
@@ -241,7 +246,8 @@ class SqlEvidence:
     async def store(self, credential_id: str, items: Sequence[StoredEvidence]) -> None:
         """Record the items of a credential; Conflict where it has some."""
         if items:
-            values = [{"credential_id": credential_id, **asdict(item)} for item in items]
+            rows = [{name: getattr(item, name) for name in _ITEM} for item in items]
+            values = [{"credential_id": credential_id, **row} for row in rows]
             await self._connection.execute(insert(evidence_table), values)
 
     async def load(self, credential_id: str, *, with_data: bool = True) -> tuple[StoredEvidence, ...]:

@@ -22,6 +22,7 @@ from node.services import anchoring, issuance, lookup, offering, revocation
 from node.services.anchoring import AnchorWorker
 from node.services.cohort import load_cohort
 from node.services.issuer import Issuer
+from node.services.preparing import Terms
 from node.services.revocation import Action
 
 Step = tuple[str, str, str]
@@ -42,9 +43,8 @@ def killed_at(step: Step, folder: Path, work: str, *arguments: str) -> bool:
 async def issue(issuer: Issuer, cohort_folder: str) -> None:
     place = Path(cohort_folder)
     cohort = load_cohort(place / "template.json", place / "cohort.csv", place / "evidence")
-    plan = await issuance.plan(issuer, cohort, issuance.Terms("eddsa-jcs-2022"))
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer)
+    plan = await issuance.plan(issuer, cohort, Terms("eddsa-jcs-2022"))
+    await issuance.issue(issuer, plan)
     await offering.offer(issuer, await issuance.results(issuer, cohort), bearer=False)
 
 

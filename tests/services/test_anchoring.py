@@ -29,8 +29,8 @@ from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient, TransactionRefused
 from node.services import anchoring, bundles, export, issuance, status_lists
 from node.services.anchoring import AnchorWorker
-from node.services.issuance import Terms
 from node.services.issuer import Issuer, address_of
+from node.services.preparing import Terms
 from node.storage.base import KeyRole, TransactionState
 from node.storage.status_lists import lists_table
 
@@ -40,8 +40,7 @@ ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", BOB, "55"))
 async def issue(issuer: Issuer, make_cohort: MakeCohort, **template: Any) -> list[issuance.Issued]:
     cohort = make_cohort(*ROWS, **template)
     plan = await issuance.plan(issuer, cohort, Terms())
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer)
+    await issuance.issue(issuer, plan)
     return await issuance.results(issuer, cohort)
 
 

@@ -25,9 +25,10 @@ from node.keystore import encode_secret, generate_secret, signer_of
 from node.services import bundles, issuance, offering, offers
 from node.services.cohort import Cohort
 from node.services.faults import InputFaults
-from node.services.issuance import Issued, Terms
+from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
+from node.services.preparing import Terms
 from node.storage.base import (
     AccessToken,
     CredentialState,
@@ -43,8 +44,7 @@ ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
 
 async def issue(issuer: Issuer, cohort: Cohort, terms: Terms | None = None) -> list[Issued]:
     plan = await issuance.plan(issuer, cohort, terms or Terms())
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer, cohort.template.cohort)
+    await issuance.issue(issuer, plan)
     return await issuance.results(issuer, cohort)
 
 
@@ -221,8 +221,7 @@ async def test_a_signature_by_a_key_that_was_rotated_meanwhile_is_made_again_by_
     monkeypatch.setattr(Issuer, "signing_key", slow)
     cohort = make_cohort(*ROWS[:1])
     plan = await issuance.plan(paper, cohort, Terms())
-    await issuance.intend(paper, plan)
-    await issuance.sign_intended(paper)
+    await issuance.issue(paper, plan)
     issued = await issuance.results(paper, cohort)
     document = await document_of(paper, issued[0].credential_id)
     assert proofs_of(document)[0].verification_method.endswith("#delegate-2")

@@ -16,8 +16,9 @@ from services.test_revocation import finish as sent
 from node.core.verify.report import CheckName, Outcome
 from node.services import anchoring, issuance, lookup, offering, revocation
 from node.services.cohort import Cohort
-from node.services.issuance import Issued, Terms
+from node.services.issuance import Issued
 from node.services.issuer import Issuer
+from node.services.preparing import Terms
 from node.services.revocation import Action
 
 ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
@@ -27,11 +28,11 @@ ISSUING: tuple[tuple[str, Step], ...] = (
     ("indexes given out", ("after", "node.storage.status_lists", "SqlStatusLists.allocate")),
     ("intents stored", ("after", "node.storage.credentials", "SqlCredentials.intend")),
     ("evidence stored", ("after", "node.storage.credentials", "SqlEvidence.store")),
-    ("intents committed", ("before", "node.services.issuance", "sign_intended")),
+    ("intents committed", ("before", "node.services.issuance", "_sign")),
     ("signed", ("before", "node.storage.credentials", "SqlCredentials.record_signed")),
     ("signatures stored", ("after", "node.storage.credentials", "SqlCredentials.record_signed")),
     ("digests wait", ("after", "node.storage.batches", "SqlBatches.enqueue")),
-    ("signatures committed", ("after", "node.services.issuance", "sign_intended")),
+    ("signatures committed", ("after", "node.services.issuance", "_sign")),
     ("offers stored", ("after", "node.storage.offers", "SqlOffers.add")),
 )
 ANCHORING: tuple[tuple[str, Step], ...] = (
@@ -73,8 +74,7 @@ def folder_of(issuer: Issuer) -> Path:
 
 async def issue(issuer: Issuer, cohort: Cohort) -> list[Issued]:
     plan = await issuance.plan(issuer, cohort, Terms("eddsa-jcs-2022"))
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer)
+    await issuance.issue(issuer, plan)
     return await issuance.results(issuer, cohort)
 
 

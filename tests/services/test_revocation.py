@@ -15,8 +15,8 @@ from node.core.strict_json import parse_json_object
 from node.outbound.chain import ChainClient, Reverted
 from node.services import anchoring, issuance, lookup, revocation
 from node.services.anchoring import AnchorWorker
-from node.services.issuance import Terms
 from node.services.issuer import Issuer
+from node.services.preparing import Terms
 from node.services.revocation import Action
 from node.storage.base import CredentialRecord, CredentialState
 
@@ -26,8 +26,7 @@ ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", "", "55"))
 async def issue(issuer: Issuer, make_cohort: MakeCohort) -> None:
     cohort = make_cohort(*ROWS, suspendable=True)
     plan = await issuance.plan(issuer, cohort, Terms())
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer)
+    await issuance.issue(issuer, plan)
 
 
 async def change(

@@ -18,8 +18,8 @@ from node.core.strict_json import parse_json_object
 from node.core.verify.report import CheckName, Outcome
 from node.services import bundles, export, issuance, rotation, status_lists
 from node.services.anchoring import AnchorWorker
-from node.services.issuance import Terms
 from node.services.issuer import Issuer, Keyring
+from node.services.preparing import Terms
 from node.storage.base import IssuerKey, KeyRole, KeyState
 from node.storage.database import Database
 
@@ -27,8 +27,7 @@ from node.storage.database import Database
 async def sign_one(issuer: Issuer, make_cohort: MakeCohort, name: str) -> bytes:
     cohort = make_cohort(("s1", ALICE, "90"), cohort=name)
     plan = await issuance.plan(issuer, cohort, Terms("eddsa-jcs-2022"))
-    await issuance.intend(issuer, plan)
-    await issuance.sign_intended(issuer)
+    await issuance.issue(issuer, plan)
     (issued,) = await issuance.results(issuer, cohort)
     assert issued.digest is not None
     return issued.digest

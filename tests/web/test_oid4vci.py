@@ -25,6 +25,7 @@ from node.core.oid4vci.metadata import (
 from node.core.oid4vci.offer import OfferReference, parse_offer, parse_offer_link
 from node.core.oid4vci.token import TokenRequest, parse_token_response
 from node.services import bundles, issuance
+from node.services.preparing import Prepared
 from node.storage.base import OfferState
 
 HOST = "https://school.example"
@@ -516,7 +517,7 @@ class TestOffers:
 
     async def test_names_are_escaped(self, school: School, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
-            issuance.Prepared,
+            Prepared,
             "of",
             classmethod(lambda cls, _: cls({"name": "<script>alert(1)</script>"}, "eddsa-jcs-2022", None)),
         )
