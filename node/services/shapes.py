@@ -247,7 +247,8 @@ class Shapes:
         texts = [
             *_texts_of(given),
             *_slot_texts(filled, stencil.kinds),
-            *self._late(filled, subject_did, now),
+            subject_did or "",
+            *_period(filled.template.valid_days, now),
         ]
         return stencil.secure(_Values(texts), key, self._seal(stencil, key, now))
 
