@@ -1,0 +1,191 @@
+"""Every sample file of 1EdTech's public validator, as it is dropped on the verifier: what it comes to, and why.
+
+Offline, where no key is fetched: their issuers are named by https addresses, whose documents may not be asked for
+before a signature is verified (FORMATS.md section 10), so their proofs stay unknown. That the signatures are right is
+shown apart, with the keys that the samples name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+from fixtures.verification import standards
+
+from node.core.dataintegrity import proofs_of, verify_proof
+from node.core.errors import BonafidesError
+from node.core.keys import parse_multikey
+from node.core.verify import engine
+from node.core.verify.intake import read_intake
+from node.core.verify.materials import Materials
+from node.core.verify.report import CheckName, Outcome, Reason, Report
+from node.core.verify.verifier import Verifier
+
+NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)
+PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.UNKNOWN
+NOT_APPLICABLE = Outcome.NOT_APPLICABLE
+SHOWN: Final = (CheckName.CONFORMANCE, CheckName.SCHEMA, CheckName.PROOF)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Outcomes of conformance, schema and proof; the reason and part of the basis of the first that tells more."""
+
+    outcomes: tuple[Outcome, Outcome, Outcome]
+    reason: Reason
+    says: str
+
+
+SOUND_BUT_FOR_THE_KEY: Final = Expected((PASSED, PASSED, UNKNOWN), Reason.KEY_UNKNOWN, "not a DID URL")
+
+
+def refused(says: str) -> Expected:
+    """Conformance fails, and nothing after it is reached."""
+    return Expected((FAILED, UNKNOWN, UNKNOWN), Reason.NOT_CONFORMING, says)
+
+
+OF_A_STRANGER: Final = Expected(
+    (PASSED, PASSED, FAILED), Reason.ONLY_THIRD_PARTY_PROOFS, "no proof is the issuer's"
+)
+FILES: Final = {
+    "ob3-1edtech/simple.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple.1ob": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple_v1.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-json.png": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-json.svg": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-jwt.png": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-jwt.svg": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-jwt_v1.png": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-jwt_v1.svg": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-context-alias.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-context-version.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-did-web-method.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-eddsa-2022.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/endorsement-valid.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/sd/derivedcredential.json": SOUND_BUT_FOR_THE_KEY,
+    # Its date has passed: a matter of validity_period.
+    "ob3-1edtech/simple-err-expired.json": SOUND_BUT_FOR_THE_KEY,
+    # The key in its method is none; nobody gets to look at it.
+    "ob3-1edtech/simple-err-proof-method.json": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/bit-string-list/testlist": Expected(
+        (PASSED, NOT_APPLICABLE, UNKNOWN), Reason.NO_SCHEMA, "no schema"
+    ),
+    "ob3-1edtech/credential-status-revoked.json": Expected(
+        (PASSED, PASSED, UNKNOWN), Reason.KEY_UNKNOWN, "not listed"
+    ),
+    "ob3-1edtech/simple-err-proof-method-no-scheme.json": OF_A_STRANGER,
+    "ob3-1edtech/simple-err-proof-method-unknown-scheme.json": OF_A_STRANGER,
+    # A key of Velocity's own DID method, which is not the issuer's did:web.
+    "ob3-1edtech/velocity.jwt": Expected(
+        (PASSED, PASSED, FAILED), Reason.ONLY_THIRD_PARTY_PROOFS, "somebody else than the issuer"
+    ),
+    # A badge without an achievement: 1EdTech tests with it that a proof is missed.
+    "ob3-1edtech/simple-noproof.json": Expected(
+        (PASSED, FAILED, FAILED), Reason.SCHEMA_BROKEN, "does not fit achievementcredential"
+    ),
+    # Likewise, with a context of a draft.
+    "ob3-1edtech/simple.jwt": Expected(
+        (PASSED, FAILED, UNKNOWN), Reason.SCHEMA_BROKEN, "does not fit achievementcredential"
+    ),
+    # FORMATS.md section 2, one identifier, one object: an achievement and its criteria at one address; an issuer
+    # that is the subject too. 1EdTech takes both.
+    "ob3-1edtech/complete.json": refused("two different objects have the same id"),
+    "ob3-1edtech/simple-did-key-method.json": refused("two different objects have the same id"),
+    # The types of its schema, status and refresh are terms of a context that it does not name.
+    "ob3-1edtech/complete_v1.json": refused("1EdTechJsonSchemaValidator2019"),
+    # Bitstring Status List 1.0 section 2.1: a string. They write a number.
+    "ob3-1edtech/bit-string-list/credential-status-revoked.json": refused("statusListIndex"),
+    "ob3-1edtech/bit-string-list/credential-status-revoked-blank-nodes.json": refused("statusListIndex"),
+    # One proof is of a type that nobody knows, and lacks what Data Integrity 1.0 section 4.4 asks for.
+    "ob3-1edtech/simple-multiple-proofs.json": refused("verificationMethod"),
+    "ob3-1edtech/simple-err-context.json": refused("credentialSubject"),
+    "ob3-1edtech/simple-err-type.json": refused("OtherCredential"),
+    "ob3-1edtech/simple-err-issuer-type.json": refused("InvalidProfile"),
+    "ob3-1edtech/simple-err-issuer-otheridentifier-type.json": refused("identifier"),
+    "ob3-1edtech/simple-err-credential-subject-profile-type.json": refused("InvalidProfile"),
+    "ob3-1edtech/simple-err-credential-subject-achievement-result-description-type.json": refused(
+        "resultType"
+    ),
+    "clr2-1edtech/clr20/simple.json": SOUND_BUT_FOR_THE_KEY,
+    # An achievement and what endorses it have one address, as above; and the issuer, a UUID, has a did:key sign.
+    "clr2-1edtech/clr20/complex.json": Expected(
+        (FAILED, UNKNOWN, FAILED), Reason.NOT_CONFORMING, "two different objects have the same id"
+    ),
+    "clr2-1edtech/clr20/simple_v1.json": Expected(
+        (FAILED, UNKNOWN, FAILED), Reason.NOT_CONFORMING, "two different objects have the same id"
+    ),
+    # Drafts: a context at an address of its own, a schema type that no context defines, badges in it as tokens.
+    "clr2-1edtech/clr20/simple-noproof.json": Expected(
+        (FAILED, FAILED, FAILED), Reason.NOT_CONFORMING, "JsonSchemaValidator2020"
+    ),
+    "clr2-1edtech/clr20/simple_old_safesigned.json": Expected(
+        (FAILED, FAILED, UNKNOWN), Reason.NOT_CONFORMING, "JsonSchemaValidator2020"
+    ),
+    "clr2-1edtech/clr20/simple.jwt": refused("a record holds credentials as objects"),
+}
+
+
+def judged(path: Path) -> Report:
+    verifier = Verifier.of(standards())
+    return engine.verify(read_intake(path.read_bytes()), Materials.none(), verifier, now=NOW)
+
+
+def test_no_file_is_forgotten(vectors: Path) -> None:
+    folders = (vectors / "ob3-1edtech", vectors / "clr2-1edtech" / "clr20")
+    found = {
+        str(path.relative_to(vectors)) for folder in folders for path in folder.rglob("*") if path.is_file()
+    }
+    assert found - {"ob3-1edtech/SOURCE.txt"} == FILES.keys()
+
+
+@pytest.mark.parametrize(("name", "expected"), FILES.items(), ids=FILES)
+def test_a_file(vectors: Path, name: str, expected: Expected) -> None:
+    report = judged(vectors / name)
+    checks = [report[check] for check in SHOWN]
+    assert tuple(check.outcome for check in checks) == expected.outcomes
+    first = next(check for check in checks if check.outcome is not PASSED)
+    assert first.reason is expected.reason
+    assert expected.says in first.basis
+
+
+def test_none_is_accepted_without_its_key(vectors: Path) -> None:
+    assert {judged(vectors / name).acceptance for name in FILES} == {"refused", "undetermined"}
+
+
+def test_an_expired_badge_is_refused_for_its_date(vectors: Path) -> None:
+    report = judged(vectors / "ob3-1edtech" / "simple-err-expired.json")
+    assert report[CheckName.VALIDITY_PERIOD].reason is Reason.EXPIRED
+
+
+UNSOUND: Final = {
+    "simple-err-context.json": "would be lost",
+    "simple-err-type.json": "would be lost",
+    "simple-err-issuer-type.json": "would be lost",
+    "simple-err-issuer-otheridentifier-type.json": "would be lost",
+    "simple-err-credential-subject-profile-type.json": "would be lost",
+    "simple-err-credential-subject-achievement-result-description-type.json": "would be lost",
+    "simple-err-proof-method.json": "no public key",
+    "simple-err-proof-method-no-scheme.json": "not an absolute IRI",
+    "simple-err-proof-method-unknown-scheme.json": "does not match",
+    "simple-multiple-proofs.json": "verificationMethod",
+    "simple_old_safesigned.json": "not pinned",
+    "complete_v1.json": "multibase",  # its method is a path, not a key
+}
+EMBEDDED: Final = [
+    name for name in FILES if name.endswith((".json", ".1ob", "testlist")) and "noproof" not in name
+]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_signature_is_right_by_the_key_that_the_proof_names(vectors: Path, name: str) -> None:
+    document = json.loads((vectors / name).read_text())
+    fault = UNSOUND.get(Path(name).name)
+    with pytest.raises(BonafidesError, match=fault) if fault else contextlib.nullcontext():
+        (proof,) = proofs_of(document)
+        key = parse_multikey(proof.verification_method.rpartition("#")[2].rpartition(":")[2])
+        verify_proof(document, proof, key, standards().canonicalizer)
