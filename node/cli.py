@@ -23,6 +23,7 @@ _SUMMARIES: Final = {
     "config": "Check the configuration of a role.",
     "demo": "Show the whole loop: issue, anchor, hold, present, verify, revoke.",
     "issuer": "Issue, anchor, revoke and suspend credentials; serve wallets.",
+    "suite": "Answer the W3C's interoperability suite for VC-JOSE-COSE.",
     "verifier": "Serve the verifier's endpoint and page.",
     "verify": "Judge files: credentials, bundles, presentations, badge images.",
     "wallet": "Receive, keep, back up and present credentials.",
