@@ -6,6 +6,7 @@ may be fetched at all, and when, is `http.py` and the callers.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from node.outbound.http import Answer, Egress, NamedBy
 
 _JSON: Final = "application/json"
 _LD_JSON: Final = "application/ld+json"
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9_~.-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,20 @@ class FetchPurpose:
 
 
 # A list of 2^27 entries in random order, the largest that is read, has 16 MB before compression; one that is
-# published has few bits set. The content types of version 1.1 are those that old issuers still serve.
+# published has few bits set. The content types of version 1.1 are those that old issuers still serve; Open Badges 3.0
+# has tokens as text/plain.
 STATUS_LIST: Final = FetchPurpose(
     "status list",
-    ("application/vc", _LD_JSON, _JSON, "application/vc+ld+json"),
+    (
+        "application/vc",
+        "application/vc+jwt",
+        "application/statuslist+jwt",
+        _LD_JSON,
+        _JSON,
+        "application/vc+ld+json",
+        "application/jwt",
+        "text/plain",
+    ),
     4 * 1024 * 1024,
     problem.STATUS_RETRIEVAL_ERROR,
 )
@@ -92,6 +104,23 @@ async def fetch_json(
     except Malformed as error:
         raise Malformed(f"the {purpose.name} is {error.detail}", type=error.problem.type) from error
     return FetchedJson(answer.url, answer.content_type, answer.body, document)
+
+
+async def fetch_json_or_token(
+    egress: Egress, url: str, *, purpose: FetchPurpose
+) -> tuple[JsonObject | str, str]:
+    """The JSON object at `url`, or the text that stands there in its place if it is a token; and the final URL.
+
+    Errors as of `fetch_json`. That it is a token is all that is known of it: neither read nor verified.
+    """
+    answer = await fetch_bytes(egress, url, purpose=purpose)
+    text = answer.body.strip()
+    if _TOKEN.match(text):
+        return text.decode("ascii"), answer.url
+    try:
+        return parse_json_object(answer.body, max_bytes=purpose.max_bytes), answer.url
+    except Malformed as error:
+        raise Malformed(f"the {purpose.name} is {error.detail}", type=error.problem.type) from error
 
 
 async def fetch_bytes(

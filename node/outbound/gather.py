@@ -36,7 +36,7 @@ from node.core.verify.materials import (
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
-from node.outbound.fetch import STATUS_LIST, fetch_json
+from node.outbound.fetch import STATUS_LIST, fetch_json_or_token
 from node.outbound.http import Egress
 from node.outbound.resolve import RegistryEndpoint, resolve_did
 
@@ -122,8 +122,8 @@ class Gatherer:
         return DocumentAnswer(found.document, agreed=method != "ethr", source=source)
 
     async def _status_list(self, need: StatusListNeed) -> StatusListAnswer:
-        fetched = await fetch_json(self._egress, need.url, purpose=STATUS_LIST)
-        return StatusListAnswer(fetched.document, fetched.url)
+        content, url = await fetch_json_or_token(self._egress, need.url, purpose=STATUS_LIST)
+        return StatusListAnswer(content, url)
 
     def _networks(self) -> dict[int, Network]:
         return {**self._verifier.networks.ours, **self._verifier.networks.operator}

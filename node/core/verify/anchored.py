@@ -16,10 +16,11 @@ from node.core.anchor import Anchor
 from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord, KeyPurpose, KeyWindow, ListRecord
 from node.core.problem import Problem
-from node.core.status.entry import StatusEntry, UnknownStatusEntry
+from node.core.status.entry import StatusEntry
 from node.core.times import format_datetime_stamp, from_unix
 from node.core.verify.ledger import MAX_LIST_ENTRIES, Ledger, Proven, entry_slots, has_rule
 from node.core.verify.policy import Policy
+from node.core.verify.reading import AnyStatusEntry
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 
 CLOCK_TOLERANCE_SECONDS: Final = 60
@@ -195,9 +196,7 @@ def _judge_window(window: KeyWindow, block: int, policy: Policy) -> Check:
 # 9. status -------------------------------------------------------------------------------------------------
 
 
-def check_status(
-    ledger: Ledger, entries: Iterable[StatusEntry | UnknownStatusEntry], as_of: datetime
-) -> Check:
+def check_status(ledger: Ledger, entries: Iterable[AnyStatusEntry], as_of: datetime) -> Check:
     """The worst of all status entries, each by its list slot and its word slot."""
     checks = [_check_entry(ledger, entry, as_of) for entry in entries]
     if not checks:
@@ -214,7 +213,7 @@ def _status(
     return Check(CheckName.STATUS, outcome, basis, reason, problems)
 
 
-def _check_entry(ledger: Ledger, entry: StatusEntry | UnknownStatusEntry, as_of: datetime) -> Check:
+def _check_entry(ledger: Ledger, entry: AnyStatusEntry, as_of: datetime) -> Check:
     if not has_rule(entry):
         basis = "there is no rule for reading a status of this kind from the chain"
         return _status(Outcome.UNKNOWN, basis, Reason.STATUS_LIST_UNKNOWN)
@@ -283,5 +282,6 @@ def _told(entry: StatusEntry, value: int) -> str:
     if entry.purpose == "refresh":
         return "a newer version is offered" if value else "no newer version"
     if entry.purpose == "message":
-        return f"message 0x{value:x}"
+        text = entry.message(value)
+        return f"message 0x{value:x}" + (f" ({text})" if text else "")
     return "not revoked" if entry.purpose == "revocation" else "not suspended"

@@ -17,7 +17,7 @@ from node.core.verify import anchored
 from node.core.verify import holder as holding
 from node.core.verify.anchored import AnchorFound
 from node.core.verify.disclosure import Disclosure, disclosure_of
-from node.core.verify.foreign import check_foreign_status
+from node.core.verify.foreign import Told, check_foreign_status
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Shown
 from node.core.verify.ledger import UNNAMED_CHAIN, Identity, Ledger, Wanted, open_ledger
@@ -265,16 +265,17 @@ class Case:
         if not self.document.entries:
             basis = "it has no status entry"
             return Check(CheckName.STATUS, Outcome.NOT_APPLICABLE, basis, Reason.NO_STATUS)
-        return check_foreign_status(
-            self.document.entries,
+        assert self.document.facts is not None  # noqa: S101
+        told = Told(
             self.issuer,
-            self.inquiry,
+            self.document.facts.id,
+            self.proofs.proof.outcome is Outcome.PASSED,
+            self.verifier.may_fetch(self.issuer),
             self.verifier.canonicalizer,
             self._key_of,
             self.as_of,
-            genuine=self.proofs.proof.outcome is Outcome.PASSED,
-            may_fetch=self.verifier.may_fetch(self.issuer),
         )
+        return check_foreign_status(self.document.entries, told, self.inquiry)
 
     def _header_used(self) -> HeaderUsed | None:
         state = self.ledger.state if self.ledger else None

@@ -14,6 +14,7 @@ from typing import Final
 from node.core.verify.case import Case
 from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import MAX_CREDENTIALS, Shown
+from node.core.verify.intake import shown as shown_as
 from node.core.verify.materials import Inquiry
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
 from node.core.verify.verifier import Verifier, make_report
@@ -47,7 +48,7 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
     left[0] -= len(held)
     if depth >= MAX_DEPTH or left[0] < 0:
         return _merged(report, (), occasion, _too_many(), presented=holder is not None)
-    reports = tuple(_judge(Shown(one), occasion, holder, left, depth + 1) for one in held)
+    reports = tuple(_judge(shown_as(one), occasion, holder, left, depth + 1) for one in held)
     return _merged(report, reports, occasion, presented=holder is not None)
 
 

@@ -51,8 +51,13 @@ def disclosure_of(
 ) -> Disclosure:
     """How much of a credential was shown; `verified` are the issuer's proofs that verified.
 
-    A proof over the whole that verifies shows that there is no more.
+    A proof over the whole that verifies shows that there is no more. What decides stands in the open part of an SD-JWT,
+    or it does not conform, so that all of it that is shown counts.
     """
+    if document.envelope is not None:
+        assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
+        ends = document.facts.valid_until is not None
+        return Disclosure(document.envelope.hidden, bool(document.entries), ends)
     selective = [proof for proof in document.issuer_proofs if selective_suite_of(proof) is not None]
     if not selective or any(selective_suite_of(proof) is None for proof in verified):
         return WHOLE

@@ -1,140 +1,227 @@
-"""Status lists behind a URL, of issuers without an anchored list (CHECKS.md 9; Bitstring Status List 1.0 section 3.2).
+"""Status lists behind a URL, of issuers without an anchored list (CHECKS.md 9).
 
-A list counts only where the credential's own issuer signed it: a different signer is unknown, not failed. Nothing is
-asked for before the credential's own signature has been verified.
+Bitstring Status List 1.0 section 3.2 and StatusList2021, with an embedded proof or as a token; Token Status Lists of
+the IETF; revocation lists of 1EdTech. A list counts only where the credential's own issuer signed it, or, of a kind
+that nobody signs, where it comes from the URL that the issuer signed: a different signer is unknown, not failed.
+Nothing is asked for before the credential's own signature has been verified.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.credential import is_url
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.did.resolution import did_of, same_issuer
+from node.core.envelope import read_envelope
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.problem import Problem
-from node.core.status.entry import (
-    MESSAGE,
-    REFRESH,
-    REVOCATION,
-    SUSPENSION,
-    StatusEntry,
-    UnknownStatusEntry,
-)
+from node.core.status.entry import MESSAGE, REFRESH, REVOCATION, SUSPENSION, StatusEntry
+from node.core.status.revocation_list import parse_revocation_list, read_revocation, revocation_list_url
 from node.core.status.status_list import Status, StatusList, check_list_credential, read_status
+from node.core.status.token_status_list import (
+    TokenStatusEntry,
+    check_status_list_token,
+    parse_status_list_token,
+    read_token_status,
+)
+from node.core.strict_json import JsonObject
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
-from node.core.verify.methods import KeyFinder
+from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.proofs import ASSERTION_METHOD, ProofJudge
-from node.core.verify.reading import read_secured
+from node.core.verify.reading import AnyStatusEntry, read_secured, read_token
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
+from node.core.verify.signature import Verdict, judge_signature
+from node.core.verify.tokens import is_of, judge_token, signer_of
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 
 
-def check_foreign_status(
-    entries: Sequence[StatusEntry | UnknownStatusEntry],
-    issuer: str,
-    inquiry: Inquiry,
-    canonicalizer: Canonicalizer,
-    find_key: KeyFinder,
-    as_of: datetime,
-    *,
-    genuine: bool,
-    may_fetch: bool,
-) -> Check:
-    """The worst of all entries.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """About which credential a list is asked, and by what it is believed.
 
     `genuine` says whether the credential's own signature was verified, `may_fetch` whether its issuer is one whose
     hosts may be asked.
     """
 
-    def judge(entry: StatusEntry | UnknownStatusEntry) -> Check:
-        if isinstance(entry, UnknownStatusEntry):
-            basis = f"a status of type {', '.join(entry.types)} is not read here"
-            return _unknown(basis, Reason.STATUS_LIST_UNKNOWN)
-        if entry.purpose not in _PURPOSES:
-            basis = f"there is no rule for a status of purpose {entry.purpose[:80]}"
-            return _unknown(basis, Reason.STATUS_LIST_UNKNOWN)
-        if not genuine:
-            return _unknown("the list is not asked for before the signature is verified", Reason.NOT_REACHED)
-        if not may_fetch:
-            return _unknown("the list of an unlisted issuer is not asked for", Reason.NOT_REACHED)
-        answer = inquiry.status_list(StatusListNeed(entry.list_url))
-        if isinstance(answer, Missing):
-            retrieval = Problem(problem.STATUS_RETRIEVAL_ERROR, answer.reason)
-            basis = f"its {entry.purpose} list could not be had: {answer.reason}"
-            return _unknown(basis, Reason.STATUS_UNREACHABLE, retrieval)
-        try:
-            found = _verified_list(answer, entry, issuer, canonicalizer, find_key, as_of)
-            return _told(entry, read_status(found.bits, entry), answer)
-        except BonafidesError as error:
-            if error.problem.type == problem.RANGE_ERROR:
-                return Check(
-                    CheckName.STATUS,
-                    Outcome.FAILED,
-                    error.detail,
-                    Reason.STATUS_OUT_OF_RANGE,
-                    (error.problem,),
-                )
-            return _unknown(error.detail, Reason.STATUS_LIST_UNKNOWN, error.problem)
+    issuer: str
+    credential_id: str | None
+    genuine: bool
+    may_fetch: bool
+    canonicalizer: Canonicalizer
+    find_key: KeyFinder
+    as_of: datetime
 
-    return worst([judge(entry) for entry in entries])
+
+def check_foreign_status(entries: Sequence[AnyStatusEntry], told: Told, inquiry: Inquiry) -> Check:
+    """The worst of all entries."""
+    return worst([_check_entry(entry, told, inquiry) for entry in entries])
+
+
+def _check_entry(entry: AnyStatusEntry, told: Told, inquiry: Inquiry) -> Check:
+    source = _source_of(entry)
+    if isinstance(source, str):
+        return _unknown(source, Reason.STATUS_LIST_UNKNOWN)
+    if not told.genuine:
+        return _unknown("the list is not asked for before the signature is verified", Reason.NOT_REACHED)
+    if not told.may_fetch:
+        return _unknown("the list of an unlisted issuer is not asked for", Reason.NOT_REACHED)
+    answer = inquiry.status_list(StatusListNeed(source.url))
+    if isinstance(answer, Missing):
+        retrieval = Problem(problem.STATUS_RETRIEVAL_ERROR, answer.reason)
+        basis = f"its {source.name} could not be had: {answer.reason}"
+        return _unknown(basis, Reason.STATUS_UNREACHABLE, retrieval)
+    try:
+        return _told(source, source.read(answer, told), answer)
+    except BonafidesError as error:
+        if error.problem.type == problem.RANGE_ERROR:
+            return Check(
+                CheckName.STATUS, Outcome.FAILED, error.detail, Reason.STATUS_OUT_OF_RANGE, (error.problem,)
+            )
+        return _unknown(error.detail, Reason.STATUS_LIST_UNKNOWN, error.problem)
 
 
 def _unknown(basis: str, reason: Reason, *problems: Problem) -> Check:
     return Check(CheckName.STATUS, Outcome.UNKNOWN, basis, reason, problems)
 
 
-def _verified_list(
-    answer: StatusListAnswer,
-    entry: StatusEntry,
-    issuer: str,
-    canonicalizer: Canonicalizer,
-    find_key: KeyFinder,
-    as_of: datetime,
-) -> StatusList:
-    """The list, signed by the credential's issuer and valid at `as_of`."""
-    proofs = proofs_of(answer.document)
-    # What is signed is what is read, here too: else the end of an old list could be renamed and the list replayed.
-    read = read_secured(answer.document, proofs, canonicalizer)
-    if read.context_missing is not None:
-        raise NotVerified(read.context_missing, type=problem.STATUS_VERIFICATION_ERROR)
-    found = check_list_credential(read.document, entry)
-    if not same_issuer(found.issuer_id, issuer):
-        raise NotVerified("the list was made by somebody else", type=problem.STATUS_VERIFICATION_ERROR)
-    early = found.valid_from is not None and as_of < found.valid_from
-    if early or (found.valid_until is not None and as_of >= found.valid_until):
-        raise NotVerified("the list is not valid at this time", type=problem.STATUS_VERIFICATION_ERROR)
-    judge = ProofJudge(
-        answer.document,
-        proofs,
-        canonicalizer,
-        find_key,
-        as_of,
-    )
-    if not any(_signs(proof, found.issuer_id, judge) for proof in proofs):
-        raise NotVerified("no proof of the list is its issuer's", type=problem.STATUS_VERIFICATION_ERROR)
+def _told(source: _Source, status: Status, answer: StatusListAnswer) -> Check:
+    where = f"list from {answer.source}{source.place}"
+    if status.valid:
+        word = status.message or f"{status.purpose} {status.value}"
+        return Check(CheckName.STATUS, Outcome.PASSED, f"{word}: {where}")
+    reason = Reason.SUSPENDED if status.purpose == SUSPENSION else Reason.REVOKED
+    return Check(CheckName.STATUS, Outcome.FAILED, f"{reason} according to the {where}", reason)
+
+
+# The kinds of list -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the list of an entry is, what a basis calls it, and how it is read; what `read` raises makes it unknown."""
+
+    url: str
+    name: str
+    place: str
+    read: Callable[[StatusListAnswer, Told], Status]
+
+
+def _source_of(entry: AnyStatusEntry) -> _Source | str:
+    """How the status of an entry is found out, or why it is not."""
+    if isinstance(entry, TokenStatusEntry):
+        place = f", index {entry.index}"
+        return _Source(entry.uri, "status list", place, lambda answer, told: _read_token(answer, entry, told))
+    if isinstance(entry, StatusEntry):
+        if entry.purpose not in _PURPOSES:
+            return f"there is no rule for a status of purpose {entry.purpose[:80]}"
+        name, place = f"{entry.purpose} list", f", index {entry.index}"
+        return _Source(entry.list_url, name, place, lambda answer, told: _read_bits(answer, entry, told))
+    url = revocation_list_url(entry)
+    if url is None:
+        return f"a status of type {', '.join(entry.types)} is not read here"
+    return _Source(url, "revocation list", "", _read_revocations)
+
+
+def _read_bits(answer: StatusListAnswer, entry: StatusEntry, told: Told) -> Status:
+    """A list as a credential, signed by the credential's issuer and valid at the time asked for."""
+    if isinstance(answer.content, str):
+        found = _list_in_token(answer.content, entry, told)
+    else:
+        found = _list_in_document(answer.content, entry, told)
+    return read_status(found.bits, entry)
+
+
+def _list_in_token(text: str, entry: StatusEntry, told: Told) -> StatusList:
+    envelope = read_envelope(text)
+    if envelope is None:
+        raise _not_verified("the list is no token that is read here")
+    found = check_list_credential(read_token(envelope, told.canonicalizer).document, entry)
+    _check_list(found, told)
+    named = signer_of(envelope, found.issuer_id, ASSERTION_METHOD)
+    _check_signer(named, found.issuer_id, lambda: judge_token(envelope, named, told.find_key, told.as_of))
     return found
 
 
-def _signs(proof: Proof, issuer: str, judge: ProofJudge) -> bool:
+def _list_in_document(document: JsonObject, entry: StatusEntry, told: Told) -> StatusList:
+    proofs = proofs_of(document)
+    # What is signed is what is read, here too: else the end of an old list could be renamed and the list replayed.
+    read = read_secured(document, proofs, told.canonicalizer)
+    if read.context_missing is not None:
+        raise _not_verified(read.context_missing)
+    found = check_list_credential(read.document, entry)
+    _check_list(found, told)
+    judge = ProofJudge(document, proofs, told.canonicalizer, told.find_key, told.as_of)
+    if not any(_is_by(proof, found.issuer_id) and _counts(judge.judge(proof)) for proof in proofs):
+        raise _not_verified("no proof of the list is its issuer's")
+    return found
+
+
+def _check_list(found: StatusList, told: Told) -> None:
+    _check_issuer(found.issuer_id, told)
+    early = found.valid_from is not None and told.as_of < found.valid_from
+    if early or (found.valid_until is not None and told.as_of >= found.valid_until):
+        raise _not_verified("the list is not valid at this time")
+
+
+def _check_issuer(issuer: str, told: Told) -> None:
+    if not same_issuer(issuer, told.issuer):
+        raise _not_verified("the list was made by somebody else")
+
+
+def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -> Status:
+    """A Status List Token (draft-ietf-oauth-status-list section 8.3), signed by the issuer of the token it is about."""
+    if not isinstance(answer.content, str):
+        raise _not_verified("a Status List Token is no JSON document")
+    token = parse_status_list_token(answer.content)
+    check_status_list_token(token, entry, told.as_of)
+    if token.issuer is not None:
+        _check_issuer(token.issuer, told)
+    kid = token.jws.header.get("kid")
+    named = KeyNamed(told.issuer, ASSERTION_METHOD)
+    if isinstance(kid, str):
+        method = kid if is_url(kid) else f"{told.issuer}#{kid.removeprefix('#')}"
+        named = KeyNamed(method, ASSERTION_METHOD)
+    _check_signer(
+        named, told.issuer, lambda: judge_signature(named, told.find_key, token.verify, "a status list token")
+    )
+    return read_token_status(token, entry)
+
+
+def _read_revocations(answer: StatusListAnswer, told: Told) -> Status:
+    """A list that nobody signs: the word of the host that the issuer named under its signature."""
+    if isinstance(answer.content, str):
+        raise Malformed("a revocation list is a JSON object")
+    found = parse_revocation_list(answer.content)
+    _check_issuer(found.issuer_id, told)
+    return read_revocation(found, told.credential_id)
+
+
+# Who signed a list -----------------------------------------------------------------------------------------
+
+
+def _check_signer(named: KeyNamed, issuer: str, judge: Callable[[], Verdict]) -> None:
+    """Raise NotVerified unless a token was signed by its issuer; whose key it is not is not asked for."""
+    if not (is_of(named.method, issuer) and _counts(judge())):
+        raise _not_verified("no proof of the list is its issuer's")
+
+
+def _is_by(proof: Proof, issuer: str) -> bool:
     try:
-        by_issuer = did_of(proof.verification_method) == issuer
+        return did_of(proof.verification_method) == issuer and proof.proof_purpose == ASSERTION_METHOD
     except Malformed:
         return False
-    if not by_issuer or proof.proof_purpose != ASSERTION_METHOD:
-        return False
-    verdict = judge.judge(proof)
+
+
+def _counts(verdict: Verdict) -> bool:
     return verdict.outcome is Outcome.PASSED and verdict.key is not None and verdict.key.fit
 
 
-def _told(entry: StatusEntry, status: Status, answer: StatusListAnswer) -> Check:
-    where = f"list from {answer.source}, index {entry.index}"
-    if status.valid:
-        word = status.message or f"{entry.purpose} {status.value}"
-        return Check(CheckName.STATUS, Outcome.PASSED, f"{word}: {where}")
-    reason = Reason.SUSPENDED if entry.purpose == SUSPENSION else Reason.REVOKED
-    return Check(CheckName.STATUS, Outcome.FAILED, f"{reason} according to the {where}", reason)
+def _not_verified(detail: str) -> NotVerified:
+    return NotVerified(detail, type=problem.STATUS_VERIFICATION_ERROR)

@@ -19,6 +19,7 @@ from node.core.envelope import (
     Envelope,
     open_enveloped,
     read_envelope,
+    read_envelope_json,
 )
 from node.core.errors import Malformed
 from node.core.strict_json import Json, JsonObject, parse_json, parse_json_object
@@ -71,6 +72,9 @@ def intake_of(value: Json) -> Intake:
         return _of_envelope(_read_token(value), ())
     if not isinstance(value, dict):
         raise Malformed("neither an object nor the text of a token", type=problem.PARSING_ERROR)
+    envelope = read_envelope_json(value)
+    if envelope is not None:
+        return _of_envelope(envelope, ())
     if "presentation" in value:
         return _from_presentation_file(value)
     if "version" in value and "@context" not in value:

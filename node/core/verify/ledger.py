@@ -21,9 +21,10 @@ from node.core.evm.network import Network
 from node.core.evm.registry import AnchorRecord, KeyWindow
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import PublicKey
-from node.core.status.entry import BITSTRING_ENTRY, StatusEntry, UnknownStatusEntry
+from node.core.status.entry import BITSTRING_ENTRY, StatusEntry
 from node.core.times import format_datetime_stamp, from_unix
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Inquiry, Missing, StateNeed
+from node.core.verify.reading import AnyStatusEntry
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 
@@ -87,7 +88,7 @@ class Wanted:
     identity: Identity
     commitment: bytes | None
     key: PublicKey | None
-    entries: tuple[StatusEntry | UnknownStatusEntry, ...]
+    entries: tuple[AnyStatusEntry, ...]
 
     def slots(self) -> tuple[bytes, ...]:
         """Closed, key, anchor, and list and word of each entry; each once, in this order."""
@@ -116,9 +117,9 @@ MAX_LIST_ENTRIES: Final = 1 << registry.MAX_LOG2_ENTRIES
 _MESSAGE_SIZES: Final = (2, 4, 8)
 
 
-def has_rule(entry: StatusEntry | UnknownStatusEntry) -> TypeGuard[StatusEntry]:
+def has_rule(entry: AnyStatusEntry) -> TypeGuard[StatusEntry]:
     """Whether FORMATS.md section 6 says how an entry of this type, purpose and size is read from slots."""
-    if isinstance(entry, UnknownStatusEntry) or entry.type != BITSTRING_ENTRY:
+    if not isinstance(entry, StatusEntry) or entry.type != BITSTRING_ENTRY:
         return False
     sizes = _MESSAGE_SIZES if entry.purpose == "message" else (1,)
     return entry.purpose in registry.MODES and entry.size in sizes

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from node.core.did.document import DidDocument
 from node.core.evm.header import Header
+from node.core.strict_json import JsonObject
 
 
 class Mode(StrEnum):
@@ -89,9 +90,9 @@ class DocumentAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StatusListAnswer:
-    """A status list credential as fetched and parsed. Not verified yet."""
+    """A status list as fetched: an object, or the text of a token. Not verified yet."""
 
-    document: dict[str, Any]
+    content: JsonObject | str
     source: str
 
 

@@ -17,21 +17,29 @@ from node.core.credential import (
     CredentialFacts,
     NonConforming,
     check_credential,
+    is_url,
     types_of,
 )
 from node.core.dataintegrity.proof import Proof, proofs_of
-from node.core.dataintegrity.suites import find_suite
+from node.core.dataintegrity.suites import find_suite, unsecured
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
+from node.core.did.syntax import did_of
 from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
+from node.core.jose.sd_jwt_vc import DC_SD_JWT
 from node.core.related_resource import check_related_resources
 from node.core.schema import SchemaSet
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
+from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
 from node.core.strict_json import Json, JsonObject
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 CLR_CREDENTIAL: Final = "ClrCredential"
+_SD_JWT_VC: Final = "SD-JWT VC"
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
+
+
+AnyStatusEntry = StatusEntry | TokenStatusEntry | UnknownStatusEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Document:
     conformance: Check
     schema: Check
     facts: CredentialFacts | None = None
-    entries: tuple[StatusEntry | UnknownStatusEntry, ...] = ()
+    entries: tuple[AnyStatusEntry, ...] = ()
     ethr: EthrDid | None = None
     """The issuer's DID, where it is a did:ethr of a network that we know by that name."""
     on_unnamed_chain: bool = False
@@ -99,20 +107,21 @@ def read_document(
     """
     try:
         proofs = () if envelope is not None else proofs_of(raw)
-        if envelope is None:
+        if envelope is not None:
+            read = read_token(envelope, canonicalizer)
+        else:
             _refuse_envelope(raw)
             read = read_secured(raw, proofs, canonicalizer)
-        else:
-            read = read_token(envelope, canonicalizer)
-        facts = check_credential(read.document)
+        is_claims = envelope is not None and envelope.media_type == DC_SD_JWT
+        facts = _facts_of_claims(envelope) if is_claims and envelope else check_credential(read.document)
         if facts.version == "2.0":
             check_related_resources(read.document, canonicalizer.contexts.published)
         held = _held(read.document, facts)
-        entries = parse_status_entries(read.document)
+        entries = _entries(read.document, envelope)
         ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
     except Malformed as error:
         return _not_conforming(raw, error)
-    basis = f"conforms to the VC Data Model {facts.version}"
+    basis = f"conforms to {'' if is_claims else 'the VC Data Model '}{facts.version}"
     if read.rewritten:
         basis += "; it was written outside the plain form and read again with the pinned contexts"
     warnings = tuple(facts.warnings)
@@ -120,7 +129,7 @@ def read_document(
         raw,
         read.document,
         Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, warnings),
-        _check_schema(read.document, schemas),
+        _no_schema() if is_claims else _check_schema(read.document, schemas),
         facts,
         entries,
         ethr,
@@ -133,9 +142,43 @@ def read_document(
     )
 
 
+def _facts_of_claims(envelope: Envelope) -> CredentialFacts:
+    """What an SD-JWT VC says of itself (draft-ietf-oauth-sd-jwt-vc section 2.2): claims of its own, no data model.
+
+    Without `iss` the issuer is the DID whose key it names; by a certificate (`x5c`) nobody is known here.
+    """
+    claims, method = envelope.claims, envelope.verification_method
+    issuer = claims.issuer
+    if issuer is None and method is not None and method.startswith("did:"):
+        issuer = did_of(method)
+    if issuer is not None and not is_url(issuer):
+        raise Malformed("iss must be a URL", path=("iss",))
+    begins, ends = claims.not_before, claims.expires
+    if begins is not None and ends is not None and ends < begins:
+        raise Malformed("the validity ends before it begins", path=("exp",))
+    return CredentialFacts(
+        version=_SD_JWT_VC,
+        id=claims.token_id,
+        types=(claims.raw["vct"],),
+        issuer_id=issuer or "",
+        issuer_name=None,
+        subject_ids=() if claims.subject is None else (claims.subject,),
+        subject_count=1,
+        valid_from=begins,
+        valid_until=ends,
+    )
+
+
+def _entries(document: JsonObject, envelope: Envelope | None) -> tuple[AnyStatusEntry, ...]:
+    """Where its status is told: in the document, and in the token's own claim (Token Status List section 6)."""
+    entries: tuple[AnyStatusEntry, ...] = parse_status_entries(document)
+    told = parse_token_status(envelope.claims.raw) if envelope is not None else None
+    return entries if told is None else (*entries, told)
+
+
 def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject, ...]:
     """The credentials in the subject of a Comprehensive Learner Record (CLR 2.0, ClrSubject)."""
-    if CLR_CREDENTIAL not in facts.types:
+    if CLR_CREDENTIAL not in facts.types or facts.version == _SD_JWT_VC:
         return ()
     found: list[JsonObject] = []
     for subject in _listed(document["credentialSubject"]):
@@ -173,7 +216,7 @@ def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Cano
     in_json = bool(proofs) and all(_signs_json(proof) for proof in proofs)
     try:
         if in_json:
-            canonicalizer.nquads({name: value for name, value in raw.items() if name != "proof"})
+            canonicalizer.check(unsecured(raw))
             return Secured(raw)
         reading = read_as_signed(raw, canonicalizer)
     except ContextNotPinned as error:
@@ -182,9 +225,10 @@ def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Cano
 
 
 def read_token(envelope: Envelope, canonicalizer: Canonicalizer) -> Secured:
-    """What a token says: its members are signed as they stand. Its terms are looked at all the same."""
-    with contextlib.suppress(ContextNotPinned):
-        canonicalizer.nquads({name: value for name, value in envelope.document.items() if name != "proof"})
+    """What a token says: its members are signed as they stand. Its terms are looked at all the same, if it has any."""
+    if envelope.media_type != DC_SD_JWT:
+        with contextlib.suppress(ContextNotPinned):
+            canonicalizer.check(unsecured(envelope.document))
     return Secured(envelope.document)
 
 
@@ -205,6 +249,11 @@ def not_reached(name: CheckName) -> Check:
     return Check(name, Outcome.UNKNOWN, "not reached: the input could not be read", Reason.NOT_REACHED)
 
 
+def _no_schema() -> Check:
+    basis = "there is no schema for its type"
+    return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
+
+
 def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
     verdict = schemas.check(document)
     if verdict.problems:
@@ -214,6 +263,5 @@ def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
         basis = f"schemas that are not pinned here: {', '.join(verdict.unpinned)}"
         return Check(CheckName.SCHEMA, Outcome.UNKNOWN, basis, Reason.SCHEMA_NOT_PINNED)
     if not verdict.applied:
-        basis = "there is no schema for its type"
-        return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
+        return _no_schema()
     return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(verdict.applied)}")

@@ -23,7 +23,10 @@ def check_token(document: Document, envelope: Envelope, find_key: KeyFinder, as_
     assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
     issuer = document.facts.issuer_id
     named = signer_of(envelope, issuer, ASSERTION_METHOD)
-    if not _is_of(named.method, issuer):
+    if not issuer:
+        basis = "the token does not name its issuer, and certificates are not looked at here"
+        return checks_of([(ASSERTION_METHOD, Verdict(Outcome.UNKNOWN, basis, Reason.KEY_UNKNOWN))])
+    if not is_of(named.method, issuer):
         basis = "the token was signed by somebody else than the issuer that it names"
         return without(basis, Reason.ONLY_THIRD_PARTY_PROOFS)
     # Where the token repeats when the document begins and ends, that is the document's life, not the signature's.
@@ -55,7 +58,7 @@ def judge_token(
     return judge_signature(named, find_key, envelope.verify, f"{envelope.media_type}, {envelope.algorithm}")
 
 
-def _is_of(method: str, party: str) -> bool:
+def is_of(method: str, party: str) -> bool:
     """Whether a verification method is one of `party`: its DID letter by letter, or what its URL is the start of."""
     if method == party or method.startswith(party + "#"):
         return True

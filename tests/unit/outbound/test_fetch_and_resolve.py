@@ -24,7 +24,7 @@ from node.core.did.ethr import (
 from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.keys import KeyKind, PublicKey
 from node.core.verify.materials import Mode
-from node.outbound.fetch import DID_DOCUMENT, STATUS_LIST, fetch_json
+from node.outbound.fetch import DID_DOCUMENT, STATUS_LIST, fetch_json, fetch_json_or_token
 from node.outbound.http import Egress, EgressDenied, EgressPolicy
 from node.outbound.resolve import (
     MAX_CHANGED_BLOCKS,
@@ -111,6 +111,31 @@ async def test_what_is_not_the_document_is_told_apart_by_its_reason(
     site.answers["/list"] = answer
     with pytest.raises(error):
         await fetch_json(egress, site.url, purpose=STATUS_LIST)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "content"),
+    [
+        ("application/vc+jwt", b"eyJ9.e30.AA\n", "eyJ9.e30.AA"),
+        ("text/plain", b"eyJ9.e30.AA", "eyJ9.e30.AA"),
+        ("application/vc", b'{"a": 1}', {"a": 1}),
+        ("application/json", b'{"a": 1}', {"a": 1}),
+    ],
+)
+async def test_a_status_list_may_be_a_token(
+    content_type: str, body: bytes, content: object, site: Site, egress: Egress
+) -> None:
+    site.answers["/list"] = (200, content_type, body)
+    assert await fetch_json_or_token(egress, site.url, purpose=STATUS_LIST) == (content, site.url)
+
+
+@pytest.mark.parametrize("body", [b"a text", b"[]", b"", b"eyJ9.e30.AA eyJ9", b"\xff"])
+async def test_a_status_list_that_is_neither_object_nor_token_is_malformed(
+    body: bytes, site: Site, egress: Egress
+) -> None:
+    site.answers["/list"] = (200, "text/plain", body)
+    with pytest.raises(Malformed):
+        await fetch_json_or_token(egress, site.url, purpose=STATUS_LIST)
 
 
 async def test_a_status_list_that_cannot_be_had_says_so_in_the_standard_s_words(

@@ -286,7 +286,7 @@ def test_a_status_list_that_is_none_leaves_unknown(document: Json) -> None:
     found = {**status_list(KEY_SCHOOL), **document} if document else {}
     report = of_key_school(write=lambda _: None, mode=Mode.FULL, lists={LIST_URL: found}).report()
     assert report[CheckName.STATUS].outcome is Outcome.UNKNOWN
-    assert StatusListAnswer(found, LIST_URL).document == found
+    assert StatusListAnswer(found, LIST_URL).content == found
 
 
 def test_a_verifier_without_any_network_still_judges() -> None:

@@ -1,0 +1,195 @@
+"""CHECKS.md 9, lists behind a URL: as tokens, of the IETF and of 1EdTech. Who said it, for whom, and when."""
+
+# ruff: noqa: E501 - a table has one row a line
+
+from __future__ import annotations
+
+import zlib
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from fixtures.check_tables import FAILED, PASSED, UNKNOWN, Row, hold, ids
+from fixtures.verification import (
+    CONTEXTS,
+    KEY_SCHOOL,
+    LIST_URL,
+    NOW,
+    STRANGER,
+    Signatory,
+    Story,
+    as_jwt,
+    entry,
+    of_key_school,
+    signed_token,
+    status_list,
+)
+
+from node.core.encoding import encode_base64url
+from node.core.status.bitstring import Bitstring
+from node.core.status.status_list import build_list_credential
+from node.core.verify.materials import Mode, StatusListNeed
+from node.core.verify.report import CheckName, Reason
+
+Json = dict[str, Any]
+INDEX = 94_567
+
+
+def listed(content: Any, **changes: Any) -> Story:
+    """The story of a list behind a URL, of an issuer without a chain."""
+    fields: Json = {"write": lambda _: None, "mode": Mode.FULL, "lists": {LIST_URL: content}}
+    return of_key_school(**{**fields, **changes})
+
+
+# A list credential that is a token --------------------------------------------------------------------------
+
+
+def list_jwt(signatory: Signatory = KEY_SCHOOL, bits: tuple[int, ...] = (), **changes: Any) -> str:
+    document = {n: v for n, v in status_list(signatory, bits).items() if n != "proof"}
+    return as_jwt(signatory, {**document, **changes})
+
+
+AS_TOKEN = [
+    Row("not revoked", lambda: listed(list_jwt()), PASSED),
+    Row("revoked", lambda: listed(list_jwt(bits=(INDEX,))), FAILED, Reason.REVOKED),
+    Row("made by another", lambda: listed(list_jwt(STRANGER)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("in the issuer's name, signed by another", lambda: listed(as_jwt(STRANGER, {n: v for n, v in status_list(KEY_SCHOOL).items() if n != "proof"})), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("its end is past", lambda: listed(list_jwt(validUntil="2026-05-20T00:00:00Z")), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("its signature's end is past", lambda: listed(list_jwt(exp=int(NOW.timestamp()))), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a token that is cut", lambda: listed(list_jwt()[:-8]), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("no token", lambda: listed("a text"), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", AS_TOKEN, ids=ids)
+def test_a_list_credential_that_is_a_token(row: Row) -> None:
+    hold(CheckName.STATUS, row)
+
+
+# Several bits -----------------------------------------------------------------------------------------------
+
+
+def message_list(value: int) -> Json:
+    bits = Bitstring.zeros(1 << 18)
+    bits.set(INDEX, value, 2)
+    unsigned = build_list_credential(
+        list_url=LIST_URL,
+        issuer=KEY_SCHOOL.did,
+        purpose="message",
+        bits=bits,
+        valid_from=NOW - timedelta(days=1),
+    )
+    return KEY_SCHOOL.sign(unsigned)
+
+
+def with_messages(document: Json) -> None:
+    messages = [{"status": hex(n), "message": f"stage {n}"} for n in range(4)]
+    document["credentialStatus"] = entry("message", statusSize=2, statusMessage=messages)
+
+
+def test_a_message_of_two_bits_is_told_and_refuses_nothing() -> None:
+    report = listed(message_list(2), write=with_messages).report()
+    assert report[CheckName.STATUS].basis.startswith("stage 2: ")
+    hold(CheckName.STATUS, Row("a message", lambda: report, PASSED))
+
+
+# Token Status Lists -----------------------------------------------------------------------------------------
+
+
+def status_token(
+    *values: int, signatory: Signatory = KEY_SCHOOL, kid: str | None = None, **changes: Any
+) -> str:
+    """A Status List Token with one status a byte."""
+    packed = zlib.compress(bytes(values) + bytes(1024))
+    claims = {
+        "sub": LIST_URL,
+        "iat": int(NOW.timestamp()) - 60,
+        "status_list": {"bits": 8, "lst": encode_base64url(packed)},
+        **changes,
+    }
+    header = {"alg": "EdDSA", "typ": "statuslist+jwt", "kid": kid or signatory.method}
+    return signed_token(header, claims, signatory)
+
+
+def referring(signatory: Signatory, document: Json, **more: Any) -> str:
+    """A credential as a token, whose status is at place 3."""
+    document.pop("credentialStatus", None)
+    return as_jwt(signatory, {**document, "status": {"status_list": {"idx": 3, "uri": LIST_URL, **more}}})
+
+
+def of_token(content: Any, **changes: Any) -> Story:
+    return listed(content, **{"token": referring, **changes})
+
+
+TOKEN_LISTS = [
+    Row("valid", lambda: of_token(status_token(1, 1, 1, 0)), PASSED),
+    Row("key named in the list's header by its fragment", lambda: of_token(status_token(kid=KEY_SCHOOL.fragment)), PASSED),
+    Row("invalid", lambda: of_token(status_token(0, 0, 0, 1)), FAILED, Reason.REVOKED),
+    Row("suspended", lambda: of_token(status_token(0, 0, 0, 2)), FAILED, Reason.SUSPENDED),
+    Row("a place beyond the list", lambda: of_token(status_token(), token=partial(referring, idx=4_000)), FAILED, Reason.STATUS_OUT_OF_RANGE),
+    Row("a value of somebody's own", lambda: of_token(status_token(0, 0, 0, 3)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("signed by another", lambda: of_token(status_token(signatory=STRANGER)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("signed by another, with the issuer's key named", lambda: of_token(status_token(signatory=STRANGER, kid=KEY_SCHOOL.method)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("another issuer named", lambda: of_token(status_token(iss=STRANGER.did)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("of another list", lambda: of_token(status_token(sub="https://school.example/status/9")), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("its end is past", lambda: of_token(status_token(exp=int(NOW.timestamp()))), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a list of another kind", lambda: of_token(status_list(KEY_SCHOOL)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a mechanism that is not known", lambda: listed({}, token=lambda s, d: (d.pop("credentialStatus"), as_jwt(s, {**d, "status": {"other": {}}}))[1]), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TOKEN_LISTS, ids=ids)
+def test_a_token_status_list(row: Row) -> None:
+    hold(CheckName.STATUS, row)
+
+
+def test_a_status_claim_that_breaks_its_form_does_not_conform() -> None:
+    report = of_token(status_token(), token=partial(referring, idx="3")).report()
+    assert report[CheckName.CONFORMANCE].reason is Reason.NOT_CONFORMING
+
+
+def test_the_worse_of_both_kinds_of_status_decides() -> None:
+    def both(signatory: Signatory, document: Json) -> str:
+        other = "https://school.example/status/9"
+        status = {"status_list": {"idx": 3, "uri": other}}
+        return as_jwt(signatory, {**document, "status": status})
+
+    story = listed(None, token=both)
+    story.lists = {LIST_URL: status_list(KEY_SCHOOL), "https://school.example/status/9": status_token(0, 0, 0, 1, sub="https://school.example/status/9")}  # fmt: skip
+    assert story.report()[CheckName.STATUS].reason is Reason.REVOKED
+
+
+# Revocation lists of 1EdTech --------------------------------------------------------------------------------
+
+
+def with_revocations(document: Json) -> None:
+    document["@context"] = [*CONTEXTS, "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"]
+    document["credentialStatus"] = {"id": LIST_URL, "type": "1EdTechRevocationList"}
+
+
+def revocations(*identifiers: str, issuer: str = KEY_SCHOOL.did) -> Json:
+    return {"issuer": issuer, "revokedCredential": [{"id": identifier} for identifier in identifiers]}
+
+
+BADGE_ID = "urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7a11"
+REVOCATIONS = [
+    Row("not in it", lambda: listed(revocations("urn:x:other"), write=with_revocations), PASSED),
+    Row("in it", lambda: listed(revocations(BADGE_ID), write=with_revocations), FAILED, Reason.REVOKED),
+    Row("the list of another issuer", lambda: listed(revocations(issuer=STRANGER.did), write=with_revocations), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a file of another kind", lambda: listed({"revokedCredential": 7}, write=with_revocations), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a token", lambda: listed(list_jwt(), write=with_revocations), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a credential without an id", lambda: listed(revocations(), write=lambda d: (with_revocations(d), d.pop("id"))), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("the issuer is not listed", lambda: listed(revocations(), write=with_revocations, trust=None), UNKNOWN, Reason.NOT_REACHED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", REVOCATIONS, ids=ids)
+def test_a_revocation_list(row: Row) -> None:
+    hold(CheckName.STATUS, row)
+
+
+def test_no_list_is_asked_for_before_the_signature_of_a_token_is_verified() -> None:
+    story = of_token(status_token(), disclose=lambda token: token[:-4] + "AAAA")
+    assert story.report()[CheckName.STATUS].reason is Reason.NOT_REACHED
+    assert not any(isinstance(need, StatusListNeed) for need in story.needed)
