@@ -12,7 +12,7 @@ pseudonym) is read as well. What makes presentations unlinkable beyond the proof
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
