@@ -53,8 +53,8 @@ def canonicalize_parts(
     labels = canonical_labels(dataset, hash_name, max_steps)
     lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
     label = labels.get
-    for subject, predicate, value, graph in dataset:
-        lines.add(encode_quad((label(subject, subject), predicate, label(value, value), label(graph, graph))))
+    for s, p, o, g in dataset:
+        lines.add(encode_quad((label(s, s), p, label(o, o), label(g, g) if g else "")))
     return "".join(sorted(lines)), labels
 
 
@@ -94,24 +94,43 @@ class _Issuer:
         return _Issuer(self.prefix, dict(self.issued))
 
 
+def _masked_lines(dataset: list[Quad]) -> dict[Term, list[str]]:
+    """Section 4.6: the statements around each blank node, itself written `_:a`, every other `_:z`."""
+    lines: dict[Term, list[str]] = defaultdict(list)
+    for quad in dataset:
+        subject, predicate, value, graph = quad
+        if value[0] != "_" and not graph:  # most are of this kind
+            lines[subject].append(f"_:a {predicate} {value} .\n")
+            continue
+        for node in _blanks_of(quad):
+            masked = [
+                term if term[:1] != "_" else "_:a" if term == node else "_:z"
+                for term in (subject, value, graph)
+            ]
+            lines[node].append(encode_quad((masked[0], predicate, masked[1], masked[2])))
+    return lines
+
+
+def _blanks_of(quad: Quad) -> set[Term]:
+    return {term for term in (quad[0], quad[2], quad[3]) if is_blank(term)}
+
+
 class _Labelling:
     def __init__(self, dataset: list[Quad], hash_name: str, max_steps: int) -> None:
+        self.dataset = dataset
         self.new_hash = _HASHES[hash_name]
         self.budget = max_steps
         self.canonical = _Issuer("_:c14n")
-        self.quads: dict[Term, list[Quad]] = defaultdict(list)
-        for quad in dataset:
-            subject, _, value, graph = quad
-            if is_blank(subject):
-                self.quads[subject].append(quad)
-            if is_blank(value) and value != subject:
-                self.quads[value].append(quad)
-            if is_blank(graph) and graph not in (subject, value):
-                self.quads[graph].append(quad)
-        self.first_degree = {node: self._hash_first_degree(node) for node in self.quads}
+        self.first_degree: dict[Term, str] = {}
+        self.quads: dict[Term, list[Quad]] = defaultdict(list)  # of each node, where hashes are not unique
 
     def run(self) -> dict[Term, Term]:
         """Section 4.4.3."""
+        around = _masked_lines(self.dataset)
+        if len(around) == 1:  # the only label there is
+            self.canonical.issue(next(iter(around)))
+            return self.canonical.issued
+        self.first_degree = {node: self._hash("".join(sorted(lines))) for node, lines in around.items()}
         by_hash: dict[str, list[Term]] = defaultdict(list)
         for node, digest in self.first_degree.items():
             by_hash[digest].append(node)
@@ -121,6 +140,15 @@ class _Labelling:
                 self.canonical.issue(by_hash[digest][0])
             else:
                 shared.append(by_hash[digest])
+        if shared:
+            self._label_alike(shared)
+        return self.canonical.issued
+
+    def _label_alike(self, shared: list[list[Term]]) -> None:
+        """Section 4.4.3 step 5: nodes that the statements around them do not tell apart."""
+        for quad in self.dataset:
+            for node in _blanks_of(quad):
+                self.quads[node].append(quad)
         for nodes in shared:
             paths = []
             for node in nodes:
@@ -132,25 +160,9 @@ class _Labelling:
             for _, issuer in sorted(paths, key=lambda path: path[0]):
                 for node in issuer.issued:
                     self.canonical.issue(node)
-        return self.canonical.issued
 
     def _hash(self, text: str) -> str:
         return self.new_hash(text.encode()).hexdigest()
-
-    def _hash_first_degree(self, node: Term) -> str:
-        """Section 4.6: the statements around a node, itself `_:a`, every other blank node `_:z`."""
-        lines = []
-        for quad in self.quads[node]:
-            subject, predicate, value, graph = quad
-            if subject[0] == "_":
-                subject = "_:a" if subject == node else "_:z"
-            if value[0] == "_":
-                value = "_:a" if value == node else "_:z"
-            if graph and graph[0] == "_":
-                graph = "_:a" if graph == node else "_:z"
-            lines.append(encode_quad((subject, predicate, value, graph)))
-        lines.sort()
-        return self._hash("".join(lines))
 
     def _hash_related(self, related: Term, quad: Quad, issuer: _Issuer, position: str) -> str:
         """Section 4.7."""

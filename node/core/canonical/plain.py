@@ -236,16 +236,18 @@ def _is_plain_object(item: JsonObject, *, is_root: bool) -> bool:
     for name, value in item.items():
         if value is None:
             return False
-        if type(value) is list and name != "@context" and not (name not in _SINGLE and _is_flat(value)):
+        if type(value) is list and name != "@context" and (name in _SINGLE or not _is_flat(value)):
             return False
-    return all(type(name) is str and ":" not in name for name in _types(item))
+    types = item.get("type")
+    if type(types) is str:
+        return ":" not in types
+    return types is None or (
+        type(types) is list and all(type(name) is str and ":" not in name for name in types)
+    )
 
 
 def _is_flat(values: list[Json]) -> bool:
-    for value in values:  # a generator costs more than the loop  # noqa: SIM110
-        if value is None or type(value) is list:
-            return False
-    return True
+    return all(value is not None and type(value) is not list for value in values)
 
 
 def _has_plain_keywords(item: JsonObject, *, is_root: bool) -> bool:
