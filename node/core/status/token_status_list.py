@@ -2,7 +2,8 @@
 
 A referenced token names a list and a place in it (section 6.2); the list is a token too (section 5.1), signed, with
 its statuses packed from the LEAST significant bit, the other way round than a W3C bitstring. Which key a list token is
-to be verified with, and whether its maker may speak for the issuer, is the caller's to judge.
+to be verified with, and whether its maker may speak for the issuer, is the caller's to judge. Both forms of the token
+are read, JWT and CWT.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from node.core import problem
+from node.core.cbor import decode_cbor
+from node.core.cose import CoseSign1, parse_cose_sign1, verify_cose_sign1
 from node.core.credential import is_url
 from node.core.encoding import decode_base64url
 from node.core.errors import Malformed, NotVerified
+from node.core.jose.claims import parse_claims
 from node.core.jose.jws import ALGORITHMS, Jws, parse_jws, require_type, verify_jws
 from node.core.keys import PublicKey
 from node.core.status.bitstring import MAX_BYTES, OutOfRange
@@ -22,10 +26,12 @@ from node.core.status.entry import MAX_URL_BYTES, REVOCATION, SUSPENSION, Unknow
 from node.core.status.inflate import ZLIB, inflate
 from node.core.status.status_list import Status
 from node.core.strict_json import Json, JsonObject
-from node.core.times import from_unix
 
-MEDIA_TYPE: Final = "application/statuslist+jwt"
-_TYP: Final = "statuslist+jwt"
+_JWT_TYPE: Final = "statuslist+jwt"
+_CWT_TYPE: Final = "application/statuslist+cwt"
+_COSE_SIGN1_TAG: Final = b"\xd2"
+# CWT claims by their labels (RFC 8392 section 4 and the draft's section 5.2), under the names that JWT gives them.
+_LABELS: Final = {1: "iss", 2: "sub", 4: "exp", 6: "iat", 65534: "ttl", 65533: "status_list"}
 _WIDTHS: Final = (1, 2, 4, 8)
 _MAX_TOKEN_CHARS: Final = 8 * 1024 * 1024  # a packed list of 2^24 random bits
 # Clocks differ: a list that was made now may seem to come from soon.
@@ -53,11 +59,15 @@ class StatusListToken:
     ttl_seconds: int | None  # for caches; it does not extend validity
     bits: int
     packed: bytes
-    jws: Jws
+    kid: str | None
+    signed: Jws | CoseSign1
 
     def verify(self, public_key: PublicKey) -> None:
         """Raise NotVerified unless `public_key` signed the token."""
-        verify_jws(self.jws, public_key, allowed_algorithms=ALGORITHMS)
+        if isinstance(self.signed, Jws):
+            verify_jws(self.signed, public_key, allowed_algorithms=ALGORITHMS)
+        else:
+            verify_cose_sign1(self.signed, public_key)
 
 
 def parse_token_status(claims: JsonObject) -> TokenStatusEntry | UnknownStatusEntry | None:
@@ -83,24 +93,43 @@ def parse_token_status(claims: JsonObject) -> TokenStatusEntry | UnknownStatusEn
     return TokenStatusEntry(uri, index)
 
 
-def parse_status_list_token(token: str) -> StatusListToken:
-    """The list token in JWT form (section 5.1). Malformed or NotVerified where it is none."""
-    jws = parse_jws(token.strip(), max_chars=_MAX_TOKEN_CHARS)
-    require_type(jws, _TYP)
-    claims = jws.claims()
-    subject, issuer = claims.get("sub"), claims.get("iss")
-    if not isinstance(subject, str):
-        raise Malformed("sub must be the URI of the list", path=("sub",))
-    if issuer is not None and not isinstance(issuer, str):
-        raise Malformed("iss must be a string", path=("iss",))
-    issued_at = _moment(claims, "iat")
-    if issued_at is None:
+def parse_status_list_token(token: str | bytes) -> StatusListToken:
+    """The list token, a JWT where it is text (section 5.1), a CWT where it is bytes (section 5.2).
+
+    Malformed or NotVerified where it is none.
+    """
+    if isinstance(token, str):
+        jws = parse_jws(token.strip(), max_chars=_MAX_TOKEN_CHARS)
+        require_type(jws, _JWT_TYPE)
+        return _read(jws, jws.header.get("kid"), jws.claims())
+    if not token.startswith(_COSE_SIGN1_TAG):
+        raise Malformed("a status list in CBOR is a tagged COSE_Sign1")
+    cose = parse_cose_sign1(token)
+    if cose.typ != _CWT_TYPE:
+        raise NotVerified(f"the token's type is not {_CWT_TYPE}")
+    payload = decode_cbor(cose.payload)
+    if not isinstance(payload, dict):
+        raise Malformed("the claims of a CWT are a map")
+    return _read(
+        cose, cose.kid, {name: payload[label] for label, name in _LABELS.items() if label in payload}
+    )
+
+
+def _read(signed: Jws | CoseSign1, kid: Json, payload: JsonObject) -> StatusListToken:
+    claims = parse_claims(payload)
+    if claims.subject is None:
+        raise Malformed("sub is the URI of the list", path=("sub",))
+    if claims.issued_at is None:
         raise Malformed("iat is required", path=("iat",))
-    ttl = claims.get("ttl")
+    if not isinstance(kid, str | None):
+        raise Malformed("kid is a string", path=("kid",))
+    ttl = payload.get("ttl")
     if ttl is not None and (type(ttl) is not int or ttl <= 0):
         raise Malformed("ttl must be a positive number of seconds", path=("ttl",))
-    bits, packed = _parse_list(claims.get("status_list"))
-    return StatusListToken(subject, issuer, issued_at, _moment(claims, "exp"), ttl, bits, packed, jws)
+    bits, packed = _parse_list(payload.get("status_list"))
+    return StatusListToken(
+        claims.subject, claims.issuer, claims.issued_at, claims.expires, ttl, bits, packed, kid, signed
+    )
 
 
 def check_status_list_token(token: StatusListToken, entry: TokenStatusEntry, at: datetime) -> None:
@@ -140,25 +169,18 @@ def status_at(statuses: bytes, index: int, bits: int) -> int:
 
 
 def _parse_list(value: Json) -> tuple[int, bytes]:
+    """Bits per status, and the packed statuses: base64url text in JSON (section 4.2), bytes in CBOR (section 4.3)."""
     path = ("status_list",)
     if not isinstance(value, dict):
         raise Malformed("status_list must be an object", path=path)
-    bits, text = value.get("bits"), value.get("lst")
+    bits, packed = value.get("bits"), value.get("lst")
     if type(bits) is not int or bits not in _WIDTHS:
         raise Malformed("bits must be 1, 2, 4 or 8", path=(*path, "bits"))
-    if not isinstance(text, str):
+    if isinstance(packed, bytes):
+        return bits, packed
+    if not isinstance(packed, str):
         raise Malformed("lst must be a string", path=(*path, "lst"))
-    return bits, decode_base64url(text)
-
-
-def _moment(claims: JsonObject, name: str) -> datetime | None:
-    value = claims.get(name)
-    if value is None and name not in claims:
-        return None
-    # A NumericDate may have a fraction (RFC 7519 section 2); a boolean is a number for Python alone.
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Malformed(f"{name} must be a number of seconds", path=(name,))
-    return from_unix(int(value))
+    return bits, decode_base64url(packed)
 
 
 def _not_verified(detail: str, *path: str) -> NotVerified:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core import problem
+from node.core.cbor import encode_cbor
 from node.core.encoding import encode_base64url
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.jose.jws import algorithm_of, prepare_jws
@@ -250,6 +251,72 @@ def test_a_list_that_is_not_one_zlib_stream_within_the_limit_is_malformed(lst: b
     with pytest.raises(Malformed) as caught:
         read_token_status(found, entry())
     assert not isinstance(caught.value, OutOfRange)
+
+
+def cwt(
+    *,
+    typ: str | None = "application/statuslist+cwt",
+    tag: bytes = b"\xd2",
+    lst: Any = zlib.compress(bytes.fromhex("b9a3")),  # noqa: B008
+    kid: bytes | None = b"key-1",
+    **changes: Any,
+) -> bytes:
+    """The list of `token`, as a CWT."""
+    labels = {"sub": 2, "iss": 1, "iat": 6, "exp": 4, "ttl": 65534, "status_list": 65533}
+    said = claims(**{"status_list": {"bits": 1, "lst": lst}, **changes})
+    header = {1: -7, 4: kid, 16: typ}
+    protected = encode_cbor({label: value for label, value in header.items() if value is not None})
+    payload = encode_cbor({labels[name]: value for name, value in said.items()})
+    message = encode_cbor(["Signature1", protected, b"", payload])
+    return tag + encode_cbor([protected, {}, payload, SIGNER.sign(message)])
+
+
+def test_a_list_in_cbor_says_the_same() -> None:
+    found, other = parse_status_list_token(cwt()), read()
+    found.verify(SIGNER.public_key)
+    check_status_list_token(found, entry(), NOW)
+    assert (found.subject, found.issuer, found.ttl_seconds) == (URI, "https://issuer.example", 600)
+    assert (found.issued_at, found.expires, found.kid) == (other.issued_at, other.expires, "key-1")
+    for index in range(16):
+        assert read_token_status(found, entry(index)) == read_token_status(other, entry(index))
+
+
+def test_a_list_in_cbor_signed_by_another_key_is_not_verified() -> None:
+    other = signer_of(KeyKind.P256, generate_secret(KeyKind.P256))
+    with pytest.raises(NotVerified):
+        parse_status_list_token(cwt()).verify(other.public_key)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"typ": "application/statuslist+jwt"},
+        {"typ": None},
+        {"tag": b""},
+        {"tag": b"\xd8\x3d\xd2"},
+        {"sub": None},
+        {"iat": None},
+        {"ttl": 0},
+        {"lst": None},
+        {"lst": 1},
+        {"status_list": {"bits": 3, "lst": b""}},
+    ],
+    ids=[
+        *(
+            "type of a JWT",
+            "no type",
+            "no tag",
+            "tagged as CWT",
+            "no subject",
+            "no moment",
+            "no time to live",
+        ),
+        *("no list", "number for a list", "three bits"),
+    ],
+)
+def test_a_token_in_cbor_that_breaks_section_5_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises((Malformed, NotVerified)):
+        parse_status_list_token(cwt(**changes))
 
 
 def test_nothing_is_unpacked_before_the_signature_was_asked_for() -> None:
