@@ -37,7 +37,8 @@ _BUNDLE_NAMESPACE: Final = "urn:bonafides:svg:1"
 _SVG: Final = "{http://www.w3.org/2000/svg}svg"
 _CREDENTIAL_TAG: Final = f"{{{_OB_NAMESPACE}}}credential"
 _BUNDLE_TAG: Final = f"{{{_BUNDLE_NAMESPACE}}}bundle"
-_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\Z")
+# A compact JWS, and an SD-JWT, which is one with disclosures after it.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+(?:~[A-Za-z0-9_.-]*)*\Z")
 # Where XML cannot hold a character, JSON can spell it: these two stand in strings only.
 _NOT_XML: Final = re.compile("[\ufffe\uffff]")
 _DECLARED_ENCODING: Final = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([^"']*)["']""")
@@ -45,7 +46,7 @@ _DECLARED_ENCODING: Final = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([^
 
 @dataclass(frozen=True, slots=True)
 class Unbaked:
-    """What an image carried: the credential (JSON text or a compact JWS) and, where there is one, the bundle."""
+    """What an image carried: the credential (JSON text, a compact JWS or an SD-JWT), and the bundle if there is one."""
 
     kind: Literal["png", "svg"]
     credential: str
@@ -60,7 +61,7 @@ def image_kind(data: bytes) -> Literal["png", "svg"] | None:
 
 
 def bake(image: bytes, credential: str, bundle: str | None = None) -> bytes:
-    """`image` with `credential` (JSON text or compact JWS) and `bundle` (JSON text) in it.
+    """`image` with `credential` (JSON text, compact JWS or SD-JWT) and `bundle` (JSON text) in it.
 
     What was baked before is replaced. Malformed where `image` is no PNG or SVG within the limits.
     """
@@ -199,8 +200,8 @@ class _Element:
             return text
         if text:
             raise Malformed(f"the {name} element has both an attribute and content")
-        if not _JWS.match(self.verify):
-            raise Malformed(f"the verify attribute of {name} is no compact JWS")
+        if not _TOKEN.match(self.verify):
+            raise Malformed(f"the verify attribute of {name} is no token")
         return self.verify
 
 
@@ -312,7 +313,7 @@ def _tag_end(image: bytes, begin: int) -> int:
 
 def _svg_element(prefix: str, namespace: str, name: str, text: str) -> str:
     begin = f'<{prefix}:{name} xmlns:{prefix}="{namespace}"'
-    if _JWS.match(text):
+    if _TOKEN.match(text):
         return f'{begin} verify="{text}"/>'
     safe = _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", text).replace("]]>", "]]]]><![CDATA[>")
     return f"{begin}><![CDATA[{safe}]]></{prefix}:{name}>"

@@ -27,6 +27,7 @@ from node.core.errors import Malformed
 CREDENTIAL = '{"id":"urn:uuid:1","name":"]]> & <b> \\"é\\""}'
 BUNDLE = '{"version":1}'
 JWS = "eyJhbGciOiJFZERTQSJ9.e30.c2ln"
+SD_JWT = f"{JWS}~WyJzYWx0Iiwgm5hbWUiLCAiQSJd~{JWS}"  # with one disclosure and a key binding
 PNG, SVG = default_png(), default_svg("Programming & <more>")
 IMAGES = {"png": PNG, "svg": SVG}
 
@@ -40,7 +41,7 @@ def with_chunk(kind: bytes, data: bytes, image: bytes = PNG) -> bytes:
 
 
 @pytest.mark.parametrize("kind", IMAGES)
-@pytest.mark.parametrize("credential", [CREDENTIAL, JWS])
+@pytest.mark.parametrize("credential", [CREDENTIAL, JWS, SD_JWT, JWS + "~"])
 @pytest.mark.parametrize("bundle", [None, BUNDLE])
 def test_what_is_baked_comes_out(kind: str, credential: str, bundle: str | None) -> None:
     baked = bake(IMAGES[kind], credential, bundle)
@@ -87,6 +88,10 @@ def test_the_standard_place_is_where_the_standard_says() -> None:
     assert f'xmlns:openbadges="https://purl.imsglobal.org/ob/v3p0" verify="{JWS}"/>' in baked
 
 
+def test_an_sd_jwt_stands_where_a_token_stands() -> None:
+    assert f'verify="{SD_JWT}"/>' in bake(SVG, SD_JWT).decode()
+
+
 def test_svg_forms() -> None:
     empty = b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- <svg> --><s:svg xmlns:s="http://www.w3.org/2000/svg" a="1>2"/>'
     baked = bake(empty, CREDENTIAL)
@@ -128,6 +133,7 @@ BAD_SVG = {
     "two credentials": svg(ELEMENT % ("", "{}") * 2),
     "attribute and content": svg(ELEMENT % (f' verify="{JWS}"', "{}")),
     "attribute is no JWS": svg(ELEMENT % (' verify="x"', "")),
+    "attribute is no SD-JWT": svg(ELEMENT % (f' verify="{JWS}~a b"', "")),
     "element inside": svg(ELEMENT % ("", "<a/>")),
     "another root": b"<html/>",
     "not well-formed": svg("<a>"),
