@@ -35,6 +35,7 @@ from node.core.bbs.interface import seeded_scalars
 from node.core.bbs.request import SigningRequest
 from node.core.bbs.signatures import SIGNATURE_BYTES, derive_proof, undisclosed_in, verify, verify_proof
 from node.core.bls12381 import G1_BYTES, G2_BYTES, SCALAR_BYTES
+from node.core.canonical.jcs import canonicalize
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.cbor import Cbor, CborKey, encode_cbor
 from node.core.dataintegrity.cryptosuite import (
@@ -344,6 +345,14 @@ class Bbs2023:
         derived = parse_derived_proof(proof)
         statements = label_statements(document, given_labels(derived.labels), canonicalizer)
         return statements.canonical_at(derived.mandatory_indexes)
+
+
+def presentation_header_of(challenge: str, domain: str) -> bytes:
+    """What a derived proof is bound to so that it answers one verifier once; the draft leaves its form open.
+
+    JCS of both: `domain` keeps a verifier from passing the proof on to the one whose `challenge` it got.
+    """
+    return canonicalize({"challenge": challenge, "domain": domain})
 
 
 # Labels (section 3.2.1) -----------------------------------------------------------------------------------

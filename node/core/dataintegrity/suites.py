@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.bbs_2023 import Bbs2023
+from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder
 from node.core.dataintegrity.cryptosuite import (
     Cryptosuite,
     Disclosure,
@@ -155,11 +156,13 @@ def derive_proof(
     *,
     presentation_header: bytes = b"",
     entropy: bytes = b"",
+    holder: Holder | None = None,
 ) -> JsonObject:
     """The part of `document` that its base proof makes mandatory or the JSON Pointers select, with a derived proof.
 
     `proof` is one of those of `document`; no other is shown. Malformed: it is no base proof, or a pointer points to
-    nothing. `presentation_header` and `entropy` (random bytes) go to suites whose derived proofs are zero-knowledge.
+    nothing. `presentation_header` and `entropy` (random bytes) go to suites whose derived proofs are zero-knowledge,
+    `holder` to those that bind a credential to the secrets of its holder.
     """
     suite = selective_suite_of(proof)
     if suite is None:
@@ -168,7 +171,12 @@ def derive_proof(
         raise not_generated("nothing is derived from a derived proof")
     if proof.previous_proof:
         raise not_generated("nothing is derived from a proof that builds on others")
-    return suite.derive(
+    derive = suite.derive
+    if isinstance(suite, Bbs2023):
+        derive = partial(suite.derive, holder=holder)
+    elif holder is not None:
+        raise not_generated(f"{suite.name} binds no credential to secrets of its holder")
+    return derive(
         unsecured(document),
         proof,
         tuple(selective_pointers),
@@ -185,12 +193,14 @@ def verify_proof(
     canonicalizer: Canonicalizer,
     *,
     verified: Collection[Proof] = (),
+    nym_domain: bytes | None = None,
 ) -> None:
     """Raise unless `proof`, one of those of `document`, is a signature by `public_key` over it (section 4.4).
 
     NotVerified: the signature is wrong, the key is of another kind, or a proof that is referenced is missing
     or not among those already `verified`. Malformed: the proof or document breaks its format. Unavailable:
-    `UnknownSuite`, or a context that is not pinned. Expiry, purpose, domain and challenge are not looked at.
+    `UnknownSuite`, a context that is not pinned, or a pseudonym (bbs-2023) whose domain neither the proof nor
+    `nym_domain` tells. Expiry, purpose, domain and challenge are not looked at.
     """
     suite = suite_of(proof)
     if not _is_proof_of(document, proof):
@@ -198,7 +208,11 @@ def verify_proof(
     for previous in previous_proofs(document, proof):
         if previous not in verified:
             raise not_verified("a proof that this one builds on is not verified")
-    suite.verify(_secured_form(document, proof), proof, public_key, canonicalizer)
+    secured = _secured_form(document, proof)
+    if isinstance(suite, Bbs2023):
+        suite.verify(secured, proof, public_key, canonicalizer, nym_domain=nym_domain)
+    else:
+        suite.verify(secured, proof, public_key, canonicalizer)
 
 
 def verify_proof_chain(

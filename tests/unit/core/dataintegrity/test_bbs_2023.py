@@ -42,6 +42,7 @@ from node.core.dataintegrity.bbs_2023 import (
     encode_derived_proof,
     parse_base_proof,
     parse_derived_proof,
+    presentation_header_of,
     shuffled_labels,
 )
 from node.core.dataintegrity.selective import Grouping, given_labels, label_statements, select
@@ -604,19 +605,11 @@ def bound_credential(*, with_nym: bool, with_secret: bool) -> tuple[Document, Ho
 
 
 def show_bound(signed: Document, holder: Holder | None) -> Document:
-    return SUITE.derive(
-        unsecured(signed),
-        proofs_of(signed)[0],
-        SELECTIVE,
-        CANONICALIZER,
-        presentation_header=NONCE,
-        entropy=SEED,
-        holder=holder,
-    )
+    return show(signed, holder=holder)
 
 
 def verify_bound(shown: Document, nym_domain: bytes | None = DOMAIN) -> None:
-    SUITE.verify(unsecured(shown), proofs_of(shown)[0], ISSUER_KEY, CANONICALIZER, nym_domain=nym_domain)
+    verify_proof(shown, proofs_of(shown)[0], ISSUER_KEY, CANONICALIZER, nym_domain=nym_domain)
 
 
 def test_only_who_knows_the_secret_shows_a_bound_credential() -> None:
@@ -723,7 +716,21 @@ def test_a_commitment_whose_maker_does_not_know_what_is_in_it_is_not_signed() ->
         issue(commitment_with_proof=false)
 
 
+def test_a_header_for_a_verifier_tells_challenge_and_domain_apart() -> None:
+    assert presentation_header_of("c", "d") == b'{"challenge":"c","domain":"d"}'
+    header = presentation_header_of("nonce", "https://verifier.example/")
+    shown = show(SIGNED, presentation_header=header)
+    verify(shown)
+    assert parse_derived_proof(proofs_of(shown)[0]).presentation_header == header
+
+
 def test_no_secret_is_in_the_text_of_what_holds_it() -> None:
     _, holder = bound_credential(with_nym=True, with_secret=True)
     assert "12345" not in repr(holder) + str(disclosure(signer_nym_entropy=ENTROPY))
     assert "only the holder" not in repr(holder)
+
+
+def test_a_suite_without_holder_binding_takes_no_secrets_of_a_holder(vectors: Path) -> None:
+    signed = load(vectors / "di-ecdsa/ecdsa-sd-2023/prc/addSignedSDBase.json")
+    with pytest.raises(Malformed, match="binds no credential"):
+        show(signed, "/issuer", holder=Holder(1))
