@@ -43,8 +43,10 @@ _SECRET_BYTES: Final = {
     KeyKind.P384: 48,
     KeyKind.P521: 66,
     KeyKind.SECP256K1: 32,
+    KeyKind.BLS12381_G2: 32,
 }
-SIGNING_KINDS: Final = tuple(_SECRET_BYTES)
+# A BLS12-381 key is given requests for BBS signatures, not messages.
+SIGNING_KINDS: Final = tuple(kind for kind in _SECRET_BYTES if kind is not KeyKind.BLS12381_G2)
 # The multicodec table's "…-priv" codes, as `secretKeyMultibase` uses them.
 _SECRET_MULTICODEC: Final = {
     KeyKind.ED25519: 0x1300,
@@ -52,6 +54,7 @@ _SECRET_MULTICODEC: Final = {
     KeyKind.P256: 0x1306,
     KeyKind.P384: 0x1307,
     KeyKind.P521: 0x1308,
+    KeyKind.BLS12381_G2: 0x130A,
 }
 _KIND_OF_SECRET: Final = {code: kind for kind, code in _SECRET_MULTICODEC.items()}
 
@@ -143,6 +146,27 @@ class NistSigner:
         return r.to_bytes(self._form.width, "big") + s.to_bytes(self._form.width, "big")
 
 
+class BbsSigner:
+    """BBS over BLS12-381; `secret` is the 32-byte scalar. The curve's arithmetic is not in constant time."""
+
+    def __init__(self, secret: bytes) -> None:
+        from node.core.bbs.signatures import public_key_of  # noqa: PLC0415 - few have such a key
+
+        self._secret = int.from_bytes(secret, "big")
+        self._public_key = PublicKey(KeyKind.BLS12381_G2, public_key_of(self._secret))
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+        return self._public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """80 bytes; `message` is an encoded `SigningRequest`, anything else is Malformed."""
+        from node.core.bbs.request import sign_request  # noqa: PLC0415 - as above
+
+        return sign_request(self._secret, message)
+
+
 def signer_of(kind: KeyKind, secret: bytes) -> Signer:
     """A Signer on raw secret bytes (seed or scalar); Malformed where they are no key of that kind."""
     if kind not in _SECRET_BYTES:
@@ -154,6 +178,8 @@ def signer_of(kind: KeyKind, secret: bytes) -> Signer:
             return Ed25519Signer(secret)
         if kind is KeyKind.SECP256K1:
             return Secp256k1Signer(secret)
+        if kind is KeyKind.BLS12381_G2:
+            return BbsSigner(secret)
         return NistSigner(kind, secret)
     except ValueError as error:
         raise Malformed(f"not a secret key on {kind}") from error

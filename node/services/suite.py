@@ -15,6 +15,7 @@ from typing import Final
 
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of, unsecured
+from node.core.dataintegrity.bbs_2023 import BbsDisclosure
 from node.core.errors import Conflict, Malformed, NotFound
 from node.core.keys import KeyKind
 from node.core.members import within
@@ -40,9 +41,10 @@ _DEFAULT_SUITES: Final = {
     KeyKind.ED25519: "eddsa-rdfc-2022",
     KeyKind.P256: "ecdsa-rdfc-2019",
     KeyKind.P384: "ecdsa-rdfc-2019",
+    KeyKind.BLS12381_G2: "bbs-2023",
 }
 # Where mandatory pointers are given and no suite is named.
-_SELECTIVE_SUITES: Final = {KeyKind.P256: "ecdsa-sd-2023"}
+_SELECTIVE_SUITES: Final = {KeyKind.P256: "ecdsa-sd-2023", KeyKind.BLS12381_G2: "bbs-2023"}
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
 
@@ -141,7 +143,7 @@ class SuiteIssuers:
             },
             self._examiner.verifier.canonicalizer,
             key_kind=key.kind,
-            disclosure=_disclosure(pointers) if cryptosuite in _SELECTIVE_SUITES.values() else None,
+            disclosure=_disclosure(key, pointers) if cryptosuite in _SELECTIVE_SUITES.values() else None,
         )
         secured = prepared.finish(key.signer.sign(prepared.message))
         return one_proof(secured)
@@ -176,6 +178,8 @@ class SuiteIssuers:
         """The presentation, signed by the key that its holder is; the first key where it names none."""
         facts = check_presentation(presentation)
         key = self.keys[0] if facts.holder_id is None else self._key_of(facts.holder_id)
+        if key.kind is KeyKind.BLS12381_G2:
+            raise Malformed("a key that signs statements presents nothing", path=("holder",))
         return await self._examiner.work(lambda: self._secure(presentation, options, key, "authentication"))
 
     # Status
@@ -251,8 +255,11 @@ class SuiteIssuers:
         raise NotFound("the credential has no such status entry")
 
 
-def _disclosure(pointers: tuple[str, ...]) -> Disclosure:
-    return Disclosure(pointers, secrets.token_bytes(32), generate_secret(KeyKind.P256))
+def _disclosure(key: SuiteKey, pointers: tuple[str, ...]) -> Disclosure:
+    hmac_key = secrets.token_bytes(32)
+    if key.kind is KeyKind.BLS12381_G2:
+        return BbsDisclosure(pointers, hmac_key, public_key=key.public_key)
+    return Disclosure(pointers, hmac_key, generate_secret(KeyKind.P256))
 
 
 def _with_context(contexts: Json, wanted: str) -> list[Json]:

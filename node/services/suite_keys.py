@@ -22,7 +22,7 @@ from node.core.keys import KeyKind, PublicKey, Signer
 from node.keystore import signer_of
 
 SEED_BYTES: Final = 32
-_KINDS: Final = {KeyKind.ED25519: 32, KeyKind.P256: 32, KeyKind.P384: 48}
+_KINDS: Final = {KeyKind.ED25519: 32, KeyKind.P256: 32, KeyKind.P384: 48, KeyKind.BLS12381_G2: 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,6 @@ def _signer(seed: bytes, kind: KeyKind, length: int) -> Signer:
         secret = HKDF(hashes.SHA256(), length, None, info).derive(seed)
         try:
             return signer_of(kind, secret)
-        except Malformed:  # beyond the group's order, once in 2^32 at worst
+        except Malformed:  # beyond the group's order, which of BLS12-381 every second draw is
             continue
     raise Malformed("no key can be drawn from this seed")

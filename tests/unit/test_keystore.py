@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from node import keystore
+from node.core.bbs import signatures as bbs
+from node.core.bbs.request import SigningRequest
 from node.core.encoding import decode_multibase
 from node.core.errors import BonafidesError, Conflict, Malformed, Misconfigured, NotVerified
 from node.core.keys import KeyKind
@@ -102,7 +104,20 @@ class TestSigners:
         order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
         assert signature.hex().upper() == r + f"{order - s:064X}"
 
-    @pytest.mark.parametrize("kind", [KeyKind.P256, KeyKind.P384, KeyKind.SECP256K1])
+    def test_a_bbs_key_signs_requests_and_nothing_else(self, tmp_path: Path) -> None:
+        path = key_file(tmp_path, KeyKind.BLS12381_G2)
+        signer = keystore.open_signer(f"file:{path}", "correct horse")
+        public_key = signer.public_key.raw
+        messages = [b"one", b"two"]
+        signature = signer.sign(SigningRequest(public_key, b"header", messages).encode())
+        bbs.verify(public_key, signature, b"header", messages)
+        with pytest.raises(NotVerified):
+            bbs.verify(public_key, signature, b"header", messages[::-1])
+        for message in (b"message", b"", messages[0]):
+            with pytest.raises(Malformed):
+                signer.sign(message)
+
+    @pytest.mark.parametrize("kind", [KeyKind.P256, KeyKind.P384, KeyKind.SECP256K1, KeyKind.BLS12381_G2])
     def test_a_zero_scalar_is_no_key(self, kind: KeyKind) -> None:
         width = 48 if kind is KeyKind.P384 else 32
         for secret in (bytes(width), b"\xff" * width, bytes(width - 1)):

@@ -293,14 +293,19 @@ POINTERS = ["/issuer", "/credentialSubject/id"]
 P256 = KEYS[KeyKind.P256]
 
 
-def undefined_terms(**changes: Any) -> Document:
+def disclosable(key: SuiteKey = P256, **changes: Any) -> Document:
     contexts = [V2, "https://www.w3.org/ns/credentials/examples/v2"]
-    return {**credential(P256, credentialSubject=SUBJECT, **changes), "@context": contexts}
+    return {**credential(key, credentialSubject=SUBJECT, **changes), "@context": contexts}
 
 
-async def test_a_base_proof_is_refused_and_what_is_derived_from_it_verifies(suite: Suite) -> None:
-    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
-    assert base["proof"]["cryptosuite"] == "ecdsa-sd-2023"
+@pytest.mark.parametrize(
+    ("kind", "cryptosuite"), [(KeyKind.P256, "ecdsa-sd-2023"), (KeyKind.BLS12381_G2, "bbs-2023")]
+)
+async def test_a_base_proof_is_refused_and_what_is_derived_from_it_verifies(
+    suite: Suite, kind: KeyKind, cryptosuite: str
+) -> None:
+    base = await suite.issued(disclosable(KEYS[kind]), mandatoryPointers=POINTERS)
+    assert base["proof"]["cryptosuite"] == cryptosuite
     assert (await suite.verify(base))[0] == 400
     request = {"verifiableCredential": base, "options": {"selectivePointers": ["/credentialSubject/name"]}}
     status, derived = await suite.post("/credentials/derive", request)
@@ -311,7 +316,7 @@ async def test_a_base_proof_is_refused_and_what_is_derived_from_it_verifies(suit
 
 
 async def test_deriving_answers_on_the_usual_path_too(suite: Suite) -> None:
-    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
+    base = await suite.issued(disclosable(), mandatoryPointers=POINTERS)
     async with suite.client.post("/credentials/derive", json={"verifiableCredential": base}) as answer:
         assert answer.status == 201
         assert (await answer.json())["credentialSubject"] == {"id": "did:example:alice"}
@@ -323,8 +328,8 @@ async def test_deriving_answers_on_the_usual_path_too(suite: Suite) -> None:
 
 @pytest.mark.parametrize("pointers", ["/issuer", [1], ["issuer"], ["/nothing"], ["/issuer"] * 1001])
 async def test_pointers_that_point_to_nothing_are_refused(suite: Suite, pointers: Any) -> None:
-    assert (await suite.issue(undefined_terms(), mandatoryPointers=pointers))[0] == 400
-    base = await suite.issued(undefined_terms(), mandatoryPointers=POINTERS)
+    assert (await suite.issue(disclosable(), mandatoryPointers=pointers))[0] == 400
+    base = await suite.issued(disclosable(), mandatoryPointers=POINTERS)
     body = {"verifiableCredential": base, "options": {"selectivePointers": pointers}}
     status, answer = await suite.post("/credentials/derive", body)
     assert (status, answer["verified"]) == (400, False)
@@ -338,9 +343,9 @@ async def test_nothing_is_derived_from_other_proofs(suite: Suite) -> None:
 
 async def test_a_document_that_does_not_conform_gets_no_base_proof(suite: Suite) -> None:
     for broken in (
-        undefined_terms(validFrom="2027-01-01T00:00:00Z", validUntil="2026-01-01T00:00:00Z"),
-        undefined_terms(issuer="did:example:other"),
-        {**undefined_terms(), "@context": [V2], "somethingNew": 1},
+        disclosable(validFrom="2027-01-01T00:00:00Z", validUntil="2026-01-01T00:00:00Z"),
+        disclosable(issuer="did:example:other"),
+        {**disclosable(), "@context": [V2], "somethingNew": 1},
     ):
         assert (await suite.issue(broken, cryptosuite="ecdsa-sd-2023"))[0] == 400
 
