@@ -183,9 +183,9 @@ def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -
     check_status_list_token(token, entry, told.as_of)
     if token.issuer is not None:
         _check_issuer(token.issuer, told)
-    kid = token.jws.header.get("kid")
+    kid = token.kid
     named = KeyNamed(told.issuer, ASSERTION_METHOD)
-    if isinstance(kid, str):
+    if kid is not None:
         method = kid if is_url(kid) else f"{told.issuer}#{kid.removeprefix('#')}"
         named = KeyNamed(method, ASSERTION_METHOD)
     _check_signer(
