@@ -33,7 +33,7 @@ from node.core.errors import Conflict, NotFound
 from node.storage.base import AnchoredPlace, AnchorItem, Batch, ItemPlace, TransactionState, Waiting
 from node.storage.credentials import credentials_table
 from node.storage.outbox import outbox_table
-from node.storage.schema import AnyRow, Instant, Serial, chunks, metadata, serial_column
+from node.storage.schema import AnyRow, Instant, Serial, chunks, execute_many, metadata, serial_column
 
 KIND_CREDENTIAL: Final = 1  # FORMATS.md section 4
 
@@ -118,8 +118,9 @@ class SqlBatches:
         # dict keeps the order in which they came and drops repetitions.
         new = [digest for digest in dict.fromkeys(digests) if digest not in known]
         for some in chunks(new):
-            values = [{"kind": kind, "digest": digest, "added_at": now} for digest in some]
-            await self._connection.execute(insert(items_table), values)
+            rows = [(kind, digest, now) for digest in some]
+            names = ("kind", "digest", "added_at")
+            await execute_many(self._connection, insert(items_table), names, rows)
         return len(new)
 
     async def waiting(self) -> Waiting:
@@ -148,19 +149,11 @@ class SqlBatches:
         statement = insert(batches_table).values(commitment=commitment, size=size, root=root, sealed_at=now)
         batch_id = (await self._connection.execute(statement.returning(_b.id))).scalar_one()
         for part in chunks(places):
-            await self._connection.execute(
-                _GIVE_PLACE,
-                [
-                    {
-                        "of_item": place.item_id,
-                        "of_batch": batch_id,
-                        "of_salt": place.salt,
-                        "of_index": place.index,
-                        "of_path": b"".join(place.path),
-                    }
-                    for place in part
-                ],
-            )
+            rows = [
+                (place.item_id, batch_id, place.salt, place.index, b"".join(place.path)) for place in part
+            ]
+            names = ("of_item", "of_batch", "of_salt", "of_index", "of_path")
+            await execute_many(self._connection, _GIVE_PLACE, names, rows)
         return Batch(batch_id, commitment, size, root, now, None, None, None)
 
     async def attach(self, batch_id: int, transaction_id: int) -> None:

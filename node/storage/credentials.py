@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import (
@@ -39,7 +40,7 @@ from node.storage.base import (
     SignedCredential,
     StoredEvidence,
 )
-from node.storage.schema import AnyRow, Choice, Instant, chunks, metadata
+from node.storage.schema import AnyRow, Choice, Instant, chunks, execute_many, metadata
 
 credentials_table: Final = Table(
     "credentials",
@@ -96,6 +97,7 @@ _SIGN: Final = (
         signed_at=bindparam("of_time"),
     )
 )
+_SIGNED: Final = ("of_credential", "of_document", "of_digest", "of_key", "of_subject", "of_time")
 
 
 class SqlCredentials:
@@ -118,8 +120,8 @@ class SqlCredentials:
     async def intend(self, intents: Sequence[Intent]) -> None:
         """Record intents, all or none."""
         for some in chunks(intents):
-            rows = [{name: getattr(intent, name) for name in _INTENT} for intent in some]
-            await self._connection.execute(insert(credentials_table), rows)
+            rows = [attrgetter(*_INTENT)(intent) for intent in some]
+            await execute_many(self._connection, insert(credentials_table), _INTENT, rows)
 
     async def record_signed(self, signed: Sequence[SignedCredential]) -> None:
         """Move intents to SIGNED, all or none."""
@@ -131,20 +133,7 @@ class SqlCredentials:
             known = {row.credential_id: row for row in await self._connection.execute(query)}
             new += [one for one in some if _is_new(one, known.get(one.credential_id))]
         for some in chunks(new):
-            await self._connection.execute(
-                _SIGN,
-                [
-                    {
-                        "of_credential": one.credential_id,
-                        "of_document": one.document,
-                        "of_digest": one.digest,
-                        "of_key": one.key_multibase,
-                        "of_subject": one.subject_did,
-                        "of_time": one.signed_at,
-                    }
-                    for one in some
-                ],
-            )
+            await execute_many(self._connection, _SIGN, _SIGNED, [_signed_row(one) for one in some])
 
     async def withdraw(self, credential_id: str) -> None:
         """End an intent that was not signed."""
@@ -195,6 +184,17 @@ class SqlCredentials:
             query = query.where(_c.cohort == cohort)
         found = {row.state: row.number for row in await self._connection.execute(query)}
         return {state: found.get(state, 0) for state in CredentialState}
+
+
+def _signed_row(one: SignedCredential) -> tuple[object, ...]:
+    return (
+        one.credential_id,
+        one.document,
+        one.digest,
+        one.key_multibase,
+        one.subject_did,
+        one.signed_at,
+    )
 
 
 def _is_new(signed: SignedCredential, known: AnyRow | None) -> bool:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Row, Select, String
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Insert,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Update,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -96,3 +109,34 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """`values` in pieces that one statement can take."""
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
+
+
+async def execute_many(
+    connection: AsyncConnection,
+    statement: Insert | Update,
+    names: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    """Execute an INSERT or UPDATE for each row, which holds the values of the parameters `names`.
+
+    As `connection.execute` does with a list, at a fraction of its cost: there each value of each row goes through its
+    type. Here a type is asked once for a value that repeats, as times and states do.
+    """
+    values = dict(zip(names, zip(*rows, strict=True), strict=False))
+    if not values:
+        return
+    count = len(values[names[0]])
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(names))
+    columns = []
+    for name in compiled.positiontup or ():
+        column = values.get(name, itertools.repeat(compiled.params[name], count))
+        columns.append(_bound(compiled.binds[name].type, column, connection.dialect))
+    await connection.exec_driver_sql(compiled.string, list(zip(*columns, strict=True)))
+
+
+def _bound(kind: TypeEngine[Any], column: Iterable[Any], dialect: Dialect) -> Iterable[Any]:
+    process = None if isinstance(kind, LargeBinary) else kind.dialect_impl(dialect).bind_processor(dialect)
+    if process is None:
+        return column
+    known: dict[Any, Any] = {}
+    return [known[value] if value in known else known.setdefault(value, process(value)) for value in column]

@@ -51,6 +51,7 @@ from node.storage.schema import (
     Instant,
     Serial,
     chunks,
+    execute_many,
     load_record,
     metadata,
     record,
@@ -192,8 +193,9 @@ class SqlStatusLists:
         drawn = await self._draw(list_id, len(new), capacity, draw)
         fresh = dict(zip(new, drawn, strict=True))
         for part in chunks(new):
-            rows = [{"list_id": list_id, "index": fresh[one], "credential_id": one} for one in part]
-            await self._connection.execute(insert(indexes_table), rows)
+            rows = [(list_id, fresh[one], one) for one in part]
+            names = ("list_id", "index", "credential_id")
+            await execute_many(self._connection, insert(indexes_table), names, rows)
         statement = update(lists_table).where(_l.list_id == list_id)
         await self._connection.execute(statement.values(allocated=status_list.allocated + len(new)))
         return given | fresh
