@@ -103,6 +103,8 @@ class Envelope:
     """`jwk` of the header, which anybody can put there: told, never trusted."""
     hidden: bool = False
     """Whether there are undisclosed digests (or decoys) at the document's top level."""
+    withheld: bool = False
+    """Whether there are any, wherever."""
     holder_key: PublicKey | None = None
     """`cnf.jwk` of the issuer-signed part: the key with which its holder presents it."""
     holder_method: str | None = None
@@ -241,6 +243,7 @@ def _read_sd_jwt(text: str) -> Envelope:
         verification_method=_verification_method(token.issued.header.get("kid"), claims),
         header_key=_header_key(token.issued.header),
         hidden=() in processed.undisclosed,
+        withheld=bool(processed.undisclosed),
         holder_key=holder_key,
         holder_method=holder_method,
         key_binding=_key_binding(token),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NoReturn
@@ -45,13 +45,22 @@ _1EDTECH: Final = re.compile(
 _SCHEMA_TYPES: Final = ("1EdTechJsonSchemaValidator2019", "JsonSchemaValidator2019", "JsonSchema")
 
 
+# Keywords that a document can break by what is not in it; `anyOf` is ours for "this member or that one".
+_OF_ABSENCE: Final = frozenset({"required", "anyOf", "minItems"})
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaVerdict:
-    """What the schemas say of a document. `unpinned` are schemas that it names and we do not hold."""
+    """What the schemas say of a document. `unpinned` are schemas that it names and we do not hold.
+
+    `lacking`: there are problems, and each is that something is not there, which may be for what was left out of a
+    document that is shown in part.
+    """
 
     applied: tuple[str, ...]  # names of our schemas, sorted
     problems: tuple[Problem, ...]
     unpinned: tuple[str, ...]
+    lacking: bool = False
 
 
 class SchemaSet:
@@ -72,17 +81,24 @@ class SchemaSet:
             else:
                 names.add(name)
         applied = tuple(sorted(names))
-        problems = itertools.chain.from_iterable(self._problems(name, document) for name in applied)
-        return SchemaVerdict(applied, tuple(itertools.islice(problems, MAX_PROBLEMS)), tuple(unpinned))
+        errors = itertools.chain.from_iterable(self._errors(name, document) for name in applied)
+        found = tuple(itertools.islice(errors, MAX_PROBLEMS))
+        problems = tuple(told for told, _ in found)
+        # All of them or none: with as many problems as are counted, there may be others behind them.
+        lacking = 0 < len(found) < MAX_PROBLEMS and all(keyword in _OF_ABSENCE for _, keyword in found)
+        return SchemaVerdict(applied, problems, tuple(unpinned), lacking)
 
     def check_against(self, name: str, document: JsonObject) -> tuple[Problem, ...]:
         """The problems that the schema `name` has with `document`, whatever its type; at most 20."""
-        return tuple(itertools.islice(self._problems(name, document), MAX_PROBLEMS))
+        errors = itertools.islice(self._errors(name, document), MAX_PROBLEMS)
+        return tuple(told for told, _ in errors)
 
-    def _problems(self, name: str, document: JsonObject) -> Any:
+    def _errors(self, name: str, document: JsonObject) -> Iterator[tuple[Problem, str]]:
+        """Each problem with the keyword of the schema that it breaks."""
         for error in self._validator(name).iter_errors(document):
             # Masked: the message says what was expected, and no value of the learner's.
-            yield Problem(problem.ours("schema"), f"{name}: {error.message}", tuple(error.instance_path))
+            told = Problem(problem.ours("schema"), f"{name}: {error.message}", tuple(error.instance_path))
+            yield told, error.kind.name
 
     def _validator(self, name: str) -> Any:
         if name not in self._validators:

@@ -58,7 +58,7 @@ class Case:
         found = self.anchor
         checks = (
             self.document.conformance,  # 1
-            self.document.schema,  # 2
+            self.disclosure.limit_schema(self.document.schema, lacking=self.document.lacking),  # 2
             self.proofs.proof,  # 3
             self.proofs.purpose,  # 4
             self._of_ledger(CheckName.NETWORK),  # 5

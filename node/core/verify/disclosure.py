@@ -29,21 +29,36 @@ _BASIS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """How much was shown. `partial`: there may be more; the others: shown, and nobody could have left it out."""
+    """How much was shown.
+
+    `partial`: something may have been left out, `hidden`: something that decides. `has_status` and `has_end`: they are
+    shown, and nobody could have left them out.
+    """
 
     partial: bool
+    hidden: bool
     has_status: bool = True
     has_end: bool = True
 
     def limit(self, check: Check) -> Check:
-        """`check`, but for what may be hidden: a pass, or nothing to look at, is then not known."""
+        """A check of status or end, but for what may be hidden: a pass, or nothing to look at, is then not known."""
         sure = {CheckName.STATUS: self.has_status, CheckName.VALIDITY_PERIOD: self.has_end}[check.name]
-        if not self.partial or sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+        if not self.hidden or sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             return check
-        return replace(check, outcome=Outcome.UNKNOWN, basis=_BASIS[check.name], reason=Reason.MAY_BE_HIDDEN)
+        return _may_be_hidden(check, _BASIS[check.name])
+
+    def limit_schema(self, check: Check, *, lacking: bool) -> Check:
+        """The check of the schema, where only members are `lacking` that may have been left out."""
+        if not self.partial or not lacking or check.outcome is not Outcome.FAILED:
+            return check
+        return _may_be_hidden(check, f"{check.basis}, which may be for what was left out")
 
 
-WHOLE: Final = Disclosure(partial=False)
+def _may_be_hidden(check: Check, basis: str) -> Check:
+    return replace(check, outcome=Outcome.UNKNOWN, basis=basis, reason=Reason.MAY_BE_HIDDEN)
+
+
+WHOLE: Final = Disclosure(partial=False, hidden=False)
 
 
 def disclosure_of(
@@ -56,8 +71,12 @@ def disclosure_of(
     """
     if document.envelope is not None:
         assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
-        ends = document.facts.valid_until is not None
-        return Disclosure(document.envelope.hidden, bool(document.entries), ends)
+        return Disclosure(
+            document.envelope.withheld,
+            document.envelope.hidden,
+            bool(document.entries),
+            document.facts.valid_until is not None,
+        )
     selective = [proof for proof in document.issuer_proofs if selective_suite_of(proof) is not None]
     if not selective or any(selective_suite_of(proof) is None for proof in verified):
         return WHOLE
@@ -95,6 +114,7 @@ def _of_statements(document: Document, mandatory: frozenset[str]) -> Disclosure:
 
     return Disclosure(
         partial=True,
+        hidden=True,
         has_status=any(line in mandatory and is_whole(entry) for line, entry in entries),
         has_end=any(line in mandatory for line in ends),
     )

@@ -28,7 +28,7 @@ from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
 from node.core.related_resource import check_related_resources
-from node.core.schema import SchemaSet
+from node.core.schema import SchemaSet, SchemaVerdict
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
 from node.core.strict_json import Json, JsonObject
@@ -64,6 +64,8 @@ class Document:
     """Its canonical statements without proofs, where statements are signed."""
     held: tuple[JsonObject, ...] = ()
     """The credentials that it holds (CLR 2.0), each with proofs of its own."""
+    lacking: bool = False
+    """Whether its schema refuses it only for what is not in it."""
     envelope: Envelope | None = None
     """The token that it is, where it has no proof of its own to be read."""
 
@@ -125,11 +127,12 @@ def read_document(
     if read.rewritten:
         basis += "; it was written outside the plain form and read again with the pinned contexts"
     warnings = tuple(facts.warnings)
+    schema, lacking = (_no_schema(), False) if is_claims else _check_schema(read.document, schemas)
     return Document(
         raw,
         read.document,
         Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, warnings),
-        _no_schema() if is_claims else _check_schema(read.document, schemas),
+        schema,
         facts,
         entries,
         ethr,
@@ -138,6 +141,7 @@ def read_document(
         read.context_missing,
         read.nquads,
         held,
+        lacking,
         envelope,
     )
 
@@ -254,8 +258,12 @@ def _no_schema() -> Check:
     return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
 
 
-def _check_schema(document: JsonObject, schemas: SchemaSet) -> Check:
+def _check_schema(document: JsonObject, schemas: SchemaSet) -> tuple[Check, bool]:
     verdict = schemas.check(document)
+    return _schema_check(verdict), verdict.lacking
+
+
+def _schema_check(verdict: SchemaVerdict) -> Check:
     if verdict.problems:
         basis = f"does not fit {', '.join(verdict.applied)}"
         return Check(CheckName.SCHEMA, Outcome.FAILED, basis, Reason.SCHEMA_BROKEN, verdict.problems)

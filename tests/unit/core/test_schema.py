@@ -154,6 +154,26 @@ def test_differences_from_the_schema_of_1edtech_all_have_a_reason(vectors: Path)
     assert count > 1_500
 
 
+@pytest.mark.parametrize(
+    ("change", "lacking"),
+    [
+        (lambda badge: badge.update(), False),
+        (lambda badge: badge["credentialSubject"]["achievement"].pop("criteria"), True),
+        (lambda badge: badge["credentialSubject"].pop("id"), True),
+        (lambda badge: badge["credentialSubject"]["achievement"].update(name=7), False),
+        (lambda badge: badge["credentialSubject"]["achievement"].update(name=7, criteria=None), False),
+    ],
+    ids=["nothing", "a required member", "one of two members", "a wrong member", "a wrong one besides"],
+)
+def test_whether_only_what_is_not_there_is_missed(change: Any, lacking: bool, vectors: Path) -> None:
+    badge = read(vectors / "ob3-schema" / "minimal_valid_obv3.json")
+    badge["credentialSubject"].pop("identifier", None)
+    badge["credentialSubject"]["id"] = "did:example:learner"
+    change(badge)
+    verdict = SCHEMAS.check(badge)
+    assert verdict.lacking is lacking
+
+
 def test_a_subject_must_be_known_by_id_or_identifier(vectors: Path) -> None:
     """Open Badges 3.0 section 9.1 asks for it; the schema of 1EdTech does not."""
     document = read(vectors / "ob3-1edtech" / "simple.json")

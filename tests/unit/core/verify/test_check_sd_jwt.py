@@ -1,0 +1,384 @@
+"""SD-JWT: what a holder withholds, with which key it is presented, and the claims that no holder may withhold."""
+
+# ruff: noqa: E501 - a table has one row a line
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
+from fixtures.verification import (
+    CHALLENGE,
+    DOMAIN,
+    KEY_SCHOOL,
+    LEARNER,
+    LIST_URL,
+    NOW,
+    OTHER_LEARNER,
+    SCHOOL,
+    STRANGER,
+    LedgerState,
+    Signatory,
+    Story,
+    entry,
+    of_key_school,
+    public,
+    revoked,
+    signed_token,
+    without_status,
+)
+
+from node.core.jose.sd_jwt import prepare_key_binding, prepare_sd_jwt, salts_needed, select
+from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc, prepare_vc_sd_jwt
+from node.core.verify.holder import Asked
+from node.core.verify.presentation import MAX_KEY_BINDING_AGE
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
+
+Json = dict[str, Any]
+Path = tuple[str | int, ...]
+NAME: Path = ("name",)
+ACHIEVEMENT: Path = ("credentialSubject", "achievement", "name")
+CRITERIA: Path = ("credentialSubject", "achievement", "criteria")
+VCT = "https://school.example/types/badge"
+
+
+def salts(count: int) -> list[bytes]:
+    return [sha256(b"salt %d" % number).digest() for number in range(count)]
+
+
+def badge_sd_jwt(*disclosable: Path, holder: Signatory | None = LEARNER) -> Callable[[Signatory, Json], str]:
+    """Makes a badge as vc+sd-jwt of which these paths may be withheld."""
+    paths = disclosable or (NAME, ("credentialSubject", "achievement"), ACHIEVEMENT, CRITERIA)
+
+    def make(signatory: Signatory, document: Json) -> str:
+        prepared = prepare_vc_sd_jwt(
+            document,
+            public(signatory.key),
+            signatory.method,
+            paths,
+            salts=salts(salts_needed(paths)),
+            holder_key=public(holder.key) if holder else None,
+        )
+        return prepared.finish(signatory.key.sign(prepared.message).signature)
+
+    return make
+
+
+def claims_sd_jwt(
+    *disclosable: Path, without: Sequence[str] = (), **more: Any
+) -> Callable[[Signatory, Json], str]:
+    """Makes an SD-JWT VC with flat claims."""
+    paths = disclosable or (("given_name",), ("grade",))
+
+    def make(signatory: Signatory, _: Json) -> str:
+        claims: Json = {
+            "iss": signatory.did,
+            "vct": VCT,
+            "exp": int((NOW + timedelta(days=30)).timestamp()),
+            "given_name": "Ada",
+            "grade": "1.0",
+            **more,
+        }
+        for name in without:
+            del claims[name]
+        prepared = prepare_sd_jwt_vc(
+            claims,
+            public(signatory.key),
+            signatory.method,
+            paths,
+            salts=salts(salts_needed(paths)),
+            holder_key=public(LEARNER.key),
+        )
+        return prepared.finish(signatory.key.sign(prepared.message).signature)
+
+    return make
+
+
+def raw_sd_jwt(
+    payload: Json, disclosable: Sequence[Path], typ: str = "dc+sd-jwt"
+) -> Callable[[Signatory, Json], str]:
+    """Makes what no careful issuer makes."""
+
+    def make(signatory: Signatory, document: Json) -> str:
+        header = {"alg": "EdDSA", "typ": typ, "kid": signatory.method}
+        body = {**(document if typ == "vc+sd-jwt" else {"iss": signatory.did, "vct": VCT}), **payload}
+        prepared = prepare_sd_jwt(header, body, disclosable, salts=salts(salts_needed(disclosable)))
+        return prepared.finish(signatory.key.sign(prepared.message).signature)
+
+    return make
+
+
+def showing(*paths: Path) -> Callable[[str], str]:
+    return lambda token: select(token, paths)
+
+
+def bound(
+    *paths: Path,
+    by: Signatory = LEARNER,
+    audience: str = DOMAIN,
+    nonce: str = CHALLENGE,
+    at: datetime = NOW,
+    spoil: Callable[[str], str] = lambda shown: shown,
+) -> Callable[[str], str]:
+    """What a holder presents: these paths and no more, for this verifier."""
+
+    def present(token: str) -> str:
+        shown = select(token, paths)
+        prepared = prepare_key_binding(shown, public(by.key), audience=audience, nonce=nonce, issued_at=at)
+        return spoil(shown) + prepared.finish(by.key.sign(prepared.message).signature)
+
+    return present
+
+
+def story(**changes: Any) -> Story:
+    """A badge of a did:ethr school, of which the holder shows one name, bound to his key."""
+    return Story(**{"token": badge_sd_jwt(), "disclose": bound(ACHIEVEMENT), **changes})
+
+
+def flat(**changes: Any) -> Story:
+    """An SD-JWT VC of a did:key school."""
+    return of_key_school(**{"token": claims_sd_jwt(), "disclose": bound(("grade",)), **changes})
+
+
+def test_one_name_of_an_anchored_badge_is_presented_and_anchor_key_and_status_still_pass() -> None:
+    report = story().report()
+    passed = (CheckName.PROOF, CheckName.ANCHOR, CheckName.KEY, CheckName.STATUS, CheckName.HOLDER_BINDING)
+    assert {report[name].outcome for name in passed} == {Outcome.PASSED}
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report.document is not None
+    assert report.document["credentialSubject"]["achievement"] == {
+        "id": "urn:uuid:0f0e0d0c-0000-4000-8000-000000000001",
+        "type": ["Achievement"],
+        "name": "Data structures",
+        "description": "Lists, trees and tables",
+    }
+
+
+def test_whatever_is_disclosed_the_anchored_digest_is_the_same() -> None:
+    for disclose in (None, showing(), showing(NAME), showing(NAME, CRITERIA)):
+        assert story(disclose=disclose).report()[CheckName.ANCHOR].outcome is Outcome.PASSED
+
+
+def test_a_disclosed_badge_that_was_revoked_is_refused() -> None:
+    report = story(shown=LedgerState(values=revoked())).report()
+    assert report[CheckName.STATUS].reason is Reason.REVOKED
+    assert report.acceptance is Acceptance.REFUSED
+
+
+SCHEMA = [
+    Row("nothing withheld", lambda: story(disclose=None), PASSED),
+    Row("what was withheld is required", story, UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("nothing withheld, and something is missing", lambda: story(write=lambda d: d["credentialSubject"]["achievement"].pop("description"), disclose=None), FAILED, Reason.SCHEMA_BROKEN),
+    Row("what is shown is wrong", lambda: story(write=lambda d: d["credentialSubject"]["achievement"].update(name=7)), FAILED, Reason.SCHEMA_BROKEN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", SCHEMA, ids=ids)
+def test_schema(row: Row) -> None:
+    hold(CheckName.SCHEMA, row)
+
+
+# What may be withheld ---------------------------------------------------------------------------------------
+
+
+def no_end(document: Json) -> None:
+    del document["validUntil"]
+
+
+STATUS = [
+    Row("a status entry in the open", story, PASSED),
+    Row("nothing withheld, and no entry", lambda: story(write=without_status, disclose=None), NOT_APPLICABLE, Reason.NO_STATUS),
+    Row("something withheld, and no entry", lambda: story(write=without_status), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("something withheld deeper down, and no entry", lambda: story(write=without_status, token=badge_sd_jwt(CRITERIA), disclose=showing()), NOT_APPLICABLE, Reason.NO_STATUS),
+    Row("claims: something withheld, and no status", flat, UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("claims: nothing withheld, and no status", lambda: flat(disclose=None), NOT_APPLICABLE, Reason.NO_STATUS),
+]  # fmt: skip
+
+VALIDITY = [
+    Row("an end in the open", story, PASSED),
+    Row("nothing withheld, and no end", lambda: story(write=no_end, disclose=None), PASSED),
+    Row("something withheld, and no end", lambda: story(write=no_end), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its beginning is to come, and no end", lambda: story(write=lambda d: (no_end(d), d.update(validFrom="2026-07-01T00:00:00Z"))), FAILED, Reason.NOT_YET_VALID),
+    Row("claims: an end in the open", flat, PASSED),
+    Row("claims: its end is past", lambda: flat(token=claims_sd_jwt(exp=int(NOW.timestamp()))), FAILED, Reason.EXPIRED),
+    Row("claims: its beginning is to come", lambda: flat(token=claims_sd_jwt(nbf=int(NOW.timestamp()) + 1)), FAILED, Reason.NOT_YET_VALID),
+    Row("claims: something withheld, and no end", lambda: flat(token=claims_sd_jwt(without=["exp"])), UNKNOWN, Reason.MAY_BE_HIDDEN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", STATUS, ids=ids)
+def test_status(row: Row) -> None:
+    hold(CheckName.STATUS, row)
+
+
+@pytest.mark.parametrize("row", VALIDITY, ids=ids)
+def test_validity_period(row: Row) -> None:
+    hold(CheckName.VALIDITY_PERIOD, row)
+
+
+def test_the_end_of_claims_is_told_as_expiry_and_not_as_a_wrong_signature() -> None:
+    report = flat(token=claims_sd_jwt(exp=int(NOW.timestamp()))).report()
+    assert report[CheckName.PROOF].outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("credentialStatus", entry()),
+        ("validUntil", "2030-01-01T00:00:00Z"),
+        ("validFrom", "2026-04-01T00:00:00Z"),
+        ("issuer", SCHOOL.did),
+        ("cnf", {"jwk": public(LEARNER.key).to_jwk()}),
+    ],
+    ids=["status", "end", "beginning", "issuer", "holder"],
+)
+def test_status_validity_issuer_and_holder_out_of_a_disclosure_do_not_conform(
+    member: str, value: Json
+) -> None:
+    token = raw_sd_jwt({member: value}, [(member,)], typ="vc+sd-jwt")
+    hold(
+        CheckName.CONFORMANCE,
+        Row(member, lambda: story(token=token, disclose=None), FAILED, Reason.UNREADABLE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("member", "check"),
+    [
+        ("credentialStatus", CheckName.STATUS),
+        ("validUntil", CheckName.VALIDITY_PERIOD),
+        ("issuer", CheckName.CONFORMANCE),
+    ],
+)
+def test_status_end_and_issuer_that_were_withheld_are_missed(member: str, check: CheckName) -> None:
+    """By an issuer who let his holders withhold them."""
+
+    def token(signatory: Signatory, document: Json) -> str:
+        return raw_sd_jwt({member: document[member]}, [(member,)], typ="vc+sd-jwt")(signatory, document)
+
+    report = story(token=token, disclose=showing()).report()
+    assert report[check].outcome in (FAILED, UNKNOWN)
+    assert report.acceptance is not Acceptance.ACCEPTED
+
+
+@pytest.mark.parametrize("member", ["iss", "exp", "nbf", "cnf", "vct", "status"])
+def test_claims_that_are_never_withheld_do_not_conform_out_of_a_disclosure(member: str) -> None:
+    values: Json = {
+        "iss": KEY_SCHOOL.did,
+        "exp": 4_000_000_000,
+        "nbf": 1,
+        "cnf": {"jwk": public(LEARNER.key).to_jwk()},
+        "vct": VCT,
+        "status": {"status_list": {"idx": 1, "uri": LIST_URL}},
+    }
+    report = flat(token=raw_sd_jwt({member: values[member]}, [(member,)]), disclose=None).report()
+    assert report[CheckName.CONFORMANCE].outcome is Outcome.FAILED
+
+
+def test_one_of_several_status_entries_cannot_be_withheld() -> None:
+    listed = [entry(), entry("suspension", 3)]
+    token = raw_sd_jwt({"credentialStatus": listed}, [("credentialStatus", 0)], typ="vc+sd-jwt")
+    report = story(token=token, disclose=showing()).report()
+    assert report.acceptance is not Acceptance.ACCEPTED
+    assert report[CheckName.CONFORMANCE].outcome is Outcome.FAILED
+
+
+# Claims of its own ------------------------------------------------------------------------------------------
+
+CONFORMANCE = [
+    Row("a badge", story, PASSED),
+    Row("claims", flat, PASSED),
+    Row("no issuer named, but a key of a DID", lambda: flat(token=claims_sd_jwt(without=["iss"])), PASSED),
+    Row("an issuer that is no URL", lambda: flat(token=claims_sd_jwt(iss="The School")), FAILED, Reason.NOT_CONFORMING),
+    Row("an end before the beginning", lambda: flat(token=claims_sd_jwt(nbf=4_000_000_000)), FAILED, Reason.NOT_CONFORMING),
+    Row("a type that a data model knows", lambda: flat(token=claims_sd_jwt(vct="ClrCredential")), PASSED),
+    Row("no type", lambda: of_key_school(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt", "kid": s.method}, {"iss": s.did}, s) + "~"), FAILED, Reason.UNREADABLE),
+    Row("a disclosure that nothing asks for", lambda: flat(disclose=lambda token: token + "WyJzYWx0IiwgImFkbWluIiwgdHJ1ZV0~"), FAILED, Reason.UNREADABLE),
+]  # fmt: skip
+
+PROOF = [
+    Row("claims, by a self-certifying key", flat, PASSED),
+    Row("no issuer named, but a key of a DID", lambda: flat(token=claims_sd_jwt(without=["iss"])), PASSED),
+    Row("claims of somebody else's", lambda: flat(token=claims_sd_jwt(iss=STRANGER.did)), FAILED, Reason.ONLY_THIRD_PARTY_PROOFS),
+    Row("neither issuer nor key named", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", CONFORMANCE, ids=ids)
+def test_conformance(row: Row) -> None:
+    hold(CheckName.CONFORMANCE, row)
+
+
+@pytest.mark.parametrize("row", PROOF, ids=ids)
+def test_proof(row: Row) -> None:
+    hold(CheckName.PROOF, row)
+
+
+def test_claims_of_an_issuer_who_is_not_named_belong_to_whose_key_signed_them() -> None:
+    report = flat(token=claims_sd_jwt(without=["iss"])).report()
+    assert report.issuer is not None
+    assert report.issuer.id == KEY_SCHOOL.did
+
+
+# Key binding ------------------------------------------------------------------------------------------------
+
+
+def other_disclosures(shown: str) -> str:
+    """Fewer Disclosures than the holder signed for."""
+    return shown.partition("~")[0] + "~"
+
+
+BINDING = [
+    Row("by the key that the issuer named", story, PASSED),
+    Row("claims, by the key that the issuer named", flat, PASSED),
+    Row("by another key", lambda: story(disclose=bound(by=OTHER_LEARNER)), FAILED, Reason.HOLDER_PROOF_WRONG),
+    Row("over other disclosures", lambda: story(disclose=bound(ACHIEVEMENT, spoil=other_disclosures)), FAILED, Reason.HOLDER_PROOF_WRONG),
+    Row("the issuer named no key", lambda: story(token=badge_sd_jwt(holder=None)), FAILED, Reason.HOLDER_PROOF_WRONG),
+    Row("the issuer named a DID's key", lambda: flat(token=raw_sd_jwt({"cnf": {"kid": LEARNER.method}}, []), disclose=bound()), PASSED),
+    Row("the issuer named a key that is not at hand", lambda: flat(token=raw_sd_jwt({"cnf": {"kid": "did:web:learner.example#key-1"}}, []), disclose=bound()), UNKNOWN, Reason.HOLDER_UNRESOLVED),
+    Row("without a binding it is a document", lambda: story(disclose=showing(ACHIEVEMENT)), UNKNOWN, Reason.DOCUMENT_ALONE),
+]  # fmt: skip
+
+LATE, EARLY = NOW - MAX_KEY_BINDING_AGE - timedelta(seconds=1), NOW + timedelta(seconds=61)
+CHALLENGES = [
+    Row("the nonce that was asked for", story, PASSED),
+    Row("just in time", lambda: story(disclose=bound(at=NOW - MAX_KEY_BINDING_AGE)), PASSED),
+    Row("another", lambda: story(disclose=bound(nonce="another")), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("made too long ago", lambda: story(disclose=bound(at=LATE)), FAILED, Reason.ANSWERED_BEFORE),
+    Row("made in the future", lambda: story(disclose=bound(at=EARLY)), FAILED, Reason.ANSWERED_BEFORE),
+    Row("answered before", lambda: story(asked=replace(Asked(CHALLENGE, (DOMAIN,)), first=False)), FAILED, Reason.ANSWERED_BEFORE),
+    Row("nothing was asked", lambda: story(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
+    Row("a document", lambda: story(disclose=showing()), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
+]  # fmt: skip
+
+DOMAINS = [
+    Row("the verifier asked for", story, PASSED),
+    Row("another", lambda: story(disclose=bound(audience="https://other.example")), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("nothing was asked", lambda: story(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BINDING, ids=ids)
+def test_holder_binding(row: Row) -> None:
+    hold(CheckName.HOLDER_BINDING, row)
+
+
+@pytest.mark.parametrize("row", CHALLENGES, ids=ids)
+def test_challenge(row: Row) -> None:
+    hold(CheckName.CHALLENGE, row)
+
+
+@pytest.mark.parametrize("row", DOMAINS, ids=ids)
+def test_domain(row: Row) -> None:
+    hold(CheckName.DOMAIN, row)
+
+
+def test_a_token_presented_to_another_verifier_is_refused_here() -> None:
+    report = story(disclose=bound(ACHIEVEMENT, audience="https://other.example", nonce="theirs")).report()
+    assert report.acceptance is Acceptance.REFUSED
+    assert not report.verified
