@@ -48,6 +48,7 @@ from node.core.dataintegrity.selective import Grouping, hmac_labels, label_state
 from node.core.encoding import decode_multibase, encode_base64url, encode_multibase, encode_varint
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey, parse_multicodec_key, parse_multikey
+from node.keystore import Secp256k1Signer
 
 Document = dict[str, Any]
 CANONICALIZER = published_canonicalizer()
@@ -472,6 +473,28 @@ def test_a_thief_who_signs_statements_with_a_key_of_his_own_needs_the_issuer(sho
         verify(changed(shown, signatures=signatures, public_key=public_key(THIEF).multicodec_bytes))
 
 
+def test_the_key_of_a_proof_is_of_p256_even_where_the_issuer_signed_another(shown: Document) -> None:
+    value = parse_derived_proof(proofs_of(shown)[0])
+    statements = label_statements(unsecured(shown), lambda _: value.labels, CANONICALIZER)
+    mandatory, others = statements.split(value.mandatory_indexes)
+    options = {name: member for name, member in shown["proof"][0].items() if name != "proofValue"}
+    config = CANONICALIZER.nquads({"@context": shown["@context"], **options}).encode()
+    hashed = [hashlib.sha256(data).digest() for data in (config, "".join(mandatory).encode())]
+
+    def with_key(key: PublicKey, sign: Callable[[bytes], bytes]) -> Document:
+        return changed(
+            shown,
+            public_key=key.multicodec_bytes,
+            base_signature=es256(ISSUER, hashed[0] + key.multicodec_bytes + hashed[1]),
+            signatures=tuple(sign(text.encode()) for text in others),
+        )
+
+    secp256k1 = Secp256k1Signer(THIEF)
+    verify(with_key(public_key(THIEF), lambda message: es256(THIEF, message)))
+    with pytest.raises(Malformed):
+        verify(with_key(secp256k1.public_key, secp256k1.sign))
+
+
 def test_statements_of_another_credential_of_the_same_issuer_do_not_fit(shown: Document) -> None:
     disclosure = Disclosure(MANDATORY, HMAC_KEY, OTHER)
     document = {**DOCUMENT, "credentialSubject": {**DOCUMENT["credentialSubject"], "givenName": "Joan"}}
@@ -578,7 +601,7 @@ def test_a_proof_without_a_value_is_malformed(shown: Document, value: str | None
         Disclosure(MANDATORY, b"", PROOF_KEY),
         Disclosure(MANDATORY, HMAC_KEY[1:], PROOF_KEY),
         Disclosure(MANDATORY, HMAC_KEY),
-        Disclosure(MANDATORY, HMAC_KEY, PROOF_KEY + b"\0"),
+        Disclosure(MANDATORY, HMAC_KEY, b"\0" + PROOF_KEY),
         Disclosure(MANDATORY, HMAC_KEY, bytes(32)),
         Disclosure(MANDATORY, HMAC_KEY, ORDER.to_bytes(32, "big")),
         Disclosure(("/nothing",), HMAC_KEY, PROOF_KEY),
