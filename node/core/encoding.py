@@ -16,8 +16,6 @@ from node.core.errors import Malformed
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_INDEX: Final = {letter: value for value, letter in enumerate(_BASE58)}
 _BASE58_PAIRS: Final = [first + second for first in _BASE58 for second in _BASE58]
-# What is no letter of base64url becomes a letter of nothing.
-_URL_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/...")
 _STANDARD_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 # The last letters that leave no stray bits behind, by the number of letters modulo four.
 _LAST_LETTERS: Final = {0: None, 2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
@@ -38,7 +36,10 @@ def decode_base64url(text: str) -> bytes:
     """Inverse of `encode_base64url`; padding, white space and stray low bits are Malformed."""
     over = len(text) % 4
     try:
-        standard = text.encode("ascii").translate(_URL_TO_STANDARD) + b"==="[: -over % 4]
+        letters = text.encode("ascii")
+        if b"+" in letters or b"/" in letters or b"=" in letters:
+            raise ValueError("letters of standard base64")
+        standard = letters.replace(b"-", b"+").replace(b"_", b"/") + b"==="[: -over % 4]
         data = binascii.a2b_base64(standard, strict_mode=True)
         last_letters = _LAST_LETTERS[over]
     except (ValueError, KeyError) as error:

@@ -54,7 +54,8 @@ VC_COSE: Final = "application/vc+cose"
 VP_COSE: Final = "application/vp+cose"
 ENVELOPED_CREDENTIAL: Final = "EnvelopedVerifiableCredential"
 ENVELOPED_PRESENTATION: Final = "EnvelopedVerifiablePresentation"
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:~|\Z)")
+# The base64url of an object's beginning, which is short, and a dot: the rest of a token is looked at once, when read.
+_TOKEN: Final = re.compile(r"e[wy][A-Za-z0-9_-]{,65536}\.")
 # A tagged COSE_Sign1 in base64 begins so, with its padding or without.
 _COSE_TEXT: Final = re.compile(r"0o[Q-T][A-Za-z0-9+/]+={0,2}\Z")
 _WHITE_SPACE: Final = " \t\r\n"

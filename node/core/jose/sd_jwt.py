@@ -50,6 +50,7 @@ _DEFAULT_HASH: Final = "sha-256"
 _DIGESTS: Final = "_sd"
 _HASH_NAME: Final = "_sd_alg"
 _ELEMENT: Final = "..."
+_NESTING: Final = (dict, list)
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
@@ -73,12 +74,13 @@ class SdJwt:
         """The token and its Disclosures with the last `~`: what a key binding is over."""
         return "~".join((self.issued_text, *self.disclosures, ""))
 
-    def digest(self, text: str) -> str:
-        """The digest of a Disclosure, or of what is shown, by the hash that the payload names."""
+    def digests(self, *texts: str) -> list[str]:
+        """The digests of Disclosures, or of what is shown, by the hash that the payload names."""
         name = self.payload.get(_HASH_NAME, _DEFAULT_HASH)
         if not isinstance(name, str) or name not in _HASHES:
             raise Malformed("the token names a hash that is not known here", path=(_HASH_NAME,))
-        return encode_base64url(_HASHES[name](text.encode("ascii")).digest())
+        hashed = _HASHES[name]
+        return [encode_base64url(hashed(text.encode("ascii")).digest()) for text in texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,11 @@ class Processed:
     undisclosed: tuple[Path, ...]
     """For each digest that found no Disclosure (decoys are among them), the object or array where it stands."""
 
-    def depends_on_holder(self, name: str) -> bool:
-        """Whether a Disclosure, shown or withheld, decides over the top-level member `name` or a part of it."""
-        return any(one.path[0] == name for one in self.disclosed) or any(
-            place[:1] == (name,) for place in self.undisclosed
+    @property
+    def up_to_the_holder(self) -> frozenset[str | int]:
+        """The top-level members over which, or over a part of which, a Disclosure decides, shown or withheld."""
+        return frozenset(
+            [one.path[0] for one in self.disclosed] + [path[0] for path in self.undisclosed if path]
         )
 
 
@@ -136,10 +139,9 @@ def process(token: SdJwt) -> Processed:
     nothing refers to, or that is there twice; a digest that stands in two places; `_sd` that is no array of strings;
     and `...` anywhere but alone in an array element.
     """
-    found = {token.digest(text): text for text in token.disclosures}
+    found = dict(zip(token.digests(*token.disclosures), token.disclosures, strict=True))
     if len(found) != len(token.disclosures):
         raise _malformed("a Disclosure is there twice")
-    token.digest("")  # the hash has to be known even where nothing is disclosed
     reader = _Reader(found)
     payload = reader.object({name: value for name, value in token.payload.items() if name != _HASH_NAME}, ())
     if found:
@@ -159,16 +161,23 @@ class _Reader:
     undisclosed: list[Path] = field(default_factory=list)
 
     def value(self, value: Json, path: Path) -> Json:
-        if isinstance(value, dict):
+        kind = type(value)
+        if kind is dict:
             return self.object(value, path)
-        return self.array(value, path) if isinstance(value, list) else value
+        return self.array(value, path) if kind is list else value
 
     def object(self, value: JsonObject, path: Path) -> JsonObject:
         _check_depth(path)
         if _ELEMENT in value:
             raise _malformed(f"{_ELEMENT} stands where no array element is withheld")
-        read = {name: self.value(one, (*path, name)) for name, one in value.items() if name != _DIGESTS}
-        digests = value.get(_DIGESTS, [])
+        read = value.copy()
+        for name, member in value.items():
+            if type(member) in _NESTING and name != _DIGESTS:
+                read[name] = self.value(member, (*path, name))
+        return self._disclose(read, value[_DIGESTS], path) if _DIGESTS in value else read
+
+    def _disclose(self, read: JsonObject, digests: Json, path: Path) -> JsonObject:
+        del read[_DIGESTS]
         if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
             raise _malformed(f"{_DIGESTS} is an array of strings")
         for digest in digests:
@@ -188,8 +197,11 @@ class _Reader:
         _check_depth(path)
         read: list[Json] = []
         for element in value:
+            if type(element) not in _NESTING:
+                read.append(element)
+                continue
             place = (*path, len(read))
-            if not isinstance(element, dict) or _ELEMENT not in element:
+            if _ELEMENT not in element or type(element) is list:
                 read.append(self.value(element, place))
                 continue
             digest = element[_ELEMENT]
@@ -248,7 +260,7 @@ def verify_key_binding(token: SdJwt, holder_key: PublicKey) -> KeyBindingClaims:
         raise NotVerified("there is no key binding")
     require_type(token.key_binding, KEY_BINDING_TYPE)
     verify_jws(token.key_binding, holder_key, allowed_algorithms=ALGORITHMS)
-    if said.sd_hash != token.digest(token.shown):
+    if said.sd_hash != token.digests(token.shown)[0]:
         raise NotVerified("the key binding was made for another selection of Disclosures")
     return said
 
@@ -387,7 +399,7 @@ def prepare_key_binding(
         raise _malformed("there is a key binding already")
     header = {"alg": algorithm_of(holder_key.kind), "typ": KEY_BINDING_TYPE}
     claims = {"iat": numeric_date(issued_at), "aud": audience, "nonce": nonce}
-    return prepare_jws(header, claims | {"sd_hash": token.digest(shown)})
+    return prepare_jws(header, claims | {"sd_hash": token.digests(shown)[0]})
 
 
 # JSON serialization ----------------------------------------------------------------------------------------

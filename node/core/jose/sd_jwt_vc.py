@@ -40,9 +40,8 @@ ALWAYS_SHOWN: Final = frozenset(
 
 def check_withheld(processed: Processed) -> None:
     """Raise Malformed where a Disclosure, shown or withheld, decides over status, validity, issuer or holder."""
-    for name in sorted(NEVER_WITHHELD):
-        if processed.depends_on_holder(name):
-            raise Malformed(f"{name} depends on what the holder discloses", path=(name,))
+    for name in processed.up_to_the_holder & NEVER_WITHHELD:
+        raise Malformed(f"{name} depends on what the holder discloses", path=(name,))
 
 
 def check_sd_jwt_vc(payload: JsonObject) -> None:

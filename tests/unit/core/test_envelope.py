@@ -156,7 +156,7 @@ class TestVcJwt:
         assert read(signed(CREDENTIAL, typ="vc+jwt", jwk=jwk)).header_key == SIGNER.public_key
         assert read(signed(CREDENTIAL, typ="vc+jwt", jwk={"kty": "oct"})).header_key is None
 
-    @pytest.mark.parametrize("data", ["{}", "", "a.b", b"\x89PNG", b"\xff\xfe", "eyJ.a.b c", "<svg/>"])
+    @pytest.mark.parametrize("data", ["{}", "", "a.b.c", b"\x89PNG", b"\xff\xfe", "<svg/>", "eyJ"])
     def test_what_is_no_token_is_left_to_others(self, data: Any) -> None:
         assert read_envelope(data) is None
 
