@@ -63,6 +63,7 @@ _ID_REQUIRED: Final = {
     "2.0": ("credentialSchema",),
     "1.1": ("credentialSchema", "credentialStatus", "refreshService"),
 }
+_DIGESTED: Final = frozenset({"id", "digestSRI", "digestMultibase"})
 # Values that hold names of somebody else's making, where "id" need not be an identifier.
 _OPAQUE: Final = frozenset({"@context", "jsonSchema"})
 
@@ -467,7 +468,10 @@ def _nested(document: JsonObject, path: _Path, faults: _Faults, version: str, sk
     """
     digests = version == "2.0"
     without = (*_OPAQUE, skip) if skip else _OPAQUE
-    if not any(_member_faults(value, digests=digests) for value in objects_in(document, without=without)):
+    for value in objects_in(document, without=without):
+        if not _DIGESTED.isdisjoint(value) and _member_faults(value, digests=digests):
+            break
+    else:
         return
     for where, value in _objects(document, path, skip):
         for name, detail in _member_faults(value, digests=digests):

@@ -19,16 +19,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 COMMANDS = sorted(PROJECT["entry-points"]["bonafides.commands"])
 
-# DESIGN, start-up: none of these until the document needs it. An RDF library is needed by both suites, since every
-# credential is looked through for terms that no context defines.
-NOT_FOR_VERIFYING = ("web3", "eth", "rlp", "sqlalchemy", "alembic", "pydantic", "aiohttp", "jinja2", "wallet")
+# DESIGN, start-up: none of these until the document needs it.
+NOT_FOR_VERIFYING = (
+    *("web3", "eth", "rlp", "sqlalchemy", "alembic", "pydantic", "aiohttp", "jinja2", "wallet"),
+    *("pyld", "py_arkworks_bls12381", "py_ecc", "didkit"),
+)
 NOT_FOR_HELP = (
     *NOT_FOR_VERIFYING,
     "node.services",
     "node.web",
     "node.storage",
     "node.outbound",
-    "pyld",
     "orjson",
 )
 
