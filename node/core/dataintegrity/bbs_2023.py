@@ -258,8 +258,8 @@ class Bbs2023:
         if shown is None:
             raise not_generated("nothing is selected")
         grouping = Grouping(document, shuffled_labels(base.hmac_key), canonicalizer)
-        mandatory = grouping.indexes(base.mandatory_pointers)
-        signed = [index for index in range(len(grouping.statements)) if index not in set(mandatory)]
+        mandatory = frozenset(grouping.indexes(base.mandatory_pointers))
+        signed = [index for index in range(len(grouping.statements)) if index not in mandatory]
         indexes = grouping.indexes(combined)
         place = {index: position for position, index in enumerate(signed)}
         selective = tuple(place[index] for index in indexes if index in place)

@@ -101,10 +101,10 @@ class _Selection:
             return [self._parts[index].taken() for index in sorted(self._parts)]
         taken = {}
         for name, value in self._value.items():
-            if name in self._parts:
+            if _names_object(name, value):
+                taken[name] = _copy(value)  # whole, even where a pointer goes to one of several types
+            elif name in self._parts:
                 taken[name] = self._parts[name].taken()
-            elif _names_object(name, value):
-                taken[name] = _copy(value)
         return taken
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from fixtures.published import published_canonicalizer
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from node.core import problem
 from node.core.bbs.blind import BLIND_BBS, PSEUDONYM_BBS, Commitment, commit
@@ -531,9 +533,9 @@ def test_no_base_proof_is_prepared_with(changed: dict[str, Any]) -> None:
 
 def test_no_base_proof_is_prepared_for_another_suite_key_or_chain() -> None:
     plain = Disclosure(MANDATORY, SEED)
-    for given in ({"disclosure": None}, {"disclosure": plain}):
+    for other in (None, plain):
         with pytest.raises(Malformed):
-            prepare_proof(credential(), OPTIONS, CANONICALIZER, **given)  # type: ignore[arg-type]
+            prepare_proof(credential(), OPTIONS, CANONICALIZER, disclosure=other)
     with pytest.raises(Malformed):
         prepare_proof(credential(), OPTIONS, CANONICALIZER, disclosure=disclosure(), key_kind=KeyKind.P256)
     earlier = {**SIGNED, "proof": {**SIGNED["proof"][0], "id": "urn:example:1"}}
@@ -734,3 +736,59 @@ def test_a_suite_without_holder_binding_takes_no_secrets_of_a_holder(vectors: Pa
     signed = load(vectors / "di-ecdsa/ecdsa-sd-2023/prc/addSignedSDBase.json")
     with pytest.raises(Malformed, match="binds no credential"):
         show(signed, "/issuer", holder=Holder(1))
+
+
+# Many cases -------------------------------------------------------------------------------------------------
+
+
+def pointers_into(value: Any, pointer: str = "") -> list[str]:
+    found = [pointer] if pointer else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, member in items:
+        if step != "@context":
+            found += pointers_into(member, f"{pointer}/{step}")
+    return found
+
+
+POINTERS = st.lists(st.sampled_from(pointers_into(credential())), max_size=6).map(tuple)
+
+
+@settings(max_examples=40, deadline=None)
+@given(POINTERS, POINTERS)
+@example((), ("/type/0",))
+def test_any_selection_is_shown_and_verifies(mandatory: tuple[str, ...], chosen: tuple[str, ...]) -> None:
+    signed = issue(mandatory_pointers=(*mandatory, "/issuer"))
+    shown = derive_proof(signed, proofs_of(signed)[0], chosen, CANONICALIZER, entropy=SEED)
+    verify(shown)
+    assert unsecured(shown) == select((*mandatory, "/issuer", *chosen), credential())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_byte_of_a_proof_value_can_be_changed(data: st.DataObject) -> None:
+    value = bytearray(decode_multibase(SHOWN["proof"][0]["proofValue"]))
+    place = data.draw(st.integers(0, len(value) - 1))
+    value[place] ^= data.draw(st.integers(1, 255))
+    proof = {**SHOWN["proof"][0], "proofValue": encode_multibase(bytes(value), "u")}
+    with pytest.raises((Malformed, NotVerified)):
+        verify({**SHOWN, "proof": proof})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([f"d95d0{number}" for number in range(2, 10)]), st.binary(max_size=200))
+def test_a_proof_value_of_any_bytes_is_refused_in_order(header: str, data: bytes) -> None:
+    value = encode_multibase(bytes.fromhex(header) + data, "u")
+    document = {**SHOWN, "proof": {**SHOWN["proof"][0], "proofValue": value}}
+    for judge in (verify, show):
+        with pytest.raises((Malformed, NotVerified)):
+            judge(document)
+
+
+def test_a_seed_used_twice_by_mistake_gives_no_scalar_twice() -> None:
+    """Two proofs with the same random scalars and other challenges would give the signature away."""
+    first, second = (
+        parse_derived_proof(proofs_of(show(SIGNED, presentation_header=nonce, entropy=SEED))[0]).bbs_proof
+        for nonce in (b"one verifier", b"another")
+    )
+    parts = [{proof[at : at + 48] for at in (0, 48, 96)} for proof in (first, second)]
+    assert not parts[0] & parts[1]

@@ -71,6 +71,16 @@ def test_pointers_select_a_part_with_the_names_of_the_objects_on_the_way(
     assert select(pointers, PLAIN) == expected
 
 
+def test_a_pointer_to_one_type_leaves_the_others() -> None:
+    """Every other pointer selects them all, so that what is mandatory would no longer be shown."""
+    types = ["VerifiableCredential", "OpenBadgeCredential"]
+    assert select(["/type/0"], {**PLAIN, "type": types}) == {
+        "@context": [V2],
+        "id": "urn:uuid:1",
+        "type": types,
+    }
+
+
 def test_no_pointers_select_nothing() -> None:
     assert select([], PLAIN) is None
 
