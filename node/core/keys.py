@@ -247,6 +247,8 @@ def parse_jwk(jwk: dict[str, Any]) -> PublicKey:
     """The public key of a JWK; one with private members, or of another type, is Malformed."""
     if _PRIVATE_JWK_MEMBERS & jwk.keys():
         raise _bad_key("a JWK with private members has no place in public")
+    if not _is_for_signatures(jwk):
+        raise _bad_key("a JWK that is not for signatures, or for others than are verified here")
     try:
         if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "Ed25519"):
             return PublicKey(KeyKind.ED25519, decode_base64url(_text(jwk, "x")))
@@ -257,6 +259,17 @@ def parse_jwk(jwk: dict[str, Any]) -> PublicKey:
     except Malformed as error:
         raise _bad_key(f"a JWK that holds no key: {error.detail}") from error
     raise _bad_key("a JWK of a type that does not sign here")
+
+
+def _is_for_signatures(jwk: dict[str, Any]) -> bool:
+    """What the JWK says that it is for (RFC 7517 sections 4.2 to 4.4); a key of RSA may be for another padding."""
+    operations = jwk.get("key_ops", ["verify"])
+    return (
+        jwk.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and ("verify" in operations or "sign" in operations)
+        and (jwk.get("kty") != "RSA" or jwk.get("alg", "RS256") in ("RS256", "PS256"))
+    )
 
 
 def _point(kind: KeyKind, jwk: dict[str, Any]) -> PublicKey:

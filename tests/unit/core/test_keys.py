@@ -65,11 +65,20 @@ def test_pss_with_a_salt_of_another_length_is_refused() -> None:
         pytest.param({"e": encode_base64url(b"\0\1\0\1")}, id="a leading zero"),
         pytest.param({"e": None}, id="no exponent"),
         pytest.param({"d": "AQAB"}, id="a private exponent"),
+        pytest.param({"use": "enc"}, id="another use"),
+        pytest.param({"key_ops": ["encrypt"]}, id="other operations"),
+        pytest.param({"key_ops": "verify"}, id="operations that are a text"),
+        pytest.param({"alg": "PS512"}, id="another algorithm"),
     ],
 )
 def test_an_rsa_jwk_is_refused_with(changed: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         parse_jwk(jwk_of(SECRET, **changed))
+
+
+def test_a_jwk_may_say_that_it_is_for_signatures() -> None:
+    said = {"use": "sig", "key_ops": ["verify"], "alg": "PS256"}
+    assert parse_jwk(jwk_of(SECRET, **said)) == parse_jwk(jwk_of(SECRET))
 
 
 def test_an_rsa_key_has_no_other_form_than_a_jwk() -> None:
