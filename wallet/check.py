@@ -43,7 +43,14 @@ class Checker:
         """What can be said of a credential with the bundle that is at hand; the issuer is not asked."""
         intake = Intake((Shown(document, bundle),))
         if self.verifier.mode is Mode.OFFLINE:
-            return engine.verify(intake, Materials.none(), self.verifier, now=self._clock())
+            now = self._clock()
+            report = engine.verify(intake, Materials.none(), self.verifier, now=now)
+            if not report.of_unknown_suite:
+                return report
+            from node.outbound.didkit import second_opinions  # noqa: PLC0415
+
+            materials = await second_opinions(intake, self.verifier, now=now)
+            return engine.verify(intake, materials, self.verifier, now=now)
         from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp
         from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -197,9 +198,14 @@ class _Judge:
 
         if isinstance(taken, Malformed):
             return engine.unreadable(taken, self.verifier, now=self.now)
-        return engine.verify(
-            taken, Materials.none(), self.verifier, now=self.now, as_of=self.as_of, asked=self.asked
-        )
+        judge = partial(engine.verify, taken, now=self.now, as_of=self.as_of, asked=self.asked)
+        report = judge(Materials.none(), self.verifier)
+        if not report.of_unknown_suite:
+            return report
+        from node.outbound.didkit import second_opinions  # noqa: PLC0415
+
+        opinions = second_opinions(taken, self.verifier, now=self.now, as_of=self.as_of)
+        return judge(asyncio.run(opinions), self.verifier)
 
     async def _online(self, taken: Sequence[Intake | Malformed]) -> list[Report]:
         from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp

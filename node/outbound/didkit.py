@@ -1,8 +1,7 @@
 """A second program's word on proofs of types that are not built here: didkit, in a child process.
 
-Optional (extra `didkit`). What it says is a material for the engine, like a status list. It is asked only about types
-of proof that sign RDF statements, and only where the key certifies itself, so that neither of us has to ask anybody:
-of issuers whose keys can change (did:ethr, did:web) it knows no registry and would believe the first key for ever.
+Optional (extra `didkit`). What it says is a material for the engine, like a status list; which proofs it may be asked
+about is `core/dataintegrity/second_opinion`.
 """
 
 from __future__ import annotations
@@ -11,72 +10,30 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from node.core.dataintegrity.proof import Proof
-from node.core.dataintegrity.suites import unsecured
 from node.core.errors import Malformed, Unavailable
-from node.core.strict_json import Json, JsonObject, parse_json
+from node.core.strict_json import parse_json
+from node.core.verify import engine
+from node.core.verify.intake import Intake
+from node.core.verify.materials import (
+    Answer,
+    Materials,
+    Missing,
+    Need,
+    SecondOpinionAnswer,
+    SecondOpinionNeed,
+)
+from node.core.verify.verifier import Verifier
 
-# Types of proof that sign RDF statements and that didkit was seen to check.
-SUITES: Final = frozenset(
-    {
-        "EcdsaSecp256k1Signature2019",
-        "EcdsaSecp256r1Signature2019",
-        "EcdsaSecp256k1RecoverySignature2020",
-    }
-)
-_METHODS: Final = ("did:key:", "did:jwk:", "did:pkh:")
-# Anything else in a proof might be read by us and not be signed.
-_MEMBERS: Final = frozenset(
-    {
-        "@context",
-        "id",
-        "type",
-        "verificationMethod",
-        "proofPurpose",
-        "created",
-        "domain",
-        "challenge",
-        "nonce",
-    }
-    | {"jws"}
-)
-# didkit reads a proof in its own contexts and in the document's. With one that somebody wrote into either, a member
-# that we read (`domain`) could mean nothing to didkit, and so not be signed.
-_PROOF_CONTEXTS: Final = frozenset(
-    {
-        "https://www.w3.org/2018/credentials/v1",
-        "https://w3id.org/security/v1",
-        "https://w3id.org/security/v2",
-        "https://w3id.org/security/suites/secp256k1recovery-2020/v2",
-    }
-)
 # What it says of a signature that is wrong; everything else it says is that it could not tell.
 _WRONG: Final = ("signature error", "Key mismatch", "Key does not match account id")
 _CHILD: Final = Path(__file__).with_name("didkit_child.py")
 TIME_LIMIT_SECONDS: Final = 10.0
 MAX_AT_ONCE: Final = 2
-
-
-def is_for_didkit(document: JsonObject, proof: Proof) -> bool:
-    """Whether didkit may be asked about `proof`: its type and members, their contexts, and whose key it names."""
-    return (
-        proof.type in SUITES
-        and proof.cryptosuite is None
-        and proof.raw.keys() <= _MEMBERS
-        and proof.verification_method.startswith(_METHODS)
-        and set(_context_urls(proof.raw.get("@context", []))) <= _PROOF_CONTEXTS
-        and None not in _context_urls(document.get("@context"))
-    )
-
-
-def _context_urls(contexts: Json) -> list[str | None]:
-    """The contexts as URLs; None for one that is written out."""
-    listed = contexts if isinstance(contexts, list) else [contexts]
-    return [item if isinstance(item, str) else None for item in listed]
 
 
 class Didkit:
@@ -86,31 +43,42 @@ class Didkit:
         self._turn = asyncio.Semaphore(at_once)
         self._time_limit_seconds = time_limit_seconds
 
-    async def verifies(self, document: JsonObject, proof: Proof, *, presentation: bool = False) -> bool:
-        """Whether `proof`, one of those of `document`, is a right signature by the key that it names.
+    async def answer(self, need: SecondOpinionNeed) -> SecondOpinionAnswer:
+        """Whether the one proof in the document is a right signature by the key that it names.
 
         Its purpose is the one that it names; expiry, status and what the document says are not looked at. Unavailable
-        where didkit is not installed, was not to be asked, could not tell, or gave no answer in time.
+        where didkit is not installed, could not tell, or gave no answer in time.
         """
-        if not is_for_didkit(document, proof):
-            raise Unavailable("didkit is not asked about proofs of this kind", asked=proof.type)
         if find_spec("didkit") is None:
             raise Unavailable("didkit is not installed", asked="didkit")
-        question = {
-            "document": json.dumps({**unsecured(document), "proof": proof.raw}),
-            "presentation": presentation,
-            "proofPurpose": proof.proof_purpose,
-        }
+        question = json.dumps({"document": need.document, "proofPurpose": need.proof_purpose})
         try:
             async with asyncio.timeout(self._time_limit_seconds), self._turn:
-                errors = await _ask(json.dumps(question).encode())
+                errors = await _ask(question.encode())
         except TimeoutError as error:
             raise Unavailable("didkit gave no answer in time", asked="didkit") from error
-        if not errors:
-            return True
-        if all(error.startswith(_WRONG) for error in errors):
-            return False
+        if not errors or all(error.startswith(_WRONG) for error in errors):
+            return SecondOpinionAnswer(verifies=not errors, source="didkit")
         raise Unavailable("didkit could not tell whether the signature is right", asked="didkit")
+
+
+async def second_opinions(
+    intake: Intake, verifier: Verifier, *, now: datetime, as_of: datetime | None = None
+) -> Materials:
+    """What didkit says of the proofs in `intake` that it may be asked about: materials of an offline verification."""
+    didkit = Didkit()
+    answers: dict[Need, Answer | Missing] = {}
+    for need in engine.needs(intake, Materials.none(), verifier, now=now, as_of=as_of):
+        if isinstance(need, SecondOpinionNeed):
+            answers[need] = await _answer_or_missing(didkit, need)
+    return Materials(answers)
+
+
+async def _answer_or_missing(didkit: Didkit, need: SecondOpinionNeed) -> SecondOpinionAnswer | Missing:
+    try:
+        return await didkit.answer(need)
+    except Unavailable as error:
+        return Missing(error.detail)
 
 
 async def _ask(question: bytes) -> list[str]:

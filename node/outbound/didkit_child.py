@@ -46,13 +46,12 @@ def set_limits() -> None:
         resource.setrlimit(limit, (value, value))
 
 
-async def verify(document: str, *, presentation: bool, purpose: str) -> Any:
-    """didkit's result on the one proof of `document`: its signature alone, no status and no schema."""
+async def verify(document: str, purpose: str) -> Any:
+    """didkit's result on the one proof of a credential: its signature alone, no status and no schema."""
     import didkit  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415
 
     options = json.dumps({"checks": ["proof"], "proofPurpose": purpose})
-    ask = didkit.verify_presentation if presentation else didkit.verify_credential
-    return json.loads(await ask(document, options))
+    return json.loads(await didkit.verify_credential(document, options))
 
 
 def main() -> None:
@@ -60,9 +59,7 @@ def main() -> None:
     question = json.loads(sys.stdin.buffer.read())
     leave_network()
     set_limits()
-    result = asyncio.run(
-        verify(question["document"], presentation=question["presentation"], purpose=question["proofPurpose"])
-    )
+    result = asyncio.run(verify(question["document"], question["proofPurpose"]))
     sys.stdout.write(json.dumps([str(error)[:_MAX_ERROR_CHARS] for error in result["errors"][:_MAX_ERRORS]]))
     sys.stdout.flush()
     os._exit(0)

@@ -28,6 +28,7 @@ from node.core.verify.materials import (
     Materials,
     Missing,
     Need,
+    SecondOpinionNeed,
     StateAnswer,
     StateNeed,
     StatusListAnswer,
@@ -36,6 +37,7 @@ from node.core.verify.materials import (
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
+from node.outbound.didkit import Didkit
 from node.outbound.fetch import STATUS_LIST, fetch_json_or_token
 from node.outbound.http import Egress
 from node.outbound.resolve import RegistryEndpoint, resolve_did
@@ -63,8 +65,9 @@ async def here(function: Callable[[], T]) -> T:
 class Gatherer:
     """Answers needs through `egress`, from the chain endpoints that its policy names."""
 
-    def __init__(self, egress: Egress, verifier: Verifier, *, now: datetime) -> None:
+    def __init__(self, egress: Egress, verifier: Verifier, *, now: datetime, didkit: Didkit) -> None:
         self._egress = egress
+        self._didkit = didkit
         self._verifier = verifier
         self._now = now
         self._limit = asyncio.Semaphore(MAX_AT_ONCE)
@@ -93,6 +96,8 @@ class Gatherer:
                         return await self._document(need)
                     case StatusListNeed():
                         return await self._status_list(need)
+                    case SecondOpinionNeed():
+                        return await self._didkit.answer(need)
             except BonafidesError as error:
                 return Missing(error.detail)
 
@@ -171,13 +176,15 @@ async def examine(
     as_of: datetime | None = None,
     asked: Asked = Asked(),  # noqa: B008 - frozen
     work: Work = here,
+    didkit: Didkit | None = None,
 ) -> Report:
     """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone.
 
-    `work` runs the judging, which is arithmetic and may be long: a server has it done in another thread.
+    `work` runs the judging, which is arithmetic and may be long: a server has it done in another thread, and gives all
+    its reports one `didkit`.
     """
     materials = Materials.none()
-    gatherer = Gatherer(egress, verifier, now=now)
+    gatherer = Gatherer(egress, verifier, now=now, didkit=didkit or Didkit())
     for _ in range(MAX_ROUNDS):
         missing = await work(partial(engine.needs, intake, materials, verifier, now=now, as_of=as_of))
         if not missing:

@@ -27,6 +27,7 @@ from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, read_intake
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
+from node.outbound.didkit import Didkit
 from node.outbound.gather import examine
 from node.outbound.http import Egress
 
@@ -89,6 +90,7 @@ class Examiner:
         self.verifier = verifier
         self.clock = clock
         self._egress = egress
+        self._didkit = Didkit()
         self._usual = _Lane(MAX_AT_ONCE, MAX_THREADS, "judging")
         self._heavy = _Lane(_HEAVY_AT_ONCE, 1, "judging heavy ones")
 
@@ -134,6 +136,7 @@ class Examiner:
                 as_of=as_of,
                 asked=asked,
                 work=lane.work,
+                didkit=self._didkit,
             )
         return Examination(report, intake)
 

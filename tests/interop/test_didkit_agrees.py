@@ -113,7 +113,7 @@ def ours(document: Document) -> bool:
 
 
 async def theirs(document: Document) -> bool:
-    question = {"document": json.dumps(document), "presentation": False, "proofPurpose": "assertionMethod"}
+    question = {"document": json.dumps(document), "proofPurpose": "assertionMethod"}
     try:
         return not await didkit._ask(json.dumps(question).encode())
     except BonafidesError:

@@ -116,7 +116,9 @@ class Case:
         """The proof checks."""
         if self.document.envelope is not None:
             return check_token(self.document, self.document.envelope, self._find_key, self.as_of)
-        return check_proofs(self.document, self.verifier.canonicalizer, self._find_key, self.as_of)
+        return check_proofs(
+            self.document, self.verifier.canonicalizer, self._find_key, self.as_of, self.inquiry
+        )
 
     @cached_property
     def disclosure(self) -> Disclosure:

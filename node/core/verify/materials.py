@@ -58,7 +58,15 @@ class StatusListNeed:
     url: str
 
 
-Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed
+@dataclass(frozen=True, slots=True)
+class SecondOpinionNeed:
+    """Another program's word on a proof of a type that is not built here: JSON text with this one proof."""
+
+    document: str
+    proof_purpose: str
+
+
+Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed | SecondOpinionNeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,15 @@ class StatusListAnswer:
     source: str
 
 
-Answer = HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer
+@dataclass(frozen=True, slots=True)
+class SecondOpinionAnswer:
+    """Whether the program `source` found the signature right."""
+
+    verifies: bool
+    source: str
+
+
+Answer = HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer | SecondOpinionAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,8 @@ class Materials:
 
 _LEVEL: Final = {Mode.OFFLINE: 0, Mode.CHAIN: 1, Mode.MIRROR: 2, Mode.FULL: 3}
 _LEVEL_OF_NEED: Final = {HeaderNeed: 1, StateNeed: 1, DocumentNeed: 3, StatusListNeed: 3}
+# Each is a process of its own. Nobody's file has more proofs of old types that matter.
+MAX_SECOND_OPINIONS: Final = 8
 
 
 class Inquiry:
@@ -158,6 +176,17 @@ class Inquiry:
         """A foreign status list."""
         answer = self._ask(need, _LEVEL_OF_NEED[StatusListNeed])
         assert isinstance(answer, StatusListAnswer | Missing)  # noqa: S101
+        return answer
+
+    def second_opinion(self, need: SecondOpinionNeed) -> SecondOpinionAnswer | Missing:
+        """What another program on this machine says; nothing is opened for it, so every mode allows it."""
+        asked = {
+            one for one in (*self.materials.answers, *self.outstanding) if type(one) is SecondOpinionNeed
+        }
+        if need not in asked and len(asked) >= MAX_SECOND_OPINIONS:
+            return Missing("too many others were asked for")
+        answer = self._ask(need, 0)
+        assert isinstance(answer, SecondOpinionAnswer | Missing)  # noqa: S101
         return answer
 
     def _ask(self, need: Need, level: int) -> Answer | Missing:

@@ -13,11 +13,13 @@ from typing import Final
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.second_opinion import may_be_asked, question
 from node.core.dataintegrity.suites import find_suite, previous_proofs, selective_suite_of, verify_proof
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.problem import Problem
 from node.core.strict_json import JsonObject
+from node.core.verify.materials import Inquiry, Missing, SecondOpinionNeed
 from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
@@ -45,6 +47,8 @@ class ProofJudge:
     canonicalizer: Canonicalizer
     find_key: KeyFinder
     as_of: datetime
+    inquiry: Inquiry | None = None
+    """Whom else to ask about proofs of types that are not known here; nobody, where it is None."""
     _verdicts: dict[int, Verdict] = field(default_factory=dict)
 
     def judge(self, proof: Proof, *, seen: tuple[int, ...] = ()) -> Verdict:
@@ -58,8 +62,7 @@ class ProofJudge:
 
     def _judge(self, proof: Proof, seen: tuple[int, ...]) -> Verdict:
         if find_suite(proof) is None:
-            basis = f"{proof.cryptosuite or proof.type} is not known here"
-            return Verdict(Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
+            return self._second_opinion(proof)
         if proof.expires is not None and self.as_of >= proof.expires:
             return Verdict(Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
         if (refused := _refuse_base(proof)) is not None:
@@ -83,6 +86,26 @@ class ProofJudge:
 
         return judge_signature(named, self.find_key, verify, proof.cryptosuite or proof.type)
 
+    def _second_opinion(self, proof: Proof) -> Verdict:
+        """The word of another program on a type of proof that is not built here, where it may be heard."""
+        basis = f"{(proof.cryptosuite or proof.type)[:80]} is not known here"
+        if self.inquiry is None or not may_be_asked(self.document, proof):
+            return Verdict(Outcome.UNKNOWN, basis, Reason.UNKNOWN_SUITE)
+        try:
+            need = SecondOpinionNeed(question(self.document, proof), proof.proof_purpose)
+        except Malformed as error:
+            return Verdict(Outcome.UNKNOWN, f"{basis}: {error.detail}", Reason.UNKNOWN_SUITE)
+        answer = self.inquiry.second_opinion(need)
+        if isinstance(answer, Missing):
+            told = f"{basis}, and nobody else was heard: {answer.reason}"
+            return Verdict(Outcome.UNKNOWN, told, Reason.UNKNOWN_SUITE)
+        if not answer.verifies:
+            told = f"the signature does not fit the document, by the word of {answer.source}"
+            wrong = Problem(problem.PROOF_VERIFICATION_ERROR, told, ("proof",))
+            return Verdict(Outcome.FAILED, told, Reason.CHANGED, (wrong,))
+        told = f"{proof.type}: signed with the key of {proof.verification_method[:200]}"
+        return Verdict(Outcome.PASSED, f"{told}, by the word of {answer.source}")
+
 
 def _refuse_base(proof: Proof) -> Verdict | None:
     """A base proof is for its holder alone (ECDSA and BBS cryptosuites: verification takes derived proofs only)."""
@@ -100,7 +123,11 @@ def _refuse_base(proof: Proof) -> Verdict | None:
 
 
 def check_proofs(
-    document: Document, canonicalizer: Canonicalizer, find_key: KeyFinder, as_of: datetime
+    document: Document,
+    canonicalizer: Canonicalizer,
+    find_key: KeyFinder,
+    as_of: datetime,
+    inquiry: Inquiry | None = None,
 ) -> ProofChecks:
     """The issuer's proofs decide; others are told and decide nothing (FORMATS.md section 9, proof)."""
     if not document.proofs:
@@ -111,7 +138,7 @@ def check_proofs(
     issued = document.issuer_proofs
     if not issued:
         return without("no proof is the issuer's", Reason.ONLY_THIRD_PARTY_PROOFS)
-    judge = ProofJudge(document.raw, document.proofs, canonicalizer, find_key, as_of)
+    judge = ProofJudge(document.raw, document.proofs, canonicalizer, find_key, as_of, inquiry)
     verdicts = [(proof.proof_purpose, judge.judge(proof)) for proof in issued]
     found = checks_of(verdicts, others=len(document.proofs) - len(issued))
     passed = zip(issued, verdicts, strict=True)

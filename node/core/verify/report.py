@@ -208,6 +208,12 @@ class Report:
     def __getitem__(self, name: CheckName) -> Check:
         return self.checks[_POSITION[name]]
 
+    @property
+    def of_unknown_suite(self) -> bool:
+        """Whether a proof in it could not be judged for its type: another program may know it."""
+        unknown = self[CheckName.PROOF].reason is Reason.UNKNOWN_SUITE
+        return unknown or any(one.of_unknown_suite for one in self.credentials)
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON (FORMATS.md section 9)."""
         body: dict[str, Any] = {

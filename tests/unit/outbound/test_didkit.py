@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 from fixtures.skipping import missing
 
+from node.cli import main
 from node.core.dataintegrity import proofs_of
+from node.core.dataintegrity.second_opinion import question
 from node.core.errors import Unavailable
+from node.core.verify.materials import SecondOpinionNeed
 from node.outbound import didkit
-from node.outbound.didkit import Didkit, is_for_didkit
+from node.outbound.didkit import Didkit
 
 Document = dict[str, Any]
 
@@ -86,7 +89,9 @@ def _installed() -> None:
 
 
 async def ask(document: Document) -> bool:
-    return await Didkit().verifies(document, proofs_of(document)[0])
+    (proof,) = proofs_of(document)
+    need = SecondOpinionNeed(question(document, proof), proof.proof_purpose)
+    return (await Didkit().answer(need)).verifies
 
 
 def changed(document: Document, change: Callable[[Document], object]) -> Document:
@@ -112,36 +117,6 @@ async def test_every_member_that_is_read_is_signed(document: Document) -> None:
             assert not await ask(other), member
 
 
-async def test_a_presentation_is_asked_about_as_one() -> None:
-    presentation = {
-        "@context": ["https://www.w3.org/2018/credentials/v1"],
-        "type": ["VerifiablePresentation"],
-        "holder": f"did:key:{K256}",
-        "proof": {
-            "type": "EcdsaSecp256k1Signature2019",
-            "proofPurpose": "authentication",
-            "verificationMethod": f"did:key:{K256}#{K256}",
-            "created": "2020-08-19T21:41:50Z",
-            "challenge": "c",
-            "domain": "verifier.example",
-            "jws": "eyJhbGciOiJFUzI1NksiLCJjcml0IjpbImI2NCJdLCJiNjQiOmZhbHNlfQ.."
-            "7IDuMZ9aTNjFftkx91KAmBd2HKqOKcG79Rz-Fruo2mJmqQ1iPYfW21svKUckCWB41-WCthEvi5mP7oJL94lu7Q",
-        },
-    }
-    (proof,) = proofs_of(presentation)
-    assert await Didkit().verifies(presentation, proof, presentation=True)
-    for member in ("challenge", "domain"):
-        other = changed(presentation, lambda one, member=member: one["proof"].update({member: "another"}))
-        assert not await Didkit().verifies(other, proofs_of(other)[0], presentation=True)
-
-
-async def test_only_the_proof_in_hand_is_shown_to_it() -> None:
-    document = copy.deepcopy(SPECIMENS[0])
-    other = {**SPECIMENS[1]["proof"], "type": "SomeProof2030"}
-    document["proof"] = [document["proof"], other]
-    assert await ask(document)
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -155,35 +130,6 @@ async def test_only_the_proof_in_hand_is_shown_to_it() -> None:
 async def test_where_it_cannot_tell_it_gives_no_opinion(change: Callable[[Document], object]) -> None:
     with pytest.raises(Unavailable, match="could not tell"):
         await ask(changed(SPECIMENS[0], change))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda one: one["proof"].update(type="Eip712Signature2021"),
-        lambda one: one["proof"].update(cryptosuite="eddsa-rdfc-2022"),
-        lambda one: one["proof"].update(verificationMethod=ACCOUNT.replace("pkh:eip155:1", "ethr")),
-        lambda one: one["proof"].update(verificationMethod="did:web:a.example#k"),
-        lambda one: one["proof"].update(expires="2030-01-01T00:00:00Z"),
-        lambda one: one["proof"].update(previousProof="urn:a:b"),
-        lambda one: one["proof"].update({"@context": [{"domain": None}]}),
-        lambda one: one["proof"].update({"@context": "https://example.org/own"}),
-        lambda one: one["@context"].append({"domain": None}),
-        lambda one: one.update({"@context": None}),
-    ],
-    ids=[
-        *("another type", "cryptosuite", "did:ethr", "did:web", "expires", "a chain"),
-        *("written into the proof", "unknown to the proof", "written into the document", "no context"),
-    ],
-)
-async def test_it_is_not_asked_where_it_may_see_something_else_than_we(
-    change: Callable[[Document], object],
-) -> None:
-    document = changed(SPECIMENS[0], change)
-    assert is_for_didkit(SPECIMENS[0], proofs_of(SPECIMENS[0])[0])
-    assert not is_for_didkit(document, proofs_of(document)[0])
-    with pytest.raises(Unavailable, match="not asked"):
-        await ask(document)
 
 
 async def test_absent_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +153,8 @@ async def test_a_child(program: str, why: str, tmp_path: Path, monkeypatch: pyte
     child.write_text(f"import sys; sys.stdin.read(); {program}")
     monkeypatch.setattr(didkit, "_CHILD", child)
     limit = 0.5 if "sleep" in program else 10.0
-    document = SPECIMENS[0]
     with pytest.raises(Unavailable, match=why):
-        await Didkit(time_limit_seconds=limit).verifies(document, proofs_of(document)[0])
+        await Didkit(time_limit_seconds=limit).answer(SecondOpinionNeed("{}", "assertionMethod"))
 
 
 async def test_a_child_ends_with_the_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,9 +193,9 @@ async def test_no_more_children_than_allowed_run_at_once(
         """)
     )
     monkeypatch.setattr(didkit, "_CHILD", child)
-    document = SPECIMENS[0]
     one = Didkit(at_once=1)
-    await asyncio.gather(*(one.verifies(document, proofs_of(document)[0]) for _ in range(3)))
+    need = SecondOpinionNeed("{}", "assertionMethod")
+    await asyncio.gather(*(one.answer(need) for _ in range(3)))
     assert log.read_bytes() == b"+-+-+-"
 
 
@@ -289,3 +234,15 @@ def test_an_answer_is_one_short_json_text() -> None:
         check=True,
     )
     assert found.stdout == "[]"
+
+
+def test_a_file_is_verified_offline_by_its_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {}
+    for name, date in (("right", "2020-08-19T21:41:50Z"), ("wrong", "2020-08-19T21:41:51Z")):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({**SPECIMENS[0], "issuanceDate": date}))
+        main(["verify", str(path), "--json"])
+        told[name] = json.loads(capsys.readouterr().out)
+    assert [told[name]["verified"] for name in ("right", "wrong")] == [True, False]
+    (proof,) = [check for check in told["wrong"]["checks"] if check["name"] == "proof"]
+    assert proof["outcome"] == "failed"
