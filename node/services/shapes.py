@@ -14,10 +14,11 @@ A row of no proven shape, or with a value outside its kind, goes the general way
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -112,21 +113,18 @@ class Seal:
     def __init__(self, prepared: PreparedProof) -> None:
         if not isinstance(prepared.data, HashData):
             raise TypeError("a stencil is for suites that sign one hash of the document")
-        self._data = prepared.data
+        digest = hashlib.new(prepared.data.hash_name, prepared.data.document).digest()
+        self._config_hash = prepared.message.removesuffix(digest)
         self._draft = prepared.draft
+        self.hash_name = prepared.data.hash_name
         mark = "stencil-proof-value"
         proof = {**prepared.draft.proof, "proofValue": mark}
         self._written = Form.of(orjson.dumps(proof), [mark.encode()])
         self._canonical = Form.of(canonicalize(proof), [mark.encode()])
 
-    @property
-    def hash_name(self) -> str:
-        """The suite's hash."""
-        return self._data.hash_name
-
     def message(self, document: bytes) -> bytes:
-        """What is signed for a document in its canonical form."""
-        return replace(self._data, document=document).message
+        """What is signed for a document in its canonical form: H(proof configuration) then H(document)."""
+        return self._config_hash + hashlib.new(self.hash_name, document).digest()
 
     def proof(self, signature: bytes) -> tuple[bytes, bytes]:
         """The proof as it is written, and in JCS."""
@@ -162,11 +160,19 @@ class _Stencil:
 class _Values:
     """The values of a stencil's holes, escaped for each form."""
 
-    __slots__ = ("json", "nquads")
+    __slots__ = ("_texts", "json")
 
     def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
         self.json = [escape_json(text) for text in texts]
-        self.nquads = [escape_nquads(text) for text in texts]
+
+    @property
+    def nquads(self) -> list[bytes]:
+        """For literals: as in JSON where nothing was escaped there, but for DEL."""
+        return [
+            json if len(json) == len(text) and b"\x7f" not in json else escape_nquads(text)
+            for text, json in zip(self._texts, self.json, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,18 +84,20 @@ class _Node:
     """A blank node: its first-degree hash, or the statements around it of which it is taken."""
 
     digest: str | None
-    around: tuple[Form, ...] = ()
+    around: Form
 
     @classmethod
-    def of(cls, around: Sequence[Form], hash_name: str) -> _Node:
-        node = cls(None, tuple(around))
-        return node if any(form.places for form in around) else cls(node.hash((), hash_name))
+    def of(cls, around: Form, hash_name: str) -> _Node:
+        """The node of these statements: what no hole changes is hashed now."""
+        node = cls(None, around)
+        return node if around.places else cls(node.hash((), hash_name), around)
 
     def hash(self, values: Sequence[bytes], hash_name: str) -> str:
+        """RDFC-1.0 section 4.6."""
         if self.digest is not None:
             return self.digest
-        lines = sorted([form.fill(values) for form in self.around])
-        return hashlib.new(hash_name, b"".join(lines)).hexdigest()
+        lines = sorted(self.around.fill(values).split(b"\n")[:-1])
+        return hashlib.new(hash_name, b"\n".join(lines) + b"\n").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class StatementForms:
     """The canonical N-Quads of a document; the places after its holes are the labels of its blank nodes."""
 
     fixed: tuple[bytes, ...]
-    varying: tuple[Form, ...]
+    varying: Form
     nodes: tuple[_Node, ...]
     hash_name: str
 
@@ -116,15 +118,15 @@ class StatementForms:
         # No statement has a NUL: it is escaped in literals and refused in IRIs.
         labels = {node: f"\0{number}\0" for number, node in enumerate(nodes)}
         holes_and_labels = [*holes, *(label.encode() for label in labels.values())]
-        forms = [Form.of(_line(quad, labels), holes_and_labels) for quad in quads]
+        lines = [_line(quad, labels) for quad in quads]
+        varying = [line for line in lines if Form.of(line, holes_and_labels).places]
         around = {
-            node: [Form.of(_line(quad, _Masked(node)), holes) for quad in quads if node in quad]
-            for node in nodes
+            node: b"".join(_line(quad, _Masked(node)) for quad in quads if node in quad) for node in nodes
         }
         return cls(
-            tuple(form.fill(()) for form in forms if not form.places),
-            tuple(form for form in forms if form.places),
-            tuple(_Node.of(around[node], hash_name) for node in nodes),
+            tuple(line[:-1] for line in lines if line not in varying),
+            Form.of(b"".join(varying), holes_and_labels),
+            tuple(_Node.of(Form.of(around[node], holes), hash_name) for node in nodes),
             hash_name,
         )
 
@@ -137,8 +139,13 @@ class StatementForms:
         labels = [b""] * len(order)
         for number, node in enumerate(order):
             labels[node] = b"_:c14n%d" % number
-        terms = [*values, *labels]
-        return b"".join(sorted({*self.fixed, *[form.fill(terms) for form in self.varying]}))
+        # A statement is a line, and nothing in it ends one: line ends are escaped in literals.
+        lines = [*self.fixed, *self.varying.fill([*values, *labels]).split(b"\n")[:-1]]
+        # Nearly in order already; a set first would undo that.
+        lines.sort()
+        if len(set(lines)) != len(lines):
+            lines = sorted(set(lines))
+        return b"\n".join(lines) + b"\n"
 
 
 class _Masked(dict[str, str]):
