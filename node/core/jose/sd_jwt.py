@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from node.core import problem
 from node.core.canonical.jcs import canonicalize
@@ -80,11 +80,10 @@ class SdJwt:
         if not isinstance(name, str) or name not in _HASHES:
             raise Malformed("the token names a hash that is not known here", path=(_HASH_NAME,))
         hashed = _HASHES[name]
-        return [encode_base64url(hashed(text.encode("ascii")).digest()) for text in texts]
+        return [encode_base64url(hashed(text.encode()).digest()) for text in texts]
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
+class Disclosed(NamedTuple):
     """One Disclosure and where its claim stands in the processed payload."""
 
     path: Path
@@ -181,16 +180,17 @@ class _Reader:
         if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
             raise _malformed(f"{_DIGESTS} is an array of strings")
         for digest in digests:
-            parts = self._take(digest, path, "salt, name and value", 3)
-            if parts is None:
+            disclosure = self._take(digest, path)
+            if disclosure is None:
                 continue
-            disclosure, (name, disclosed) = parts
+            _, name, value = _parts(disclosure, "salt, name and value", 3)
             if not isinstance(name, str) or name in (_DIGESTS, _ELEMENT):
                 raise _malformed("a Disclosure whose name no claim can have")
             if name in read:
                 raise _malformed("a Disclosure of a claim that is there already")
-            self.disclosed.append(Disclosed((*path, name), disclosure))
-            read[name] = self.value(disclosed, (*path, name))
+            place = (*path, name)
+            self.disclosed.append(Disclosed(place, disclosure))
+            read[name] = self.value(value, place) if type(value) in _NESTING else value
         return read
 
     def array(self, value: list[Json], path: Path) -> list[Json]:
@@ -207,28 +207,32 @@ class _Reader:
             digest = element[_ELEMENT]
             if len(element) != 1 or not isinstance(digest, str):
                 raise _malformed(f"{_ELEMENT} is alone in its array element and a string")
-            parts = self._take(digest, path, "salt and value", 2)
-            if parts is not None:
-                self.disclosed.append(Disclosed(place, parts[0]))
-                read.append(self.value(parts[1][0], place))
+            disclosure = self._take(digest, path)
+            if disclosure is not None:
+                self.disclosed.append(Disclosed(place, disclosure))
+                read.append(self.value(_parts(disclosure, "salt and value", 2)[1], place))
         return read
 
-    def _take(self, digest: str, path: Path, shape: str, length: int) -> tuple[str, list[Json]] | None:
-        """The Disclosure of that digest and what it holds but for the salt; None where it was not shown."""
+    def _take(self, digest: str, path: Path) -> str | None:
+        """The Disclosure of that digest; None where it was not shown."""
         if digest in self.seen:
             raise _malformed("a digest stands in two places")
         self.seen.add(digest)
         disclosure = self.found.pop(digest, None)
         if disclosure is None:
             self.undisclosed.append(path)
-            return None
-        try:
-            parts = parse_json(decode_base64url(disclosure))
-        except Malformed as error:
-            raise _malformed(f"a Disclosure that cannot be read: {error.detail}") from error
-        if not isinstance(parts, list) or len(parts) != length or not isinstance(parts[0], str):
-            raise _malformed(f"a Disclosure at this place is an array of {shape}")
-        return disclosure, parts[1:]
+        return disclosure
+
+
+def _parts(disclosure: str, shape: str, length: int) -> list[Json]:
+    """What a Disclosure is an array of, the salt first."""
+    try:
+        parts = parse_json(decode_base64url(disclosure))
+    except Malformed as error:
+        raise _malformed(f"a Disclosure that cannot be read: {error.detail}") from error
+    if not isinstance(parts, list) or len(parts) != length or not isinstance(parts[0], str):
+        raise _malformed(f"a Disclosure at this place is an array of {shape}")
+    return parts
 
 
 def verify_issuer(token: SdJwt, public_key: PublicKey) -> None:
