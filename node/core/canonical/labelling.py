@@ -27,14 +27,19 @@ def canonicalize_quads(
 
     `hash_name` is sha256 or sha384. Malformed where the dataset is too symmetric to label within the limit.
     """
-    return canonicalize_parts(*parted(quads), hash_name, max_steps)
+    parts = parted(quads)
+    return canonicalize_parts(parts.named, parts.unnamed, hash_name, max_steps)
 
 
 class Statements(NamedTuple):
-    """The quads of a document. `unnamed` are those with a blank node, whose labels have no meaning yet."""
+    """The quads of a document. `unnamed` are those with a blank node, whose labels have no meaning yet.
+
+    `is_plain` says that the document writes them in the one plain way (`plain`); False where that is not known.
+    """
 
     named: list[Quad]
     unnamed: list[Quad]
+    is_plain: bool = False
 
 
 def parted(quads: Iterable[Quad]) -> Statements:

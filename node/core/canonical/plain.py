@@ -10,7 +10,7 @@ Signatures over JCS bytes need none of this: there the text read is the text sig
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,9 +40,10 @@ _ENTRY: Final = frozenset(
 )
 _DECIDING: Final = _VALIDITY | _ENTRY | {"issuer", "holder", "credentialStatus"}
 # Members of which a reader expects one value and no array around it.
-_SINGLE: Final = (
-    _VALIDITY | {"id", "issuer", "holder"} | (_ENTRY - {"statusMessage", "statusReference", "statusPurpose"})
+_SINGLE_TERMS: Final = (
+    _VALIDITY | {"issuer", "holder"} | (_ENTRY - {"statusMessage", "statusReference", "statusPurpose"})
 )
+_SINGLE: Final = _SINGLE_TERMS | {"id"}
 _PREDICATES: Final = {
     **{f"<{_CRED}{name}>": name for name in _DECIDING - _ENTRY},
     **{f"<{_STATUS}{name}>": name for name in _ENTRY},
@@ -87,12 +88,13 @@ def read_as_signed(document: JsonObject, canonicalizer: Canonicalizer) -> Readin
     body = {name: value for name, value in document.items() if name != "proof"}
     signed = canonicalizer.canonical(body)
     objects = _objects(body)
-    rewritten = not _are_plain(objects)
+    rewritten = not (signed.is_plain and _are_single(objects)) and not _are_plain(objects)
     if rewritten:
         body = _rewrite(body, signed.nquads, canonicalizer)
         objects = _objects(body)
-    _check_identifiers(objects)
-    _check_quads([*objects, *_held_beside(objects)], signed.quads)
+    held = _held_beside(objects)
+    differ = _check_identifiers(objects)
+    _check_quads([*objects, *held], signed.quads, identifiers_differ=differ and not held)
     read = body | {"proof": document["proof"]} if "proof" in document else body
     return Reading(read, rewritten, signed.nquads)
 
@@ -119,7 +121,8 @@ def check_identifiers(document: JsonObject) -> None:
     _check_identifiers(_objects(document))
 
 
-def _check_identifiers(objects: list[JsonObject]) -> None:
+def _check_identifiers(objects: list[JsonObject]) -> bool:
+    """Whether no two objects have one identifier, which is the rule; Malformed where they must not."""
     found: dict[str, JsonObject] = {}
     shared: dict[str, list[JsonObject]] = {}
     for item in objects:
@@ -137,17 +140,21 @@ def _check_identifiers(objects: list[JsonObject]) -> None:
             shared.setdefault(identifier, [first]).append(item)
     for items in shared.values():
         _check_one_identifier(items, objects[0])
+    return not shared
 
 
-def _check_quads(objects: list[JsonObject], quads: list[Quad]) -> None:
+def _check_quads(objects: list[JsonObject], quads: list[Quad], *, identifiers_differ: bool) -> None:
     """Malformed unless the statements that decide are those that stand where they are read.
 
     Issuer, holder, validity, status and the members of status entries: for each subject as many statements as
-    its object shows, and for the document itself and its status entries as many as they show in their place.
+    its object shows, and for the document itself and its status entries as many as they show in their place:
+    where all identifiers differ, there is no other place.
     """
     signed = _count_signed(quads)
     if _count_read(objects) != signed:
         raise _elsewhere()
+    if identifiers_differ:
+        return
     document = objects[0]
     for item in (document, *_array(document.get("credentialStatus", []))):
         if type(item) is dict and type(item.get("id")) is str:
@@ -224,6 +231,16 @@ def _path_of(item: JsonObject, document: JsonObject) -> tuple[str | int, ...]:
 
 def _are_plain(objects: list[JsonObject]) -> bool:
     return all(_is_plain_object(item, is_root=item is objects[0]) for item in objects)
+
+
+def _are_single(objects: list[JsonObject]) -> bool:
+    """What is left to be asked of a document that the fast path calls plain."""
+    for item in objects:
+        if not _SINGLE_TERMS.isdisjoint(item):
+            for name in _SINGLE_TERMS.intersection(item):
+                if type(item[name]) is list:
+                    return False
+    return True
 
 
 def _is_plain_object(item: JsonObject, *, is_root: bool) -> bool:
@@ -305,11 +322,10 @@ def _fingerprint(value: Json, unnamed: object) -> object:
 
 def _count_signed(quads: list[Quad]) -> dict[tuple[str, str], int]:
     """Statements of deciding predicates in the document's own graph, by subject and member name."""
-    deciding = {quad for quad in quads if quad[1] in _PREDICATES and not quad[3]}
-    return Counter(
-        ("_:" if is_blank(subject) else subject, _PREDICATES[predicate])
-        for subject, predicate, _, _ in deciding
-    )
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for subject, predicate, _, _ in {quad for quad in quads if quad[1] in _PREDICATES and not quad[3]}:
+        counts["_:" if is_blank(subject) else subject, _PREDICATES[predicate]] += 1
+    return counts
 
 
 def _types(item: JsonObject) -> list[Json]:

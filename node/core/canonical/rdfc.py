@@ -34,10 +34,14 @@ _AS_IT_IS: Final = (
 
 
 class Canonical(NamedTuple):
-    """Canonical N-Quads, and the same quads in no order with labels of no meaning, some perhaps twice."""
+    """Canonical N-Quads, and the same quads in no order with labels of no meaning, some perhaps twice.
+
+    `is_plain`: the document is certainly written as `plain.is_plain` asks, but that what is single may be an array.
+    """
 
     nquads: str
     quads: list[Quad]
+    is_plain: bool
 
 
 class Canonicalizer:
@@ -65,8 +69,8 @@ class Canonicalizer:
         found = self._recent.get(key)
         if found is None:
             parts = self._parts(document, written)
-            text, _ = canonicalize_parts(*parts, hash_name)
-            found = Canonical(text, [*parts.named, *parts.unnamed])
+            text, _ = canonicalize_parts(parts.named, parts.unnamed, hash_name)
+            found = Canonical(text, [*parts.named, *parts.unnamed], parts.is_plain)
             self._remember(key, found)
         return found
 
@@ -85,13 +89,13 @@ class Canonicalizer:
 
         For selective disclosure, which labels statements in its own way (`labelling.canonicalize_quads`).
         """
-        named, unnamed = self._parts(document, _written(document))
-        return [*named, *unnamed]
+        parts = self._parts(document, _written(document))
+        return [*parts.named, *parts.unnamed]
 
     def _parts(self, document: JsonObject, written: bytes) -> Statements:
         if self._may_walk(document, written):
             try:
-                return self._walker.statements(document)
+                return self._walker.statements(document, is_bare=_is_bare(written))
             except OutsideSubset:
                 pass
         return parted(statements(self._expander.expand(document)))
@@ -125,3 +129,8 @@ def _written(document: JsonObject) -> bytes:
         return orjson.dumps(document, option=_AS_IT_IS)
     except orjson.JSONEncodeError:
         return canonicalize(document)
+
+
+def _is_bare(written: bytes) -> bool:
+    """Whether no string of a document has a character that N-Quads escape: JSON escapes all of them but one."""
+    return b"\\" not in written and b"\x7f" not in written

@@ -46,13 +46,16 @@ class Walker:
         self._contexts = contexts
         self._root = _Place.root(contexts)
 
-    def statements(self, document: JsonObject) -> Statements:
-        """What `expansion` states of the same document; OutsideSubset where that has to be asked."""
-        walk = _Walk()
+    def statements(self, document: JsonObject, *, is_bare: bool = False) -> Statements:
+        """What `expansion` states of the same document; OutsideSubset where that has to be asked.
+
+        `is_bare`: the caller knows that no string of the document has a character that N-Quads escape.
+        """
+        walk = _Walk(is_bare)
         self._visit(lambda root: walk.node(document, root, ""))
         if not walk.named and not walk.unnamed:
             raise OutsideSubset
-        return Statements(walk.named, walk.unnamed)
+        return Statements(walk.named, walk.unnamed, walk.is_plain)
 
     def check(self, document: JsonObject) -> None:
         """Raise OutsideSubset where `statements` would, at a fraction of the cost: nothing is written."""
@@ -111,7 +114,7 @@ class _Place:
         self.previous = previous
         self.tally = tally
         self.members = {"@context": self._keyword()}
-        self._typed: dict[str | tuple[str, ...], tuple[_Place, list[Term]]] = {}
+        self._typed: dict[str | tuple[str, ...], tuple[_Place, list[Term], bool]] = {}
         self._extended: dict[str | tuple[str, ...], _Place] = {}
 
     @classmethod
@@ -130,24 +133,26 @@ class _Place:
                 self._extended[key] = found
         return found
 
-    def typed(self, types: Json) -> tuple[_Place, list[Term]]:
-        """The place inside a node object of these types, and the types' IRIs (JSON-LD 1.1 API section 5.1.2)."""
+    def typed(self, types: Json) -> tuple[_Place, list[Term], bool]:
+        """The place inside a node object of these types (JSON-LD 1.1 API section 5.1.2), and the types' IRIs.
+
+        And whether the types are terms, all of them.
+        """
         key = tuple(types) if type(types) is list else types
         try:
             found = self._typed.get(key)
         except TypeError as error:
             raise OutsideSubset from error
         if found is None:
-            names = types if type(types) is list else [types]
-            found = self._scoped_to(names), [iri_term(self.active.vocabulary_iri(name)) for name in names]
+            names = [_text(name) for name in (types if type(types) is list else [types])]
+            iris = [iri_term(self.active.vocabulary_iri(name)) for name in names]
+            found = self._scoped_to(names), iris, not any(":" in name for name in names)
             if len(names) <= MAX_KEY and all(name in self.active.definitions for name in names):
                 self.tally.add()
                 self._typed[key] = found
         return found
 
     def _scoped_to(self, types: list[str]) -> _Place:
-        if not all(type(name) is str for name in types):
-            raise OutsideSubset
         active = self.active
         for name in sorted(types):
             definition = self.active.definitions.get(name)
@@ -216,33 +221,42 @@ class _Place:
 class _Walk:
     """One document."""
 
-    __slots__ = ("_labels", "named", "unnamed")
+    __slots__ = ("_is_bare", "_labels", "is_plain", "named", "unnamed")
 
-    def __init__(self) -> None:
+    def __init__(self, is_bare: bool) -> None:
         self.named: list[Quad] = []
         self.unnamed: list[Quad] = []
+        self.is_plain = True
+        self._is_bare = is_bare
         self._labels = 0
 
     def node(self, node: JsonObject, place: _Place, graph: Term) -> Term:
         """Section 5.1.2 of expansion and section 8.1 of serialization at once; the node's term."""
         if "@context" in node:
-            place = place.extended(node["@context"])
+            place = self._extended(place, node["@context"])
         types: list[Term] = []
         if "type" in node:
             place.member("type")
-            place, types = place.typed(node["type"])
+            place, types, are_terms = place.typed(node["type"])
+            self.is_plain &= are_terms
         subject = f"<{place.active.iri(_text(node['id']))}>" if "id" in node else self._blank()
         add = self.unnamed.append if subject[0] == "_" or graph[:1] == "_" else self.named.append
         for term in types:
             add((subject, _TYPE, term, graph))
-        members = place.members
+        members, is_bare = place.members, self._is_bare
         for name, value in node.items():
             member = members.get(name) or place.member(name)
-            if type(value) is str and not member.container and member.predicate:
-                add((subject, member.predicate, _string(value, member), graph))
+            if type(value) is str and member.suffix is not None and not member.container:
+                text = f'"{value}"' if is_bare else quoted(value)
+                add((subject, member.predicate, text + member.suffix, graph))
             elif member.predicate:
                 self._member(subject, member, value, graph)
         return subject
+
+    def _extended(self, place: _Place, context: Json) -> _Place:
+        if place.previous is not None or place.active.definitions:  # not the document's own
+            self.is_plain = False
+        return place.extended(context)
 
     def _member(self, subject: Term, member: _Member, value: Json, graph: Term) -> None:
         values = value if type(value) is list else [value]
@@ -258,8 +272,10 @@ class _Walk:
             add((subject, member.predicate, term, graph))
 
     def _object(self, member: _Member, value: Json, graph: Term) -> Term:
-        if type(value) is dict and "@value" not in value:
-            return self.node(value, member.place_of(value), graph)
+        if type(value) is dict:
+            if "@value" not in value:
+                return self.node(value, member.place_of(value), graph)
+            self.is_plain = False
         return _leaf(value, member)
 
     def _list(self, member: _Member, values: list[Json], graph: Term) -> Term:
@@ -324,7 +340,7 @@ def _check_node(node: JsonObject, place: _Place) -> None:
         place = place.extended(node["@context"])
     if "type" in node:
         place.member("type")
-        place, _ = place.typed(node["type"])
+        place, _, _ = place.typed(node["type"])
     if "id" in node:
         place.active.iri(_text(node["id"]))
     members = place.members
