@@ -263,6 +263,8 @@ def core_verify_proof(
     points = [a_bar, b_bar, d, t1, t2]
     if nym is not None:
         shown = engine.combine([(nym.base, answers[-1]), (nym.product, -challenge)])
+        if engine.is_identity(shown):
+            raise not_verified("the BBS proof gives the secret of its pseudonym away")
         points += [nym.product, nym.base, shown]
     if _challenge(signed, disclosed, points, presentation_header) != challenge:
         raise not_verified("the BBS proof does not match what is disclosed")

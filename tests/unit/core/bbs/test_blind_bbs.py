@@ -280,6 +280,15 @@ def test_a_proof_with_a_pseudonym_does_not_hold_without(vectors: Path) -> None:
         case.verify_proof(case.proof, pseudonym=None, committed=1)
 
 
+def test_a_pseudonym_shown_without_randomness_is_refused(vectors: Path) -> None:
+    """NymProofVerifyInit step 3: who hides the secret behind a zero has told it."""
+    case = read_case(vectors / "di-bbs", "Pseudonym")
+    scalars = seeded_scalars(bytes(32))
+    proof = case.derive(lambda count: [*scalars(count)[:-1], 0])
+    with pytest.raises(NotVerified, match="gives the secret"):
+        case.verify_proof(proof)
+
+
 def test_a_holder_has_one_name_in_a_domain_and_another_elsewhere() -> None:
     assert pseudonym_of(5, b"a") == pseudonym_of(5, b"a")
     assert len({pseudonym_of(5, b"a"), pseudonym_of(5, b"b"), pseudonym_of(6, b"a")}) == 3
