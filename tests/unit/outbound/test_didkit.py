@@ -17,14 +17,17 @@ from typing import Any
 
 import pytest
 from fixtures.skipping import missing
+from fixtures.verification import NOW, standards
 
 from node.cli import main
 from node.core.dataintegrity import proofs_of
 from node.core.dataintegrity.second_opinion import question
 from node.core.errors import Unavailable
 from node.core.verify.materials import SecondOpinionNeed
+from node.core.verify.verifier import Verifier
 from node.outbound import didkit
 from node.outbound.didkit import Didkit
+from wallet.check import Checker
 
 Document = dict[str, Any]
 
@@ -246,3 +249,10 @@ def test_a_file_is_verified_offline_by_its_word(tmp_path: Path, capsys: pytest.C
     assert [told[name]["verified"] for name in ("right", "wrong")] == [True, False]
     (proof,) = [check for check in told["wrong"]["checks"] if check["name"] == "proof"]
     assert proof["outcome"] == "failed"
+
+
+async def test_a_wallet_hears_it_too() -> None:
+    verifier = Verifier.of(standards())
+    checker = Checker(verifier, clock=lambda: NOW)
+    assert (await checker.report(SPECIMENS[0], None)).verified
+    assert not (await checker.report({**SPECIMENS[0], "id": "urn:uuid:0"}, None)).verified
