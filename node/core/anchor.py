@@ -22,6 +22,8 @@ from typing import Final
 
 from node.core import problem
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.ecdsa_sd_2023 import EcdsaSd2023, base_signature
+from node.core.dataintegrity.proof import parse_proof
 from node.core.encoding import decode_base64url, encode_base64url, encode_hex
 from node.core.errors import Malformed
 from node.core.members import (
@@ -77,10 +79,13 @@ def credential_digest(document: JsonObject, proof_value: str | None = None) -> b
     `proof_value` names the issuer's proof by its `proofValue` where the credential has several, which are
     otherwise Malformed; it must name exactly one. Other proofs are not part of the digest, so that an
     endorsement added later does not undo the anchor. Malformed too where JCS refuses the document.
+
+    Of `ecdsa-sd-2023` it is H(base signature), the same whatever its holder shows.
     """
-    return sha256(
-        canonicalize({**document, "proof": _the_proof(document.get("proof"), proof_value)})
-    ).digest()
+    proof = _the_proof(document.get("proof"), proof_value)
+    if proof.get("cryptosuite") == EcdsaSd2023.name:
+        return issued_digest(base_signature(parse_proof(proof)))
+    return sha256(canonicalize({**document, "proof": proof})).digest()
 
 
 def _the_proof(proofs: Json, proof_value: str | None) -> JsonObject:

@@ -7,7 +7,7 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +38,10 @@ class AnchorFound:
     def time(self) -> datetime | None:
         """The anchor's block time."""
         return from_unix(self.record.time) if self.record else None
+
+    def told(self, more: str) -> AnchorFound:
+        """The same, with `more` in its basis."""
+        return replace(self, check=replace(self.check, basis=f"{self.check.basis}; {more}"))
 
 
 def _anchor(outcome: Outcome, basis: str, reason: Reason | None = None) -> AnchorFound:
@@ -161,6 +165,35 @@ def check_key(ledger: Ledger, anchor: AnchorFound, policy: Policy) -> Check:
         reason = anchor.check.reason or ledger.header.reason or Reason.STATE_NOT_PROVEN
         return Check(CheckName.KEY, Outcome.UNKNOWN, basis, reason)
     return _judge_window(window, anchor.record.block, policy)
+
+
+def check_undated_key(ledger: Ledger, blocks_in_31_days: int) -> Check:
+    """The key of a credential that is not anchored, bbs-2023, at the header that decides (FORMATS.md section 3).
+
+    Nothing proves when it signed. What it signs lives at most 31 days, so a key counts for as long after its
+    retirement, or after its identity was closed; a key that was ever compromised never counts.
+    """
+    word, state = ledger.key_word, ledger.state
+    if word is None or state is None:
+        reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
+        return Check(CheckName.KEY, Outcome.UNKNOWN, "its key's window is not proven", reason)
+    if word == 0:
+        basis = "the issuer never registered this key"
+        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_NOT_REGISTERED)
+    window = KeyWindow.from_word(word)
+    closed = ledger.value(registry.closed_slot(ledger.wanted.identity.address)) or 0
+    ends = [block for block in (window.until, closed) if block]
+    if not window.purposes & KeyPurpose.BBS:
+        basis = "registered for another purpose than bbs-2023"
+        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_PURPOSE)
+    if window.compromised_since:
+        basis = f"compromised since block {window.compromised_since}, and no proof of time"
+        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_COMPROMISED)
+    if ends and state.header.number - min(ends) > blocks_in_31_days:
+        basis = f"retired in block {min(ends)}, more than 31 days before {state.at}, and no proof of time"
+        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_RETIRED)
+    since = f"retired in block {min(ends)}, less than 31 days before" if ends else "open at"
+    return Check(CheckName.KEY, Outcome.PASSED, f"{since} {state.at}; no proof of time")
 
 
 def _judge_window(window: KeyWindow, block: int, policy: Policy) -> Check:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from node.core.anchor import CREDENTIAL, credential_digest, issued_digest
+from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -135,12 +135,14 @@ class Case:
         """The bundle's key, if it is for this signature: by the method's id, and by the value that the anchor names.
 
         Without an anchor it counts for nothing: of an identity that never wrote, neither anchor nor key is asked for,
-        and then anybody's key in a bundle would do.
+        and then anybody's key in a bundle would do. Under bbs-2023 the key is asked for always, and an anchor never.
         """
         bundle = self.bundle
-        if bundle is None or bundle.key is None or bundle.anchor is None or self.identity is None:
+        if bundle is None or bundle.key is None or self.identity is None:
             return None
-        anchored_one = bundle.anchor.proof_value in (None, named.proof_value)
+        if bundle.anchor is None and not self.document.unlinkable:
+            return None
+        anchored_one = bundle.anchor is None or bundle.anchor.proof_value in (None, named.proof_value)
         issuers = named.method.startswith(self.issuer + "#")
         fits = anchored_one and issuers and named.method == bundle.key.id
         return bundle.key.public_key if fits else None
@@ -153,7 +155,8 @@ class Case:
         word = self.ledger.key_word if self.ledger is not None else None
         if not word:
             return KeyFound(key, "the bundle", confirmed=False, doubt=Reason.KEY_NOT_CONFIRMED)
-        fit = bool(KeyWindow.from_word(word).purposes & KeyPurpose.ASSERTION)
+        purpose = KeyPurpose.BBS if self.document.unlinkable else KeyPurpose.ASSERTION
+        fit = bool(KeyWindow.from_word(word).purposes & purpose)
         return KeyFound(key, "the bundle", fit=fit)
 
     def _key_of(self, named: KeyNamed) -> KeyFound | KeyMissing:
@@ -242,17 +245,38 @@ class Case:
                 return found(Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
             basis = f"an anchor was supplied, but {_NO_IDENTITY}"
             return found(Outcome.FAILED, basis, Reason.ANCHOR_OUT_OF_PLACE)
+        if self.document.unlinkable:
+            return self._anchor_of_unlinkable(anchor)
         if anchor is not None and isinstance(self._digest, BonafidesError):
             return found(Outcome.UNKNOWN, self._digest.detail, Reason.STATE_NOT_PROVEN)
         if anchor is not None and self._commitment is None:
             basis = "the bundle is false: its path has another length than its size and index ask for"
             return found(Outcome.FAILED, basis, Reason.BUNDLE_FALSE)
-        return anchored.check_anchor(self.ledger, anchor, self.freshness, self.as_of)
+        found_out = anchored.check_anchor(self.ledger, anchor, self.freshness, self.as_of)
+        if found_out.record is not None and self.disclosure.by_statement:
+            return found_out.told("of what is shown, it dates the mandatory statements alone")
+        return found_out
+
+    def _anchor_of_unlinkable(self, anchor: Anchor | None) -> AnchorFound:
+        """Under bbs-2023 an anchor would link what is not to be linked; the terms of issue stand in its place."""
+        outcome, reason = Outcome.NOT_APPLICABLE, Reason.UNLINKABLE
+        basis = "under bbs-2023 nothing is anchored, which would link its presentations"
+        if anchor is not None:
+            outcome, reason = Outcome.FAILED, Reason.ANCHOR_OUT_OF_PLACE
+            basis = f"an anchor was supplied, but {basis}"
+        elif self.disclosure.broken_terms:
+            outcome, reason = Outcome.UNKNOWN, Reason.TERMS_BROKEN
+            basis = f"{basis}; but {'; '.join(self.disclosure.broken_terms)} (FORMATS.md section 3)"
+        return AnchorFound(Check(CheckName.ANCHOR, outcome, basis, reason))
 
     def _key(self) -> Check:
         if self.ledger is None:
             return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
-        check = anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
+        if self.document.unlinkable:
+            network = self.verifier.networks.get(self.ledger.wanted.identity.chain_id)
+            check = anchored.check_undated_key(self.ledger, network.blocks_in_31_days if network else 0)
+        else:
+            check = anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
         proven, verified_with = self.ledger.wanted.key, self.proofs.keys
         if check.outcome is Outcome.PASSED and verified_with and proven not in verified_with:
             # Else a proof by a retired key could pass beside a bundle that shows another key's window.

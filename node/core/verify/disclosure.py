@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.bbs_terms import broken_terms
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import selective_suite_of, unsecured
 from node.core.errors import BonafidesError
@@ -32,13 +33,16 @@ class Disclosure:
     """How much was shown.
 
     `partial`: something may have been left out, `hidden`: something that decides. `has_status` and `has_end`: they are
-    shown, and nobody could have left them out.
+    shown, and nobody could have left them out. `by_statement`: statements were signed one by one, beyond the mandatory
+    ones by a key that is not the issuer's. `broken_terms`: what stands in for status and anchor under bbs-2023, broken.
     """
 
     partial: bool
     hidden: bool
     has_status: bool = True
     has_end: bool = True
+    by_statement: bool = False
+    broken_terms: tuple[str, ...] = ()
 
     def limit(self, check: Check) -> Check:
         """A check of status or end, but for what may be hidden: a pass, or nothing to look at, is then not known."""
@@ -83,7 +87,12 @@ def disclosure_of(
     mandatory = frozenset[str]().union(
         *(_mandatory_statements(document, proof, canonicalizer) for proof in verified)
     )
-    return _of_statements(document, mandatory)
+    found = _of_statements(document, mandatory)
+    if not document.unlinkable:
+        return found
+    broken = broken_terms(document.read, end_is_mandatory=found.has_end)
+    # Where the terms are kept there is no status that could have been left out.
+    return replace(found, has_status=found.has_status or not broken, broken_terms=broken)
 
 
 def _mandatory_statements(document: Document, proof: Proof, canonicalizer: Canonicalizer) -> tuple[str, ...]:
@@ -117,6 +126,7 @@ def _of_statements(document: Document, mandatory: frozenset[str]) -> Disclosure:
         hidden=True,
         has_status=any(line in mandatory and is_whole(entry) for line, entry in entries),
         has_end=any(line in mandatory for line in ends),
+        by_statement=True,
     )
 
 

@@ -20,6 +20,7 @@ from node.core.credential import (
     is_url,
     types_of,
 )
+from node.core.dataintegrity.bbs_2023 import Bbs2023
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import find_suite, unsecured
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
@@ -68,6 +69,12 @@ class Document:
     """Whether its schema refuses it only for what is not in it."""
     envelope: Envelope | None = None
     """The token that it is, where it has no proof of its own to be read."""
+
+    @property
+    def unlinkable(self) -> bool:
+        """Whether its issuer signed it with bbs-2023 and in no other way."""
+        issued = self.issuer_proofs
+        return bool(issued) and all(proof.cryptosuite == Bbs2023.name for proof in issued)
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -102,6 +102,8 @@ class Reason(StrEnum):
     STATUS_UNREACHABLE = "status_unreachable"
     STATUS_LATER = "status_later_than_as_of"
     NO_STATUS = "no_status"
+    UNLINKABLE = "unlinkable"
+    TERMS_BROKEN = "terms_broken"
     MAY_BE_HIDDEN = "may_be_hidden"
     STALE = "stale"
     CLOCK = "header_ahead_of_clock"

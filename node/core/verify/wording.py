@@ -65,6 +65,8 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.STATUS_UNREACHABLE: "Its revocation list could not be had. Try again.",
     Reason.STATUS_LATER: "Whether it was revoked at the time that you asked about is not known.",
     Reason.NO_STATUS: "The issuer gave it no way of being revoked.",
+    Reason.UNLINKABLE: "It is made so that nobody can trace where it was shown, so nothing is recorded of it.",
+    Reason.TERMS_BROKEN: "It was made so that nobody can trace it, but not as such credentials have to be made.",
     Reason.MAY_BE_HIDDEN: "Only a part of it was shown, and what was left out may limit it. Ask for more of it.",
     Reason.STALE: "The proof that it is not revoked is too old. Ask the holder to renew it.",
     Reason.CLOCK: "The proof is from the future: one of the clocks is wrong.",

@@ -1,0 +1,280 @@
+"""Credentials shown in part, under ecdsa-sd-2023 and bbs-2023 (FORMATS.md sections 2, 3 and 9)."""
+
+# ruff: noqa: E501 - a table has one row a line
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
+from fixtures.selective import MANDATORY, BbsKey, P256Key, SelectiveIssuer, deriving, with_key
+from fixtures.verification import (
+    CHAIN_ID,
+    LEARNER,
+    NETWORK,
+    SCHOOL,
+    SHOWN_BLOCK,
+    LedgerState,
+    Story,
+    entry,
+    key_word,
+    revoked,
+    without_status,
+)
+
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
+from node.core.verify.trust import TrustEntry, TrustList
+
+Json = dict[str, Any]
+NAME = "/credentialSubject/achievement/name"
+RESULT = "/credentialSubject/result/0"
+P256, BBS = P256Key("school on P-256"), BbsKey("school with BBS")
+ON_CHAIN = SelectiveIssuer(SCHOOL.did, SCHOOL.fragment, P256)  # type: ignore[arg-type]
+KEYED = with_key(P256, "ecdsa-sd-2023")
+TRUSTED = TrustList((TrustEntry(SCHOOL.did, "School"), TrustEntry(KEYED.did, "School")))
+
+
+def with_results(document: Json) -> None:
+    document["credentialSubject"]["achievement"]["resultDescription"] = [
+        {"id": f"urn:uuid:0f0e0d0c-0000-4000-8000-00000000001{n}", "type": ["ResultDescription"], "name": f"part {n}", "resultType": "Percent"}
+        for n in range(2)
+    ]  # fmt: skip
+    document["credentialSubject"]["result"] = [
+        {"type": ["Result"], "resultDescription": f"urn:uuid:0f0e0d0c-0000-4000-8000-00000000001{n}", "value": str(70 + n)}
+        for n in range(2)
+    ]  # fmt: skip
+
+
+def story(issuer: SelectiveIssuer = ON_CHAIN, **changes: Any) -> Story:
+    """A badge, anchored where its issuer is on a chain, of which its name and one result are shown."""
+    fields: Json = {
+        "issuer": issuer,
+        "write": with_results,
+        "disclose": deriving(NAME, RESULT),
+        "show": (),
+        "trust": TRUSTED,
+    }
+    return Story(**{**fields, **changes})
+
+
+def written(*changes: Callable[[Json], object]) -> Callable[[Json], None]:
+    def change(document: Json) -> None:
+        with_results(document)
+        for one in changes:
+            one(document)
+
+    return change
+
+
+def test_a_name_and_one_result_of_an_anchored_badge_are_presented_and_anchor_key_and_status_still_pass() -> (
+    None
+):
+    report = story(holder=LEARNER).report()
+    assert report.acceptance is Acceptance.ACCEPTED
+    passed = (CheckName.PROOF, CheckName.ANCHOR, CheckName.KEY, CheckName.STATUS, CheckName.HOLDER_BINDING)
+    assert {report[name].outcome for name in passed} == {Outcome.PASSED}
+    (credential,) = report.credentials
+    assert credential.document is not None
+    assert [one["value"] for one in credential.document["credentialSubject"]["result"]] == ["70"]
+    assert "criteria" not in credential.document["credentialSubject"]["achievement"]
+    assert "it dates the mandatory statements alone" in report[CheckName.ANCHOR].basis
+
+
+def test_whatever_is_disclosed_the_anchored_digest_is_the_same() -> None:
+    for pointers in ((NAME,), (RESULT,), (RESULT, "/name")):
+        assert story(disclose=deriving(*pointers)).report()[CheckName.ANCHOR].outcome is Outcome.PASSED
+
+
+def test_a_part_of_a_badge_that_was_revoked_is_refused() -> None:
+    report = story(shown=LedgerState(values=revoked())).report()
+    assert report[CheckName.STATUS].reason is Reason.REVOKED
+    assert report.acceptance is Acceptance.REFUSED
+
+
+def mandatory(*pointers: str) -> SelectiveIssuer:
+    return replace(ON_CHAIN, mandatory=pointers)
+
+
+WITHOUT_END = mandatory("/issuer", "/validFrom", "/credentialStatus")
+WITHOUT_STATUS = mandatory("/issuer", "/validFrom", "/validUntil")
+WITHOUT_LINK = mandatory("/issuer", "/validFrom", "/validUntil", "/credentialStatus/statusPurpose")
+EXPIRED = {"validFrom": "2026-04-01T00:00:00Z", "validUntil": "2026-05-31T00:00:00Z"}
+
+PROOF = [
+    Row("derived, by the bundle's key", story, PASSED),
+    Row("derived, by a self-certifying key", lambda: story(KEYED), PASSED),
+    Row("a base proof", lambda: story(disclose=None), FAILED, Reason.BASE_PROOF),
+    Row("a base proof beside a sound one of another suite", lambda: story(disclose=None, more_proofs=((replace(SCHOOL, key=SCHOOL.key), {}),), anchored_proof=0), FAILED, Reason.BASE_PROOF),
+    Row("a value of neither kind", lambda: story(KEYED, disclose=lambda d: {**d, "proof": [{**d["proof"][0], "proofValue": "u2V0HgA"}]}), FAILED, Reason.CHANGED),
+    Row("a disclosed member changed", lambda: story(disclose=lambda d: {**deriving("/name", NAME)(d), "name": "With honours"}), FAILED, Reason.CHANGED),
+    Row("a mandatory member changed", lambda: story(disclose=lambda d: {**deriving(NAME)(d), "validUntil": "2031-01-01T00:00:00Z"}), FAILED, Reason.CHANGED),
+    Row("a mandatory member left out", lambda: story(disclose=lambda d: {n: v for n, v in deriving(NAME)(d).items() if n != "credentialStatus"}), FAILED, Reason.CHANGED),
+]  # fmt: skip
+
+STATUS = [
+    Row("its entry is mandatory", story, PASSED),
+    Row("its entry is hidden", lambda: story(WITHOUT_STATUS), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("it has none, which looks the same", lambda: story(WITHOUT_STATUS, write=written(without_status)), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its entry was shown of free will", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("shown of free will, and revoked", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus"), shown=LedgerState(values=revoked())), FAILED, Reason.REVOKED),
+    Row("a part of its entry is mandatory", lambda: story(WITHOUT_LINK, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("without a chain, its entry is hidden", lambda: story(replace(KEYED, mandatory=WITHOUT_STATUS.mandatory)), UNKNOWN, Reason.MAY_BE_HIDDEN),
+]  # fmt: skip
+
+VALIDITY = [
+    Row("its end is mandatory", story, PASSED),
+    Row("its end is mandatory, and past", lambda: story(write=written(lambda d: d.update(EXPIRED))), FAILED, Reason.EXPIRED),
+    Row("its end is hidden", lambda: story(WITHOUT_END), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its end is hidden, and past", lambda: story(WITHOUT_END, write=written(lambda d: d.update(EXPIRED))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("it has none, which looks the same", lambda: story(WITHOUT_END, write=written(lambda d: d.pop("validUntil"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its end was shown of free will", lambda: story(WITHOUT_END, disclose=deriving(NAME, "/validUntil")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("shown of free will, and past", lambda: story(WITHOUT_END, disclose=deriving(NAME, "/validUntil"), write=written(lambda d: d.update(EXPIRED))), FAILED, Reason.EXPIRED),
+]  # fmt: skip
+
+SCHEMA = [
+    Row("what was left out is required", story, UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("all of it is shown", lambda: story(disclose=deriving("/credentialSubject", "/name", "/evidence")), PASSED),
+    Row("what is shown is wrong", lambda: story(write=written(lambda d: d["credentialSubject"]["result"][0].update(value=7))), FAILED, Reason.SCHEMA_BROKEN),
+]  # fmt: skip
+
+ANCHOR = [
+    Row("of the base signature", story, PASSED),
+    Row("supplied for an issuer without a chain", lambda: story(KEYED, bundled=True), FAILED, Reason.ANCHOR_OUT_OF_PLACE),
+]  # fmt: skip
+
+TABLES = {
+    CheckName.PROOF: PROOF,
+    CheckName.STATUS: STATUS,
+    CheckName.VALIDITY_PERIOD: VALIDITY,
+    CheckName.SCHEMA: SCHEMA,
+    CheckName.ANCHOR: ANCHOR,
+}
+
+
+@pytest.mark.parametrize(("check", "row"), [(check, row) for check, rows in TABLES.items() for row in rows], ids=lambda value: ids(value) if isinstance(value, Row) else str(value))  # fmt: skip
+def test_ecdsa_sd_2023(check: CheckName, row: Row) -> None:
+    hold(check, row)
+
+
+def test_a_badge_that_hides_its_status_or_its_end_is_never_accepted() -> None:
+    for issuer in (WITHOUT_STATUS, WITHOUT_END):
+        assert story(issuer).report().acceptance is Acceptance.UNDETERMINED
+
+
+def test_a_credential_without_an_id_has_its_mandatory_statements_all_the_same() -> None:
+    write = written(lambda document: document.pop("id"))
+    report = story(write=write).report()
+    assert report[CheckName.STATUS].outcome is Outcome.PASSED
+    assert report[CheckName.VALIDITY_PERIOD].outcome is Outcome.PASSED
+
+
+# bbs-2023 ---------------------------------------------------------------------------------------------------
+
+TERMS = {"validFrom": "2026-05-25T00:00:00Z", "validUntil": "2026-06-22T00:00:00Z"}
+BBS_MANDATORY = ("/issuer", "/validFrom", "/validUntil")
+BBS_ISSUER = with_key(BBS, "bbs-2023", mandatory=BBS_MANDATORY)
+BBS_ON_CHAIN = SelectiveIssuer(SCHOOL.did, SCHOOL.fragment, BBS, "bbs-2023", BBS_MANDATORY)  # type: ignore[arg-type]
+BBS_STATE = LedgerState(key=key_word(purposes=4), anchor=0)
+
+
+def by_terms(document: Json) -> None:
+    """What makes presentations unlinkable: no status, no ids of its own, the dates of an epoch."""
+    without_status(document)
+    with_results(document)
+    document.pop("id")
+    document["credentialSubject"].pop("id")
+    document.update(TERMS)
+
+
+def no_anchor(bundle: Json) -> None:
+    del bundle["anchor"]
+
+
+def bbs(issuer: SelectiveIssuer = BBS_ISSUER, **changes: Any) -> Story:
+    fields: Json = {
+        "issuer": issuer,
+        "write": by_terms,
+        "disclose": deriving(NAME, RESULT, entropy=b"\x07" * 32),
+        "show": (),
+        "spoil": no_anchor,
+        "shown": BBS_STATE,
+        "trust": TrustList((TrustEntry(issuer.did, "School"),)),
+    }
+    return Story(**{**fields, **changes})
+
+
+def chained_bbs(issuer: SelectiveIssuer = BBS_ON_CHAIN, **changes: Any) -> Story:
+    return bbs(issuer, **changes)
+
+
+def also(*changes: Callable[[Json], object]) -> Callable[[Json], None]:
+    def change(document: Json) -> None:
+        by_terms(document)
+        for one in changes:
+            one(document)
+
+    return change
+
+
+FAR = SHOWN_BLOCK - 100
+SHORT = {CHAIN_ID: replace(NETWORK, blocks_in_31_days=100)}
+BBS_TABLES = {
+    CheckName.PROOF: [
+        Row("derived, by a self-certifying key", bbs, PASSED),
+        Row("derived, by the bundle's key", chained_bbs, PASSED),
+        Row("a base proof", lambda: bbs(disclose=None), FAILED, Reason.BASE_PROOF),
+        Row("a disclosed member changed", lambda: bbs(disclose=lambda d: {**bbs().disclose(d), "validUntil": "2026-06-29T00:00:00Z"}), FAILED, Reason.CHANGED),  # type: ignore[misc]
+        Row("no slot confirms the bundle's key", lambda: chained_bbs(checkpoint=None), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
+    ],
+    CheckName.PROOF_PURPOSE: [
+        Row("a key registered for it", chained_bbs, PASSED),
+        Row("a key registered for what is anchored", lambda: chained_bbs(shown=LedgerState(key=key_word(purposes=1), anchor=0)), FAILED, Reason.WRONG_PURPOSE),
+    ],
+    CheckName.ANCHOR: [
+        Row("by the terms, nothing is anchored", chained_bbs, NOT_APPLICABLE, Reason.UNLINKABLE),
+        Row("no identity", bbs, NOT_APPLICABLE, Reason.NO_IDENTITY),
+        Row("an anchor was supplied", lambda: chained_bbs(spoil=lambda _: None), FAILED, Reason.ANCHOR_OUT_OF_PLACE),
+        Row("its end is not mandatory", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=("/issuer",)), disclose=deriving(NAME, "/validUntil", "/validFrom", entropy=b"\x07" * 32)), UNKNOWN, Reason.TERMS_BROKEN),
+        Row("it lives for too long", lambda: chained_bbs(write=also(lambda d: d.update(validUntil="2026-06-29T00:00:00Z"))), UNKNOWN, Reason.TERMS_BROKEN),
+        Row("its dates are its own", lambda: chained_bbs(write=also(lambda d: d.update(validFrom="2026-05-25T00:00:01Z"))), UNKNOWN, Reason.TERMS_BROKEN),
+        Row("it has a status entry", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=MANDATORY), write=also(lambda d: d.update(credentialStatus=entry()))), UNKNOWN, Reason.TERMS_BROKEN),
+    ],
+    CheckName.KEY: [
+        Row("open at the header", chained_bbs, PASSED),
+        Row("retired less than 31 days before", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(until=FAR, purposes=4)), operator_networks=SHORT), PASSED),
+        Row("retired more than 31 days before", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(until=FAR - 1, purposes=4)), operator_networks=SHORT), FAILED, Reason.KEY_RETIRED),
+        Row("the identity was closed more than 31 days before", lambda: chained_bbs(shown=replace(BBS_STATE, closed=FAR - 1), operator_networks=SHORT), FAILED, Reason.KEY_RETIRED),
+        Row("compromised, whenever", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(since=SHOWN_BLOCK, declared=SHOWN_BLOCK, until=SHOWN_BLOCK, purposes=4))), FAILED, Reason.KEY_COMPROMISED),
+        Row("registered for another purpose", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(purposes=3))), FAILED, Reason.KEY_PURPOSE),
+        Row("never registered", lambda: chained_bbs(shown=replace(BBS_STATE, key=0)), FAILED, Reason.KEY_NOT_REGISTERED),
+        Row("not proven", lambda: chained_bbs(checkpoint=None), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
+        Row("no identity", bbs, NOT_APPLICABLE, Reason.NO_IDENTITY),
+    ],
+    CheckName.STATUS: [
+        Row("by the terms, it has none", bbs, NOT_APPLICABLE, Reason.NO_STATUS),
+        Row("by the terms, on a chain", chained_bbs, NOT_APPLICABLE, Reason.NO_STATUS),
+        Row("without the terms, it may be hidden", lambda: bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+        Row("without the terms, on a chain", lambda: chained_bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+        Row("its end is not mandatory", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer",)), disclose=deriving(NAME, "/validUntil", "/validFrom", entropy=b"\x07" * 32)), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    ],
+    CheckName.VALIDITY_PERIOD: [
+        Row("its end is mandatory", bbs, PASSED),
+        Row("its end is hidden", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer",))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+        Row("its end is past", lambda: bbs(write=also(lambda d: d.update(validFrom="2026-05-04T00:00:00Z", validUntil="2026-06-01T00:00:00Z"))), FAILED, Reason.EXPIRED),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "row"), [(check, row) for check, rows in BBS_TABLES.items() for row in rows], ids=lambda value: ids(value) if isinstance(value, Row) else str(value))  # fmt: skip
+def test_bbs_2023(check: CheckName, row: Row) -> None:
+    hold(check, row)
+
+
+def test_a_part_of_an_unlinkable_badge_is_accepted_with_no_proof_of_time() -> None:
+    report = chained_bbs().report()
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report[CheckName.KEY].basis.endswith("no proof of time")
+    assert report.anchored is None
