@@ -39,6 +39,9 @@ _MEMBERS: Final = frozenset(
 )
 
 
+_HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384}
+
+
 @dataclass(frozen=True, slots=True)
 class HashData:
     """The canonical forms of a proof configuration and of the document it secures, and their hash's name."""
@@ -53,7 +56,7 @@ class HashData:
         return self._hash(self.proof_config) + self._hash(self.document)
 
     def _hash(self, data: bytes) -> bytes:
-        return hashlib.new(self.hash_name, data).digest()
+        return _HASHES[self.hash_name](data).digest()
 
 
 @dataclass(frozen=True, slots=True)

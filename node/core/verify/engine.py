@@ -51,6 +51,8 @@ def verify(
     """The report on what was shown. `asked` is what this verifier demanded of a presentation."""
     inquiry = Inquiry(materials, verifier.mode)
     report = _judge(intake, inquiry, verifier, now, as_of or now, asked)
+    if not intake.notes and not materials.contacted:
+        return report
     return replace(report, notes=intake.notes, contacted=materials.contacted)
 
 

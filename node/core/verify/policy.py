@@ -46,12 +46,17 @@ class Policy:
     def judge(self, checks: Iterable[Check], *, presented: bool) -> Acceptance:
         """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined."""
         accepts = self._accepts(presented=presented)
-        outcomes = {check.name: check.outcome for check in checks}
-        if any(outcomes.get(name) is Outcome.FAILED for name in accepts):
-            return Acceptance.REFUSED
-        if accepts and all(outcomes.get(name) in wanted for name, wanted in accepts.items()):
-            return Acceptance.ACCEPTED
-        return Acceptance.UNDETERMINED
+        open_names = set(accepts)
+        undetermined = not accepts
+        for check in checks:
+            wanted = accepts.get(check.name)
+            if wanted is None:
+                continue
+            if check.outcome is Outcome.FAILED:
+                return Acceptance.REFUSED
+            undetermined |= check.outcome not in wanted
+            open_names.discard(check.name)
+        return Acceptance.UNDETERMINED if undetermined or open_names else Acceptance.ACCEPTED
 
     def decisive(self, checks: Iterable[Check], *, presented: bool) -> Check | None:
         """The check that a person should hear about first: of those not accepted, what explains the others."""

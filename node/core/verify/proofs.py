@@ -6,7 +6,7 @@ The issuer's proofs decide; proofs by others and of suites that are not known ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -143,7 +143,7 @@ def check_proofs(
     found = checks_of(verdicts, others=len(document.proofs) - len(issued))
     passed = zip(issued, verdicts, strict=True)
     verified = tuple(proof for proof, (_, verdict) in passed if verdict.outcome is Outcome.PASSED)
-    return replace(found, verified=verified)
+    return ProofChecks(found.proof, found.purpose, found.keys, verified)
 
 
 def checks_of(verdicts: Sequence[tuple[str, Verdict]], others: int = 0) -> ProofChecks:

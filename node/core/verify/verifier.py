@@ -21,6 +21,7 @@ from node.core.verify.trust import TrustList
 
 _MUST_PASS: Final = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
 _OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+_IN_ORDER: Final = list(CheckName)
 _ORDER: Final = {name: position for position, name in enumerate(CheckName)}
 
 
@@ -92,7 +93,9 @@ def make_report(
     checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
 ) -> Report:
     """The report of `checks`, one of each name, with the two answers that follow; `more` are its other fields."""
-    ordered = tuple(sorted(checks, key=lambda check: _ORDER[check.name]))
+    ordered = tuple(checks)
+    if [check.name for check in ordered] != _IN_ORDER:
+        ordered = tuple(sorted(checks, key=lambda check: _ORDER[check.name]))
     return Report(
         checks=ordered,
         verified=_verified(ordered, presented=presented),
