@@ -63,7 +63,7 @@ T = TypeVar("T")
 # Evidence of a row may be large: few rows a transaction keep other writers waiting briefly.
 _CHUNK: Final = 100
 # Without evidence a transaction of so many takes a fraction of a second, most of it for the disk.
-_LIGHT_CHUNK: Final = 2000
+_LIGHT_CHUNK: Final = 5000
 API_COHORT: Final = "urn:bonafides:issued-over-http"
 MAX_ID_BYTES: Final = 1024
 
@@ -181,11 +181,16 @@ async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
     """Issue every row that is new: intended, then signed; and sign what an earlier run left. The lists must be open."""
     done, signed = 0, 0
     for rows in _parts(plan):
-        async with issuer.store.transaction() as transaction:
-            # Seen inside: somebody else may have issued the same cohort a moment ago.
-            keys = [row.key for row in rows]
-            known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
-            claims = await _intend(issuer, transaction, plan, [row for row in rows if row.key not in known])
+        try:
+            async with issuer.store.transaction() as transaction:
+                claims = await _intend(issuer, transaction, plan, rows)
+        except Conflict:
+            # Somebody else may have issued the same cohort a moment ago: what is left of it, and else the same again.
+            async with issuer.store.transaction() as transaction:
+                keys = [row.key for row in rows]
+                known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
+                left = [row for row in rows if row.key not in known]
+                claims = await _intend(issuer, transaction, plan, left)
         done += len(rows)
         progress("prepared", done, len(plan.new))
         await _sign(issuer, claims)

@@ -435,7 +435,9 @@ def _subject_of(transaction_id: str) -> str | None:
 
 
 def _credential_name(record: CredentialRecord) -> str:
-    name = Prepared.of(record.intent).credential.get("name")
+    signed = record.signed
+    credential = parse_json_object(signed.document) if signed else Prepared.of(record.intent).credential
+    name = credential.get("name")
     return name if isinstance(name, str) else "Credential"
 
 

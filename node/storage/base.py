@@ -186,7 +186,7 @@ class Intent:
     """What shall be signed: stored before any key is touched, so that a crash repeats and never doubles.
 
     `cohort` and `row_key` make issuing idempotent; `content_digest` tells whether a row known by its id has
-    changed since. `body` is the prepared credential without proof, as JSON bytes.
+    changed since. `body` is the prepared credential without proof, as JSON bytes; empty once it is signed.
     """
 
     credential_id: str

@@ -26,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -87,9 +88,14 @@ _ITEM: Final = tuple(field.name for field in fields(StoredEvidence))
 
 _SIGN: Final = (
     update(credentials_table)
-    .where(_c.credential_id == bindparam("of_credential"))
+    .where(
+        _c.credential_id == bindparam("of_credential"),
+        or_(_c.state == CredentialState.INTENDED, _c.state == CredentialState.WAITING),
+        or_(_c.subject_did.is_(None), _c.subject_did == bindparam("of_subject")),
+    )
     .values(
         state=CredentialState.SIGNED,
+        body=b"",  # the document says it all, and is the larger half of what is stored
         document=bindparam("of_document"),
         digest=bindparam("of_digest"),
         key_multibase=bindparam("of_key"),
@@ -125,15 +131,18 @@ class SqlCredentials:
 
     async def record_signed(self, signed: Sequence[SignedCredential]) -> None:
         """Move intents to SIGNED, all or none."""
-        new = []
         for some in chunks(signed):
-            query = select(_c.credential_id, _c.state, _c.digest, _c.subject_did).where(
-                _c.credential_id.in_([credential.credential_id for credential in some])
-            )
-            known = {row.credential_id: row for row in await self._connection.execute(query)}
-            new += [one for one in some if _is_new(one, known.get(one.credential_id))]
-        for some in chunks(new):
-            await execute_many(self._connection, _SIGN, _SIGNED, [_signed_row(one) for one in some])
+            rows = [_signed_row(one) for one in some]
+            if await execute_many(self._connection, _SIGN, _SIGNED, rows) != len(some):
+                await self._check_signed(some)
+
+    async def _check_signed(self, signed: Sequence[SignedCredential]) -> None:
+        """Raise unless each is recorded, by now or from before."""
+        query = select(_c.credential_id, _c.state, _c.digest, _c.subject_did)
+        query = query.where(_c.credential_id.in_([one.credential_id for one in signed]))
+        known = {row.credential_id: row for row in await self._connection.execute(query)}
+        for one in signed:
+            _check_recorded(one, known.get(one.credential_id))
 
     async def withdraw(self, credential_id: str) -> None:
         """End an intent that was not signed."""
@@ -197,18 +206,15 @@ def _signed_row(one: SignedCredential) -> tuple[object, ...]:
     )
 
 
-def _is_new(signed: SignedCredential, known: AnyRow | None) -> bool:
+def _check_recorded(signed: SignedCredential, known: AnyRow | None) -> None:
     if known is None:
         raise NotFound("no intent for this credential: intents come first")
-    if known.state is CredentialState.SIGNED:
-        if known.digest != signed.digest:
-            raise Conflict("the credential is signed already, and otherwise")
-        return False
     if known.state is CredentialState.WITHDRAWN:
         raise Conflict("the credential was withdrawn before it was signed")
-    if known.subject_did is not None and known.subject_did != signed.subject_did:
+    if known.state is not CredentialState.SIGNED:
         raise Conflict("the credential was intended for another subject")
-    return True
+    if known.digest != signed.digest:
+        raise Conflict("the credential is signed already, and otherwise")
 
 
 def _credential(row: AnyRow) -> CredentialRecord:

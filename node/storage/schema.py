@@ -116,22 +116,25 @@ async def execute_many(
     statement: Insert | Update,
     names: Sequence[str],
     rows: Iterable[tuple[Any, ...]],
-) -> None:
+) -> int:
     """Execute an INSERT or UPDATE for each row, which holds the values of the parameters `names`.
+
+    How many rows of the table it came to; -1 where the database does not tell.
 
     As `connection.execute` does with a list, at a fraction of its cost: there each value of each row goes through its
     type. Here a type is asked once for a value that repeats, as times and states do.
     """
     values = dict(zip(names, zip(*rows, strict=True), strict=False))
     if not values:
-        return
+        return 0
     count = len(values[names[0]])
     compiled = statement.compile(dialect=connection.dialect, column_keys=list(names))
     columns = []
     for name in compiled.positiontup or ():
         column = values.get(name, itertools.repeat(compiled.params[name], count))
         columns.append(_bound(compiled.binds[name].type, column, connection.dialect))
-    await connection.exec_driver_sql(compiled.string, list(zip(*columns, strict=True)))
+    result = await connection.exec_driver_sql(compiled.string, list(zip(*columns, strict=True)))
+    return result.rowcount
 
 
 def _bound(kind: TypeEngine[Any], column: Iterable[Any], dialect: Dialect) -> Iterable[Any]:

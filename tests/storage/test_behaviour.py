@@ -230,7 +230,7 @@ class TestCredentials:
             record = await tx.credentials.load("urn:uuid:0001")
             assert record is not None
             assert record.signed == signed(1)
-            assert record.intent == intent(1, state=CredentialState.SIGNED)
+            assert record.intent == intent(1, state=CredentialState.SIGNED, body=b"")
             assert record.intent.created_at.tzinfo is UTC
             claimed = await tx.credentials.find_by_digest(digest(2))
             assert claimed is not None
