@@ -133,20 +133,18 @@ class _Labelling:
         """Section 4.4.3."""
         around = _masked_lines(self.dataset)
         if len(around) == 1:  # the only label there is
-            self.canonical.issue(next(iter(around)))
-            return self.canonical.issued
+            return dict.fromkeys(around, "_:c14n0")
         self.first_degree = {node: self._hash("".join(sorted(lines))) for node, lines in around.items()}
         by_hash: dict[str, list[Term]] = defaultdict(list)
         for node, digest in self.first_degree.items():
             by_hash[digest].append(node)
-        shared = []
-        for digest in sorted(by_hash):
+        in_order = sorted(by_hash)
+        if len(in_order) == len(around):
+            return {by_hash[digest][0]: f"_:c14n{number}" for number, digest in enumerate(in_order)}
+        for digest in in_order:
             if len(by_hash[digest]) == 1:
                 self.canonical.issue(by_hash[digest][0])
-            else:
-                shared.append(by_hash[digest])
-        if shared:
-            self._label_alike(shared)
+        self._label_alike([by_hash[digest] for digest in in_order if len(by_hash[digest]) > 1])
         return self.canonical.issued
 
     def _label_alike(self, shared: list[list[Term]]) -> None:
