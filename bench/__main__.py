@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 
-MODULES = ("verify", "proofs", "trees", "batch", "start", "gas")
+MODULES = ("verify", "tokens", "proofs", "trees", "batch", "start", "gas")
 
 
 def main() -> int:
