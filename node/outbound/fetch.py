@@ -18,6 +18,7 @@ from node.outbound.http import Answer, Egress, NamedBy
 
 _JSON: Final = "application/json"
 _LD_JSON: Final = "application/ld+json"
+_COSE_SIGN1: Final = b"\xd2"  # its tag; no text begins so
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9_~.-]+\Z")
 
 
@@ -44,7 +45,9 @@ STATUS_LIST: Final = FetchPurpose(
     (
         "application/vc",
         "application/vc+jwt",
+        "application/vc+cose",
         "application/statuslist+jwt",
+        "application/statuslist+cwt",
         _LD_JSON,
         _JSON,
         "application/vc+ld+json",
@@ -108,8 +111,8 @@ async def fetch_json(
 
 async def fetch_json_or_token(
     egress: Egress, url: str, *, purpose: FetchPurpose
-) -> tuple[JsonObject | str, str]:
-    """The JSON object at `url`, or the text that stands there in its place if it is a token; and the final URL.
+) -> tuple[JsonObject | str | bytes, str]:
+    """The JSON object at `url`, or the token in its place, text or the bytes of a COSE_Sign1; and the final URL.
 
     Errors as of `fetch_json`. That it is a token is all that is known of it: neither read nor verified.
     """
@@ -117,6 +120,8 @@ async def fetch_json_or_token(
     text = answer.body.strip()
     if _TOKEN.match(text):
         return text.decode("ascii"), answer.url
+    if answer.body.startswith(_COSE_SIGN1):
+        return answer.body, answer.url
     try:
         return parse_json_object(answer.body, max_bytes=purpose.max_bytes), answer.url
     except Malformed as error:

@@ -131,14 +131,14 @@ def _source_of(entry: AnyStatusEntry) -> _Source | str:
 
 def _read_bits(answer: StatusListAnswer, entry: StatusEntry, told: Told) -> Status:
     """A list as a credential, signed by the credential's issuer and valid at the time asked for."""
-    if isinstance(answer.content, str):
-        found = _list_in_token(answer.content, entry, told)
-    else:
+    if isinstance(answer.content, dict):
         found = _list_in_document(answer.content, entry, told)
+    else:
+        found = _list_in_token(answer.content, entry, told)
     return read_status(found.bits, entry)
 
 
-def _list_in_token(text: str, entry: StatusEntry, told: Told) -> StatusList:
+def _list_in_token(text: str | bytes, entry: StatusEntry, told: Told) -> StatusList:
     envelope = read_envelope(text)
     if envelope is None:
         raise _not_verified("the list is no token that is read here")
@@ -177,7 +177,7 @@ def _check_issuer(issuer: str, told: Told) -> None:
 
 def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -> Status:
     """A Status List Token (draft-ietf-oauth-status-list section 8.3), signed by the issuer of the token it is about."""
-    if not isinstance(answer.content, str):
+    if isinstance(answer.content, dict):
         raise _not_verified("a Status List Token is no JSON document")
     token = parse_status_list_token(answer.content)
     check_status_list_token(token, entry, told.as_of)
@@ -196,7 +196,7 @@ def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -
 
 def _read_revocations(answer: StatusListAnswer, told: Told) -> Status:
     """A list that nobody signs: the word of the host that the issuer named under its signature."""
-    if isinstance(answer.content, str):
+    if not isinstance(answer.content, dict):
         raise Malformed("a revocation list is a JSON object")
     found = parse_revocation_list(answer.content)
     _check_issuer(found.issuer_id, told)

@@ -98,9 +98,9 @@ class DocumentAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StatusListAnswer:
-    """A status list as fetched: an object, or the text of a token. Not verified yet."""
+    """A status list as fetched: an object, or a token, text or the bytes of a COSE_Sign1. Not verified yet."""
 
-    content: JsonObject | str
+    content: JsonObject | str | bytes
     source: str
 
 

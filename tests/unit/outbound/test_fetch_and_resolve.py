@@ -118,6 +118,9 @@ async def test_what_is_not_the_document_is_told_apart_by_its_reason(
     [
         ("application/vc+jwt", b"eyJ9.e30.AA\n", "eyJ9.e30.AA"),
         ("text/plain", b"eyJ9.e30.AA", "eyJ9.e30.AA"),
+        ("application/statuslist+jwt", b"eyJ9.e30.AA", "eyJ9.e30.AA"),
+        ("application/statuslist+cwt", b"\xd2\x84\n", b"\xd2\x84\n"),
+        ("application/vc+cose", b"\xd2\x84 ", b"\xd2\x84 "),
         ("application/vc", b'{"a": 1}', {"a": 1}),
         ("application/json", b'{"a": 1}', {"a": 1}),
     ],

@@ -26,6 +26,7 @@ from fixtures.verification import (
     status_list,
 )
 
+from node.core.cbor import encode_cbor
 from node.core.encoding import encode_base64url
 from node.core.status.bitstring import Bitstring
 from node.core.status.status_list import build_list_credential
@@ -112,6 +113,15 @@ def status_token(
     return signed_token(header, claims, signatory)
 
 
+def status_cwt(*values: int, signatory: Signatory = KEY_SCHOOL) -> bytes:
+    """The same in CBOR, a COSE_Sign1."""
+    lst = zlib.compress(bytes(values) + bytes(1024))
+    payload = encode_cbor({2: LIST_URL, 6: int(NOW.timestamp()) - 60, 65533: {"bits": 8, "lst": lst}})
+    protected = encode_cbor({1: -8, 4: signatory.method.encode(), 16: "application/statuslist+cwt"})
+    signature = signatory.key.sign(encode_cbor(["Signature1", protected, b"", payload])).signature
+    return b"\xd2" + encode_cbor([protected, {}, payload, signature])
+
+
 def referring(signatory: Signatory, document: Json, **more: Any) -> str:
     """A credential as a token, whose status is at place 3."""
     document.pop("credentialStatus", None)
@@ -127,6 +137,9 @@ TOKEN_LISTS = [
     Row("key named in the list's header by its fragment", lambda: of_token(status_token(kid=KEY_SCHOOL.fragment)), PASSED),
     Row("invalid", lambda: of_token(status_token(0, 0, 0, 1)), FAILED, Reason.REVOKED),
     Row("suspended", lambda: of_token(status_token(0, 0, 0, 2)), FAILED, Reason.SUSPENDED),
+    Row("valid, in CBOR", lambda: of_token(status_cwt(1, 1, 1, 0)), PASSED),
+    Row("invalid, in CBOR", lambda: of_token(status_cwt(0, 0, 0, 1)), FAILED, Reason.REVOKED),
+    Row("signed by another, in CBOR", lambda: of_token(status_cwt(signatory=STRANGER)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("a place beyond the list", lambda: of_token(status_token(), token=partial(referring, idx=4_000)), FAILED, Reason.STATUS_OUT_OF_RANGE),
     Row("a value of somebody's own", lambda: of_token(status_token(0, 0, 0, 3)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("signed by another", lambda: of_token(status_token(signatory=STRANGER)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
