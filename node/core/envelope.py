@@ -279,6 +279,7 @@ def _read_cose(data: bytes) -> Envelope:
         raise _malformed("a claim that is in the headers and in the payload")
     claims = parse_claims(payload | token.claims)
     document = document_of(claims)
+    holder_key, holder_method = holder_of(payload)
     return Envelope(
         media_type=_as_it_is(_cose_type(token), document),
         token=data,
@@ -288,6 +289,8 @@ def _read_cose(data: bytes) -> Envelope:
         verify=lambda public_key: verify_cose_sign1(token, public_key),
         claims=claims,
         verification_method=_verification_method(token.kid, claims),
+        holder_key=holder_key,
+        holder_method=holder_method,
     )
 
 

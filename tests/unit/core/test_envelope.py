@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from node.core.cbor import encode_cbor
 from node.core.cose import prepare_cose
 from node.core.encoding import encode_base64url
 from node.core.envelope import (
@@ -355,6 +357,26 @@ class TestVcCose:
         assert envelope is not None
         assert envelope.digest_input == self.token()
 
+    def test_its_holder_is_named_as_in_a_jwt(self) -> None:
+        cnf = {"cnf": {"jwk": OTHER.public_key.to_jwk()}}
+        envelope = read_envelope(self.token(CREDENTIAL | cnf))
+        assert envelope is not None
+        assert (envelope.holder_key, envelope.document) == (OTHER.public_key, CREDENTIAL)
+
+    def test_a_claim_in_the_headers_is_not_in_the_payload_too(self) -> None:
+        def made(payload: dict[str, Any], claims: dict[int, Any]) -> bytes:
+            headers = encode_cbor({1: -8, 15: claims, 16: "application/vc+cose"})
+            return encode_cbor([headers, {}, json.dumps(payload).encode(), bytes(64)])
+
+        envelope = read_envelope(made(CREDENTIAL, {1: ISSUER, 4: NOW}))
+        assert envelope is not None
+        assert (envelope.claims.issuer, envelope.document) == (ISSUER, CREDENTIAL)
+        assert envelope.signature_expires == datetime(2026, 1, 1, tzinfo=UTC)
+        with pytest.raises(Malformed):
+            read_envelope(made(CREDENTIAL, {1: "did:example:other"}))
+        with pytest.raises(Malformed):
+            read_envelope(made(CREDENTIAL | {"exp": NOW}, {4: NOW}))
+
     def test_as_base64_it_is_a_text(self) -> None:
         for text in (b64encode(self.token()).decode(), b64encode(self.token()).decode().rstrip("=")):
             assert read(text + "\n").document == CREDENTIAL
@@ -441,6 +463,9 @@ class TestBadges:
     def test_a_badge_repeats_five_members_as_claims(self) -> None:
         envelope = read(signed(BADGE | BADGE_CLAIMS, kid="https://school.example/keys/1"))
         assert (envelope.media_type, envelope.document) == ("application/vc+jwt", BADGE)
+
+    def test_what_is_no_badge_need_not_repeat_them(self) -> None:
+        assert read(signed(CREDENTIAL)).document == CREDENTIAL
 
     @pytest.mark.parametrize("claim", ["iss", "jti", "nbf"])
     def test_a_badge_lacks(self, claim: str) -> None:
