@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.core import problem
 from node.core.errors import Malformed, NotVerified
@@ -100,4 +103,23 @@ def test_of_a_credential_without_id_the_list_says_nothing() -> None:
 )
 def test_a_file_that_is_no_list_is_malformed(document: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
+        parse_revocation_list(document)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["issuer", "id", "revokedCredential", "revoked", "revocationReason"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    ).filter(lambda value: isinstance(value, dict))
+)
+def test_reading_raises_only_malformed(document: dict[str, Any]) -> None:
+    with contextlib.suppress(Malformed):
         parse_revocation_list(document)

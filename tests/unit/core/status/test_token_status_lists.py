@@ -328,3 +328,16 @@ def test_nothing_is_unpacked_before_the_signature_was_asked_for() -> None:
 def test_reading_raises_only_errors_of_ours(text: str) -> None:
     with contextlib.suppress(BonafidesError):
         parse_status_list_token(text)
+
+
+@given(st.binary(max_size=80).map(lambda data: b"\xd2" + data) | st.binary(max_size=40))
+def test_reading_bytes_raises_only_errors_of_ours(data: bytes) -> None:
+    with contextlib.suppress(BonafidesError):
+        parse_status_list_token(data)
+
+
+@given(st.binary(max_size=120))
+def test_a_payload_of_any_bytes_raises_only_errors_of_ours(payload: bytes) -> None:
+    protected = encode_cbor({1: -7, 16: "application/statuslist+cwt"})
+    with contextlib.suppress(BonafidesError):
+        parse_status_list_token(b"\xd2" + encode_cbor([protected, {}, payload, bytes(64)]))
