@@ -13,6 +13,7 @@ from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.network import Network, parse_networks
 from node.core.schema import SchemaSet
 from node.core.strict_json import parse_json
+from node.core.verify.clauses import cite
 from node.core.verify.ledger import Networks
 from node.core.verify.materials import Mode
 from node.core.verify.policy import STRICT, Policy
@@ -93,9 +94,9 @@ def make_report(
     checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
 ) -> Report:
     """The report of `checks`, one of each name, with the two answers that follow; `more` are its other fields."""
-    ordered = tuple(checks)
+    ordered = tuple(cite(check) if check.outcome is Outcome.FAILED else check for check in checks)
     if [check.name for check in ordered] != _IN_ORDER:
-        ordered = tuple(sorted(checks, key=lambda check: _ORDER[check.name]))
+        ordered = tuple(sorted(ordered, key=lambda check: _ORDER[check.name]))
     return Report(
         checks=ordered,
         verified=_verified(ordered, presented=presented),
