@@ -1,23 +1,35 @@
-"""Verification of a credential's proofs and of nothing else: for vectors of the specifications, under `/suite` alone.
+"""Verification of proofs and of nothing else: for vectors of the specifications and suites, under `/suite` alone.
 
-Some of them name an issuer at `https://…` and are signed by a did:key, which says nothing of that issuer. The engine
-rightly finds no proof of the issuer's; whoever runs such vectors asks only whether the proof fits the document.
+Some name an issuer at `https://…` and are signed by a did:key, which says nothing of that issuer. The engine rightly
+finds no proof of the issuer's; whoever runs such vectors asks only whether the proof fits the document. And the suite
+for the data model has one presentation in an envelope of the type `application/jwt`, from a draft of VC-JOSE-COSE,
+that holds an array of arrays: of it too the signature alone is judged.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final, TypeGuard
 
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.credential import check_envelope
 from node.core.dataintegrity import Proof, proofs_of, verify_expiry, verify_proof_chain, verify_purpose
 from node.core.did.resolution import did_of, resolve_self_certifying
-from node.core.errors import NotVerified
+from node.core.envelope import ENVELOPED_PRESENTATION, read_envelope
+from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
-from node.core.strict_json import JsonObject
+from node.core.strict_json import Json, JsonObject
+from node.core.verify.holder import AUTHENTICATION
 from node.core.verify.report import CheckName, Outcome, Reason, Report
 
-_ASSERTION_METHOD = "assertionMethod"
+_ASSERTION_METHOD: Final = "assertionMethod"
+_JWT_URL: Final = "data:application/jwt,"
+
+
+def conforms(report: Report) -> bool:
+    """Whether the document is as the data model wants it."""
+    return report[CheckName.CONFORMANCE].outcome is Outcome.PASSED
 
 
 def rests_on_others(document: JsonObject, report: Report) -> bool:
@@ -25,7 +37,7 @@ def rests_on_others(document: JsonObject, report: Report) -> bool:
     issuer = document.get("issuer")
     identifier = issuer.get("id") if isinstance(issuer, dict) else issuer
     return (
-        report[CheckName.CONFORMANCE].outcome is Outcome.PASSED
+        conforms(report)
         and report[CheckName.PROOF].reason is Reason.ONLY_THIRD_PARTY_PROOFS
         and isinstance(identifier, str)
         and identifier.startswith("https://")
@@ -41,16 +53,41 @@ def verify_proofs_alone(document: JsonObject, canonicalizer: Canonicalizer, at: 
     def key_of(proof: Proof) -> PublicKey:
         verify_purpose(proof, _ASSERTION_METHOD)
         verify_expiry(proof, at)
-        found = resolve_self_certifying(did_of(proof.verification_method))
-        key = found.method(proof.verification_method, _ASSERTION_METHOD).public_key if found else None
-        if key is None:
-            raise NotVerified(
-                "the key of the proof is not known", type=problem.INVALID_VERIFICATION_METHOD, path=("proof",)
-            )
-        return key
+        return _key_of(proof.verification_method, _ASSERTION_METHOD)
 
     proofs = proofs_of(document)
     if not proofs:
         raise NotVerified("there is no proof", type=problem.CRYPTOGRAPHIC_SECURITY_ERROR)
     for proof in proofs:
         verify_proof_chain(document, proof, key_of, canonicalizer)
+
+
+def is_enveloped_jwt(presentation: Json) -> TypeGuard[JsonObject]:
+    """Whether this is the envelope of a presentation whose data URL says `application/jwt`."""
+    return (
+        isinstance(presentation, dict)
+        and presentation.get("type") == ENVELOPED_PRESENTATION
+        and str(presentation.get("id")).startswith(_JWT_URL)
+    )
+
+
+def verify_enveloped_jwt(presentation: JsonObject, challenge: str | None) -> None:
+    """Raise unless the envelope is sound, its token is signed by the did:key that it names, and answers `challenge`."""
+    token_text = presentation["id"].removeprefix(_JWT_URL)
+    check_envelope({**presentation, "id": f"data:application/vp+jwt,{token_text}"})
+    token = read_envelope(token_text)
+    if token is None or not token.presents or token.verification_method is None:
+        raise Malformed("the envelope holds no presentation that names its key", path=("id",))
+    token.verify(_key_of(token.verification_method, AUTHENTICATION))
+    if challenge is not None and token.claims.nonce != challenge:
+        raise NotVerified("the presentation answers another challenge", type=problem.INVALID_CHALLENGE_ERROR)
+
+
+def _key_of(method: str, purpose: str) -> PublicKey:
+    found = resolve_self_certifying(did_of(method))
+    key = found.method(method, purpose).public_key if found else None
+    if key is None:
+        raise NotVerified(
+            "the key of the proof is not known", type=problem.INVALID_VERIFICATION_METHOD, path=("proof",)
+        )
+    return key

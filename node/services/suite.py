@@ -16,6 +16,7 @@ from typing import Final
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of, unsecured
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
+from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Conflict, Malformed, NotFound
 from node.core.keys import KeyKind
 from node.core.members import within
@@ -25,11 +26,13 @@ from node.core.status.entry import BITSTRING_ENTRY, REVOCATION
 from node.core.status.status_list import build_list_credential
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
-from node.core.verify.intake import Intake, Shown
+from node.core.verify.intake import Intake, shown
 from node.core.verify.report import CheckName, Outcome
 from node.keystore import generate_secret
 from node.services.derivation import derive, one_proof, pointers_of
+from node.services.suite_concessions import as_specified
 from node.services.suite_keys import SuiteKey
+from node.services.suite_tokens import Feature, MethodFile, secure
 from node.services.verification import Examiner
 
 # What is remembered of what was issued, so that a stranger cannot fill the memory.
@@ -45,6 +48,13 @@ _DEFAULT_SUITES: Final = {
 }
 # Where mandatory pointers are given and no suite is named.
 _SELECTIVE_SUITES: Final = {KeyKind.P256: "ecdsa-sd-2023", KeyKind.BLS12381_G2: "bbs-2023"}
+# `proofFormat` of the older interface, by subtypes of the media types.
+_FEATURES: Final = {
+    "vc+jwt": Feature.CREDENTIAL_JOSE,
+    "vc+sd-jwt": Feature.CREDENTIAL_SDJWT,
+    "vc+cose": Feature.CREDENTIAL_COSE,
+    "vp+jwt": Feature.PRESENTATION_JOSE,
+}
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
 
@@ -92,13 +102,17 @@ class SuiteIssuers:
             if "id" in credential:
                 raise Malformed("the credential has an id already", path=("options", "credentialId"))
             credential["id"] = options["credentialId"]
-        facts = check_credential(credential)
-        key = self._key_of(facts.issuer_id)
         credential = self._with_status(credential, options)
+        judged = as_specified(credential)
+        facts = check_credential(judged)
+        key = self._key_of(facts.issuer_id)
         if facts.version == "1.1":
-            credential["@context"] = _with_context(credential["@context"], _DATA_INTEGRITY_CONTEXT)
-        secured = await self._examiner.work(lambda: self._secure(credential, options, key, "assertionMethod"))
+            context = _with_context(credential["@context"], _DATA_INTEGRITY_CONTEXT)
+            credential, judged = {**credential, "@context": context}, {**judged, "@context": context}
+        secured = await self._examiner.work(lambda: self._issue(judged, options, key))
         await self._check(secured)
+        if judged != credential:
+            secured = await self._examiner.work(lambda: self._issue(credential, options, key))
         if facts.id is not None:
             self._keep(facts.id, secured)  # the suites issue one document many times
         return secured
@@ -127,6 +141,12 @@ class SuiteIssuers:
         except KeyError as error:
             raise Malformed("issuer is none of those that sign here", path=("issuer",)) from error
 
+    def _issue(self, credential: JsonObject, options: JsonObject, key: SuiteKey) -> JsonObject:
+        feature = _FEATURES.get(str(options.get("proofFormat")))
+        if feature is not None:
+            return _envelop(feature, credential, key, options)
+        return self._secure(credential, options, key, "assertionMethod")
+
     def _secure(self, document: JsonObject, options: JsonObject, key: SuiteKey, purpose: str) -> JsonObject:
         asked: JsonObject = {name: options[name] for name in _PROOF_OPTIONS if name in options}
         pointers = pointers_of(options, "mandatoryPointers")
@@ -153,7 +173,8 @@ class SuiteIssuers:
 
         A base proof is never shown: what is judged is all that its holder could derive.
         """
-        if selective_suite_of(proofs_of(secured)[-1]) is not None:
+        proofs = proofs_of(secured)
+        if proofs and selective_suite_of(proofs[-1]) is not None:
             canonicalizer = self._examiner.verifier.canonicalizer
             everything = [
                 "/" + name.replace("~", "~0").replace("/", "~1")
@@ -161,7 +182,7 @@ class SuiteIssuers:
                 if name != "@context"
             ]
             secured = await self._examiner.work(lambda: derive(secured, everything, canonicalizer))
-        report = (await self._examiner.examine(Intake((Shown(secured),)))).report
+        report = (await self._examiner.examine(Intake((shown(secured),)))).report
         if not report.verified or report[CheckName.SCHEMA].outcome is Outcome.FAILED:
             wrong = [check for check in report.checks if check.outcome is Outcome.FAILED]
             first = wrong[0] if wrong else report[CheckName.PROOF]
@@ -180,7 +201,13 @@ class SuiteIssuers:
         key = self.keys[0] if facts.holder_id is None else self._key_of(facts.holder_id)
         if key.kind is KeyKind.BLS12381_G2:
             raise Malformed("a key that signs statements presents nothing", path=("holder",))
-        return await self._examiner.work(lambda: self._secure(presentation, options, key, "authentication"))
+        if _FEATURES.get(str(options.get("proofFormat"))) is not Feature.PRESENTATION_JOSE:
+            return await self._examiner.work(
+                lambda: self._secure(presentation, options, key, "authentication")
+            )
+        return await self._examiner.work(
+            lambda: _envelop(Feature.PRESENTATION_JOSE, presentation, key, options)
+        )
 
     # Status
 
@@ -253,6 +280,15 @@ class SuiteIssuers:
                     found.bits.set(int(entry["statusListIndex"]), int(status), found.size)
                 return
         raise NotFound("the credential has no such status entry")
+
+
+def _envelop(feature: Feature, document: JsonObject, key: SuiteKey, options: JsonObject) -> JsonObject:
+    """The document as a token, in the object that stands for it (VC Data Model 2.0 section 4.13)."""
+    method = MethodFile(key.verification_method, key.public_key, key.signer)
+    audience, nonce = options.get("domain"), options.get("challenge")
+    token = read_envelope(secure(feature, document, method, audience=audience, nonce=nonce))
+    assert token is not None  # noqa: S101 - it was made a line above
+    return enveloped(token)
 
 
 def _disclosure(key: SuiteKey, pointers: tuple[str, ...]) -> Disclosure:

@@ -111,12 +111,10 @@ def issue(
     canonicalizer: Canonicalizer,
 ) -> str:
     """The token as text, COSE in base64; it was read and verified again. Malformed where it should not be made."""
-    if method.signer is None:
-        raise Malformed("the key file holds no private key")
     check_document(feature, document, canonicalizer)
     if feature.is_credential and (unknown := sorted(document.keys() - _MEMBERS)):
         raise Malformed(f"the data model has no member {unknown[0][:80]}", path=(unknown[0],))
-    token = _sign(feature, document, method, method.signer, [parse_path(path) for path in disclosable])
+    token = secure(feature, document, method, [parse_path(path) for path in disclosable])
     verify(feature, token, method, canonicalizer)
     return token
 
@@ -143,10 +141,19 @@ def check_document(feature: Feature, document: JsonObject, canonicalizer: Canoni
     canonicalizer.nquads(document)
 
 
-def _sign(
-    feature: Feature, document: JsonObject, method: MethodFile, signer: Signer, disclosable: list[Path]
+def secure(
+    feature: Feature,
+    document: JsonObject,
+    method: MethodFile,
+    disclosable: Sequence[Path] = (),
+    *,
+    audience: str | None = None,
+    nonce: str | None = None,
 ) -> str:
-    key, kid = method.public_key, method.id
+    """The document as a token, whatever it says; `audience` and `nonce` are for a presentation as JWT."""
+    if method.signer is None:
+        raise Malformed("the key file holds no private key")
+    key, kid, signer = method.public_key, method.id, method.signer
     if feature in (Feature.CREDENTIAL_COSE, Feature.PRESENTATION_COSE):
         prepared = prepare_cose(document, feature.media_type.removesuffix("+cose"), key, kid)
         return base64.b64encode(prepared.finish(signer.sign(prepared.message))).decode("ascii")
@@ -155,8 +162,10 @@ def _sign(
         make = prepare_vc_sd_jwt if feature.is_credential else prepare_vp_sd_jwt
         sd_jwt = make(document, key, kid, disclosable, salts=salts)
         return sd_jwt.finish(signer.sign(sd_jwt.message))
-    make_jwt = prepare_vc_jwt if feature.is_credential else prepare_vp_jwt
-    jwt = make_jwt(document, key, kid)
+    if feature.is_credential:
+        jwt = prepare_vc_jwt(document, key, kid)
+    else:
+        jwt = prepare_vp_jwt(document, key, kid, audience=audience, nonce=nonce)
     return jwt.finish(signer.sign(jwt.message))
 
 

@@ -2,8 +2,8 @@
 
 Where it differs from VCALM 1.0: what does not verify is 400 (section 6 of the suites' own clients: any other status is
 a success to them), options that nobody knows are passed over, and presentations are judged by their proofs alone. With
-keys it issues, presents and keeps statuses too (`node.services.suite`); `GET /suite` names its issuers, as a manifest
-of the suites wants them.
+keys it issues, presents and keeps statuses too (`node.services.suite`); `GET /suite` is the manifest that the suites
+read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aiohttp import web
 from node.core.errors import Malformed
 from node.core.strict_json import Json, JsonObject
 from node.services.suite import SuiteIssuers
+from node.services.suite_manifest import suite_manifest
 from node.web.app import MAX_BODY_BYTES, read_json_object
 from node.web.problems import json_response
 from node.web.vc_api import REFUSED, VcApi, json_object, refused_for_suites
@@ -38,7 +39,7 @@ class SuiteApi:
             issuing = _Issuing(self._issuers)
             routes += [
                 web.post(f"{BASE}/credentials/issue", issuing.issue),
-                web.post(f"{BASE}/{{cryptosuite}}/credentials/issue", issuing.issue),
+                web.post(f"{BASE}/{{securing}}/credentials/issue", issuing.issue),
                 web.post(f"{BASE}/credentials/status", _telling(issuing.set_status)),
                 web.get(f"{BASE}/credentials/{{id}}", issuing.credential),
                 web.delete(f"{BASE}/credentials/{{id}}", issuing.forget),
@@ -50,16 +51,9 @@ class SuiteApi:
         return routes
 
     async def manifest(self, _request: web.Request) -> web.Response:
-        """Issuers and addresses, for whoever writes the file that a suite reads."""
-        url = self._url + BASE
+        """What the suites read as their `localConfig`: this implementation with its issuers and addresses."""
         keys = self._issuers.keys if self._issuers is not None else ()
-        body = {
-            "issuers": [{"id": key.did, "keyType": key.kind} for key in keys],
-            "issue": f"{url}/credentials/issue",
-            "verify": f"{url}/credentials/verify",
-            "verifyPresentation": f"{url}/presentations/verify",
-        }
-        return json_response(body)
+        return json_response(suite_manifest(self._url + BASE, keys))
 
 
 class _Issuing:
@@ -67,10 +61,10 @@ class _Issuing:
         self._issuers = issuers
 
     async def issue(self, request: web.Request) -> web.Response:
-        """`POST /credentials/issue`; a cryptosuite in the path is that of requests that name none."""
+        """`POST /credentials/issue`; a cryptosuite or token format in the path is for requests that name none."""
         body = await read_json_object(request, MAX_BODY_BYTES)
         try:
-            options = {**request.match_info, **_options(body)}
+            options = {**_secured_by(request), **_options(body)}
             secured = await self._issuers.issue(json_object(body, "credential"), options)
         except REFUSED as error:
             return refused_for_suites(error)
@@ -109,6 +103,13 @@ class _Issuing:
     async def status_list(self, request: web.Request) -> web.Response:
         """`GET /status-lists/{name}`."""
         return json_response(await self._issuers.status_list(request.match_info["name"]))
+
+
+def _secured_by(request: web.Request) -> JsonObject:
+    named = request.match_info.get("securing")
+    if named is None:
+        return {}
+    return {"proofFormat": named} if "+" in named else {"cryptosuite": named}
 
 
 def _options(body: JsonObject) -> JsonObject:

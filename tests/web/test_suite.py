@@ -15,6 +15,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from fixtures.shown import FixedClock, World
 
+from node.core.jose.jws import prepare_jws
 from node.core.keys import KeyKind
 from node.core.status.bitstring import decode_list
 from node.core.verify.verifier import Standards
@@ -103,7 +104,7 @@ async def test_without_keys_it_verifies_and_issues_nothing(tmp_path: Path, stand
         found = Suite(client, world)
         assert (await found.verify(world.badge()))[0] == 200
         assert (await found.issue(credential()))[0] == 404
-        assert (await found.get("/suite"))[1]["issuers"] == []
+        assert (await found.get("/suite"))[1]["implementations"][0]["issuers"] == []
 
 
 # --- keys
@@ -115,12 +116,37 @@ def test_equal_seeds_give_equal_issuers_of_each_key_type() -> None:
     assert not {key.did for key in KEYS.values()} & {key.did for key in other.values()}
 
 
-async def test_the_manifest_names_an_issuer_for_each_key_type(suite: Suite) -> None:
+async def test_the_manifest_is_what_a_suite_reads(suite: Suite) -> None:
     status, manifest = await suite.get("/suite")
     assert status == 200
-    assert {one["keyType"]: one["id"] for one in manifest["issuers"]} == {
-        str(kind): key.did for kind, key in KEYS.items()
-    }
+    (ours,) = manifest["implementations"]
+    assert {one["id"] for one in ours["issuers"]} == {key.did for key in KEYS.values()}
+    tags = {tag for one in ours["issuers"] for tag in one["tags"]}
+    assert tags <= set(ours["verifiers"][0]["tags"])
+    assert {"vc2.0", "eddsa-jcs-2022", "ecdsa-sd-2023", "bbs-2023", "EnvelopingProof"} <= tags
+
+
+async def test_every_address_of_the_manifest_does_what_its_tags_say(suite: Suite) -> None:
+    """Issue, derive where that is needed, verify: as each suite begins."""
+    _, manifest = await suite.get("/suite")
+    (ours,) = manifest["implementations"]
+    for one in ours["issuers"]:
+        for version in one["supports"]["vc"]:
+            more = {} if version == "2.0" else {"issuanceDate": "2026-01-01T00:00:00Z"}
+            context = V2 if version == "2.0" else V1
+            document = {**credential(issuer=one["id"], **more), "@context": [context]}
+            body = {"credential": document, "options": one.get("options")}
+            status, answer = await suite.post(one["endpoint"].removeprefix(URL + "/suite"), body)
+            assert status == 201, (one, answer)
+            issued = answer["verifiableCredential"]
+            if {"ecdsa-sd-2023", "bbs-2023"} & set(one["tags"]):
+                everything = {
+                    "selectivePointers": ["/issuer", "/credentialSubject", *(f"/{n}" for n in more)]
+                }
+                request = {"verifiableCredential": issued, "options": everything}
+                status, issued = await suite.post("/credentials/derive", request)
+                assert status == 201, one
+            assert (await suite.verify(issued))[0] == 200, one
 
 
 # --- issuing
@@ -348,6 +374,138 @@ async def test_a_document_that_does_not_conform_gets_no_base_proof(suite: Suite)
         {**disclosable(), "@context": [V2], "somethingNew": 1},
     ):
         assert (await suite.issue(broken, cryptosuite="ecdsa-sd-2023"))[0] == 400
+
+
+# --- tokens in envelopes
+
+
+@pytest.mark.parametrize("form", ["vc+jwt", "vc+sd-jwt", "vc+cose"])
+async def test_a_credential_is_issued_in_an_envelope(suite: Suite, form: str) -> None:
+    issued = await suite.issued(credential(), proofFormat=form)
+    assert (issued["type"], issued["@context"]) == ("EnvelopedVerifiableCredential", V2)
+    assert issued["id"].startswith(f"data:application/{form}")
+    assert (await suite.verify(issued))[0] == 200
+    assert (await suite.issue(credential(credentialSubject=None), proofFormat=form))[0] == 400
+
+
+ENVELOPE_FAULTS: dict[str, Document] = {
+    "no context": {"@context": []},
+    "another context": {"@context": "https://www.w3.org/ns/credentials/examples/v2"},
+    "another type": {"type": "VerifiableCredential"},
+    "an id that is no data URL": {"id": "eyJ.eyJ.eyJ"},
+    "an id of another media type": {"id": "data:application/vc+sd-jwt,eyJ.eyJ.eyJ"},
+}
+
+
+@pytest.mark.parametrize("fault", ENVELOPE_FAULTS.values(), ids=ENVELOPE_FAULTS)
+async def test_an_envelope_with_a_fault_is_400(suite: Suite, fault: Document) -> None:
+    issued = await suite.issued(credential(), proofFormat="vc+jwt")
+    assert (await suite.verify({**issued, **fault}))[0] == 400
+
+
+async def test_a_presentation_is_signed_as_a_token(suite: Suite) -> None:
+    held = await suite.issued(credential(), proofFormat="vc+jwt")
+    asked = {"challenge": "abc", "domain": "employer.example"}
+    unsigned = presentation([held], holder=ED25519.did)
+    request = {"presentation": unsigned, "options": {**asked, "proofFormat": "vp+jwt"}}
+    status, body = await suite.post("/presentations", request)
+    shown = body["verifiablePresentation"]
+    assert (status, shown["type"]) == (201, "EnvelopedVerifiablePresentation")
+    for options, expected in ((asked, 200), ({**asked, "challenge": "other"}, 400)):
+        body = {"verifiablePresentation": shown, "options": options}
+        assert (await suite.post("/presentations/verify", body))[0] == expected, options
+
+
+def drafts_presentation() -> Document:
+    """As the suite for the data model has one: of the type application/jwt, an array of arrays in its claim `vp`."""
+    key = ED25519.signer
+    held = {"@context": V2, "type": "EnvelopedVerifiableCredential", "id": "data:application/jwt,x"}
+    claim = {"@context": [V2], "type": ["VerifiablePresentation"], "verifiableCredential": [[held]]}
+    header = {"alg": "EdDSA", "typ": "JWT", "kid": ED25519.verification_method}
+    prepared = prepare_jws(header, {"iss": ED25519.did, "nonce": "123", "vp": claim})
+    token = prepared.finish(key.sign(prepared.message))
+    return {
+        "@context": V2,
+        "type": "EnvelopedVerifiablePresentation",
+        "id": f"data:application/jwt,{token}",
+    }
+
+
+async def test_an_envelope_of_a_draft_is_judged_by_its_signature_alone(suite: Suite) -> None:
+    sound = drafts_presentation()
+    for options, expected in (({"challenge": "123"}, 200), ({}, 200), ({"challenge": "other"}, 400)):
+        body = {"verifiablePresentation": sound, "options": options}
+        assert (await suite.post("/presentations/verify", body))[0] == expected, options
+    changed = sound["id"][:-2] + ("AA" if not sound["id"].endswith("AA") else "QQ")
+    for fault in ({"@context": []}, {"type": ["VerifiablePresentation"]}, {"id": changed}, {"id": "eyJ"}):
+        body = {"verifiablePresentation": {**sound, **fault}}
+        assert (await suite.post("/presentations/verify", body))[0] == 400, fault
+    async with suite.client.post("/presentations/verify", json={"presentation": sound}) as answer:
+        assert answer.status == 400
+
+
+# --- concessions to the suites
+
+
+CONCEDED: dict[str, Document] = {
+    "digestSRI of an earlier edition": {
+        "relatedResource": {
+            "id": V2,
+            "digestSRI": "sha384-NSOcNpmdIVUxIJGvGUoe22FjTWrXiaXlsZ8q6912LdnR3KraQO2n75Ica4wK4Qeg",
+        }
+    },
+    "digestMultibase without a multihash": {
+        "relatedResource": [{"id": V2, "digestMultibase": "uJKGMkOmFbVJhEfKTduMC2XCyvRAYLjOVmZWwIH1wQ7k"}]
+    },
+}
+
+
+@pytest.mark.parametrize("changes", CONCEDED.values(), ids=CONCEDED)
+async def test_a_digest_of_the_context_as_it_was_is_conceded(suite: Suite, changes: Document) -> None:
+    issued = await suite.issued(credential(**changes))
+    assert issued["relatedResource"] == changes["relatedResource"]
+    assert (await suite.verify(issued))[0] == 200
+    issued["credentialSubject"]["id"] = "did:example:bob"
+    assert (await suite.verify(issued))[0] == 400
+
+
+@pytest.mark.parametrize("changes", CONCEDED.values(), ids=CONCEDED)
+async def test_nothing_is_conceded_on_the_usual_path(suite: Suite, changes: Document) -> None:
+    issued = await suite.issued(credential(**changes))
+    async with suite.client.post("/credentials/verify", json={"verifiableCredential": issued}) as answer:
+        body = await answer.json()
+    assert body["verified"] is False
+    assert body["problemDetails"][0]["title"] == "MALFORMED_VALUE_ERROR"
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [{"digestSRI": "sha384-_rCVIV7fSX"}, {"digestMultibase": "uM4RgWQc3RUDtjJCSgTJtTfvpZ7SPEg_LNO0ESlovQC0"}],
+)
+async def test_other_digests_are_not_conceded(suite: Suite, digest: Document) -> None:
+    assert (await suite.issue(credential(relatedResource=[{"id": V2, **digest}])))[0] == 400
+    elsewhere = {"id": "urn:uuid:1", **CONCEDED["digestMultibase without a multihash"]["relatedResource"][0]}
+    elsewhere["id"] = "urn:uuid:1"
+    assert (await suite.issue(credential(relatedResource=elsewhere)))[0] == 400
+
+
+def messages(count: int) -> list[Document]:
+    return [{"status": hex(value), "message": f"number {value}"} for value in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "status"), [(2, 4, 201), (2, 2, 201), (2, 3, 400), (3, 3, 201), (1, 1, 400)]
+)
+async def test_messages_are_one_for_each_value_or_as_the_suite_counts_for_each_bit(
+    suite: Suite, size: int, count: int, status: int
+) -> None:
+    entry = {"statusPurpose": "message", "statusSize": size, "statusMessage": messages(count)}
+    answered, body = await suite.issue(credential(), credentialStatus=entry)
+    assert answered == status
+    if status == 201:
+        issued = body["verifiableCredential"]
+        assert len(issued["credentialStatus"]["statusMessage"]) == count
+        assert (await suite.verify(issued))[0] == 200
 
 
 # --- presentations
