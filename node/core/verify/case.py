@@ -18,7 +18,7 @@ from node.core.verify import holder as holding
 from node.core.verify.anchored import AnchorFound
 from node.core.verify.disclosure import Disclosure, disclosure_of
 from node.core.verify.foreign import Told, check_foreign_status
-from node.core.verify.holder import Asked, Holder
+from node.core.verify.holder import Asked, Holder, is_presented
 from node.core.verify.intake import Shown
 from node.core.verify.ledger import UNNAMED_CHAIN, Identity, Ledger, Wanted, open_ledger
 from node.core.verify.materials import DocumentNeed, Inquiry, Missing
@@ -77,7 +77,7 @@ class Case:
             checks,
             self.verifier,
             self.as_of,
-            presented=holder is not None,
+            presented=is_presented(holder),
             issuer=IssuerNamed(facts.issuer_id, entry.name if entry else None, facts.issuer_name),
             header=self._header_used(),
             anchored=found.time,
@@ -91,7 +91,7 @@ class Case:
             known += self._presented(holder, asked)
         names = {check.name for check in known}
         rest = [not_reached(name) for name in CheckName if name not in names]
-        return make_report([*known, *rest], self.verifier, self.as_of, presented=holder is not None)
+        return make_report([*known, *rest], self.verifier, self.as_of, presented=is_presented(holder))
 
     # Who issued it, and where its identity lives
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from node.core.verify.case import Case
-from node.core.verify.holder import Asked, Holder
+from node.core.verify.holder import Asked, Holder, is_presented
 from node.core.verify.intake import MAX_CREDENTIALS, Shown
 from node.core.verify.intake import shown as shown_as
 from node.core.verify.materials import Inquiry
@@ -47,9 +47,9 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
         return report
     left[0] -= len(held)
     if depth >= MAX_DEPTH or left[0] < 0:
-        return _merged(report, (), occasion, _too_many(), presented=holder is not None)
+        return _merged(report, (), occasion, _too_many(), presented=is_presented(holder))
     reports = tuple(_judge(shown_as(one), occasion, holder, left, depth + 1) for one in held)
-    return _merged(report, reports, occasion, presented=holder is not None)
+    return _merged(report, reports, occasion, presented=is_presented(holder))
 
 
 def _too_many() -> Check:

@@ -46,6 +46,8 @@ class Holder:
     """Whether it was presented with the key that the issuer wrote into the credential, whoever's that is."""
     in_time: bool = True
     """Whether it was made at about the time asked for, where it says when."""
+    of_document: bool = False
+    """Whether nobody is shown to hold it: it was made for an occasion, by whoever has the credential."""
 
 
 @cache  # the same three for every document
@@ -61,6 +63,11 @@ def document_alone() -> tuple[Check, Check, Check]:
         Check(CheckName.CHALLENGE, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
         Check(CheckName.DOMAIN, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
     )
+
+
+def is_presented(holder: Holder | None) -> bool:
+    """Whether somebody presented it, rather than that it was given as a document."""
+    return holder is not None and not holder.of_document
 
 
 def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:

@@ -2,7 +2,8 @@
 
 It is an object with embedded proofs, or a token (VC-JOSE-COSE section 3, VC-JWT of version 1.1), which names its
 verifier by `aud` and answers by `nonce` as a proof does by `domain` and `challenge`. A token with a key binding
-(RFC 9901 section 4.3) is a presentation of the one credential that it is.
+(RFC 9901 section 4.3) is a presentation of the one credential that it is; so is a credential with a proof of bbs-2023
+that was derived for an occasion, where only its holder can derive one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from datetime import timedelta
 from typing import Final
 
 from node.core.credential import NonConforming, PresentationFacts, check_presentation
+from node.core.dataintegrity.bbs_2023 import (
+    Bbs2023,
+    DerivedProof,
+    Feature,
+    parse_derived_proof,
+    presentation_header_of,
+)
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope, KeyBinding
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
+from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify import holder as holding
 from node.core.verify.credentials import Occasion, judge_credential
 from node.core.verify.holder import AUTHENTICATION, Asked, Holder
@@ -59,10 +68,11 @@ def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
 
 def judge_alone(shown: Shown, occasion: Occasion) -> Report:
     """The report on one credential that no presentation holds; a key binding of its own presents it."""
-    binding = shown.envelope.key_binding if shown.envelope is not None else None
-    if shown.envelope is None or binding is None:
-        return judge_credential(shown, occasion)
-    return judge_credential(shown, occasion, _holder_by_key(shown.envelope, binding, occasion))
+    if shown.envelope is None:
+        return judge_credential(shown, occasion, _holder_by_header(shown.document, occasion.asked))
+    binding = shown.envelope.key_binding
+    holder = _holder_by_key(shown.envelope, binding, occasion) if binding is not None else None
+    return judge_credential(shown, occasion, holder)
 
 
 def _without_credentials(name: CheckName, holder: Holder, asked: Asked) -> Check:
@@ -215,3 +225,50 @@ def _bound_key(envelope: Envelope, occasion: Occasion) -> PublicKey | KeyMissing
     if isinstance(found, KeyFound) and not (found.fit and found.doubt is None):
         return KeyMissing(Reason.KEY_UNKNOWN, f"the key from {found.source} does not speak for its holder")
     return found.key if isinstance(found, KeyFound) else found
+
+
+# bbs-2023 ---------------------------------------------------------------------------------------------------
+
+
+def _holder_by_header(document: JsonObject, asked: Asked) -> Holder | None:
+    """Who derived a proof of bbs-2023 for an occasion, which is in its presentation header; None without one.
+
+    With holder binding or a pseudonym it was somebody who knows a secret that the issuer signed without seeing it. Else
+    it was whoever has the credential: that answers a challenge, and does not make it a presentation.
+    """
+    derived = _derived_by_bbs(document)
+    if derived is None or not derived.presentation_header:
+        return None
+    challenge, domain = _occasion_in(derived.presentation_header)
+    if derived.feature is not Feature.BASELINE:
+        basis = "derived with a secret that the issuer signed for its holder"
+        return Holder(Outcome.PASSED, basis, None, None, None, challenge, domain, by_key=True)
+    if challenge is None or asked.challenge is None:
+        return None
+    basis = "derived for this verifier, by whoever has the credential"
+    return Holder(
+        Outcome.UNKNOWN, basis, Reason.DOCUMENT_ALONE, None, None, challenge, domain, of_document=True
+    )
+
+
+def _derived_by_bbs(document: JsonObject) -> DerivedProof | None:
+    """The derived proof of a document that has this one proof; whether it verifies is judged elsewhere."""
+    try:
+        proofs = proofs_of(document)
+        if len(proofs) != 1 or proofs[0].cryptosuite != Bbs2023.name:
+            return None
+        return parse_derived_proof(proofs[0])
+    except (Malformed, NotVerified):
+        return None
+
+
+def _occasion_in(header: bytes) -> tuple[str | None, tuple[str, ...]]:
+    """Challenge and domain, where the header is ours."""
+    try:
+        said = parse_json_object(header)
+    except Malformed:
+        return None, ()
+    challenge, domain = said.get("challenge"), said.get("domain")
+    if not isinstance(challenge, str) or not isinstance(domain, str):
+        return None, ()
+    return (challenge, (domain,)) if presentation_header_of(challenge, domain) == header else (None, ())

@@ -13,6 +13,8 @@ from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, 
 from fixtures.selective import MANDATORY, BbsKey, P256Key, SelectiveIssuer, deriving, with_key
 from fixtures.verification import (
     CHAIN_ID,
+    CHALLENGE,
+    DOMAIN,
     LEARNER,
     NETWORK,
     SCHOOL,
@@ -25,6 +27,16 @@ from fixtures.verification import (
     without_status,
 )
 
+from node.core.bbs.blind import BLIND_BBS, commit
+from node.core.bbs.interface import seeded_scalars
+from node.core.dataintegrity import proofs_of
+from node.core.dataintegrity.bbs_2023 import (
+    Holder,
+    encode_derived_proof,
+    parse_derived_proof,
+    presentation_header_of,
+)
+from node.core.verify.holder import Asked
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 from node.core.verify.trust import TrustEntry, TrustList
 
@@ -278,3 +290,63 @@ def test_a_part_of_an_unlinkable_badge_is_accepted_with_no_proof_of_time() -> No
     assert report.acceptance is Acceptance.ACCEPTED
     assert report[CheckName.KEY].basis.endswith("no proof of time")
     assert report.anchored is None
+
+
+HEADER = presentation_header_of(CHALLENGE, DOMAIN)
+OTHERS = presentation_header_of("theirs", "https://other.example")
+SECRET = b"a secret of the learner's"
+
+
+def for_occasion(header: bytes, **options: Any) -> Callable[[Json], Json]:
+    return deriving(NAME, entropy=b"\x07" * 32, presentation_header=header, **options)
+
+
+def bound_bbs(header: bytes = HEADER, **changes: Any) -> Story:
+    """A badge that was signed over a secret of its holder's, unseen, and a proof that was derived for an occasion."""
+    commitment = commit([SECRET], seeded_scalars(b"\x05" * 32, b"commit"), interface=BLIND_BBS)
+    issuer = replace(BBS_ISSUER, more={"commitment_with_proof": commitment.commitment_with_proof})
+    holder = Holder(commitment.secret_prover_blind, SECRET)
+    return bbs(**{"issuer": issuer, "disclose": for_occasion(header, holder=holder), **changes})
+
+
+OCCASIONS = {
+    CheckName.HOLDER_BINDING: [
+        Row("by a secret of the holder's", bound_bbs, PASSED),
+        Row("by whoever has the credential", lambda: bbs(disclose=for_occasion(HEADER)), UNKNOWN, Reason.DOCUMENT_ALONE),
+        Row("for no occasion", lambda: bound_bbs(b""), UNKNOWN, Reason.DOCUMENT_ALONE),
+    ],
+    CheckName.CHALLENGE: [
+        Row("by a secret of the holder's, as asked", bound_bbs, PASSED),
+        Row("by whoever has the credential, as asked", lambda: bbs(disclose=for_occasion(HEADER)), PASSED),
+        Row("for another occasion", lambda: bound_bbs(OTHERS), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("for another occasion, by whoever has the credential", lambda: bbs(disclose=for_occasion(OTHERS)), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("for an occasion that it does not tell", lambda: bound_bbs(b"\x01\x02"), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("nothing was asked", lambda: bound_bbs(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
+        Row("nothing was asked of a document", lambda: bbs(disclose=for_occasion(HEADER), asked=Asked()), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
+        Row("a document for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}")), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
+    ],
+    CheckName.DOMAIN: [
+        Row("as asked", bound_bbs, PASSED),
+        Row("another", lambda: bound_bbs(OTHERS), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "row"), [(check, row) for check, rows in OCCASIONS.items() for row in rows], ids=lambda value: ids(value) if isinstance(value, Row) else str(value))  # fmt: skip
+def test_a_proof_that_was_derived_for_an_occasion(check: CheckName, row: Row) -> None:
+    hold(check, row)
+
+
+def test_a_presentation_header_that_was_exchanged_is_seen() -> None:
+    theirs = proofs_of(bound_bbs(OTHERS).credential())[0]
+    forged = encode_derived_proof(replace(parse_derived_proof(theirs), presentation_header=HEADER))
+    story = bound_bbs()
+    document = {**story.credential()}
+    document["proof"] = [{**document["proof"][0], "proofValue": forged}]
+    report = bound_bbs(disclose=lambda _: document).report()
+    assert report[CheckName.PROOF].reason is Reason.CHANGED
+    assert report.acceptance is Acceptance.REFUSED
+
+
+def test_a_badge_presented_by_its_holder_without_a_name_is_accepted() -> None:
+    assert bound_bbs().report().acceptance is Acceptance.ACCEPTED
