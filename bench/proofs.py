@@ -1,11 +1,11 @@
-"""Issue and verify a badge of some 2 KB with both suites, against bare libsodium and against pyld with PyNaCl."""
+"""Issue and verify a badge of some 3 KB with both suites, against bare libsodium and against pyld with PyNaCl."""
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
 import json
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,8 @@ from node.core.canonical.contexts import ContextStore
 from node.core.canonical.plain import read_as_signed
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import prepare_proof, proofs_of, signs_rdf, verify_proof
-from node.core.encoding import decode_multibase
+from node.core.encoding import SHA2_256, decode_multibase, encode_multibase
+from node.core.evidence import DATA_URL_PREFIX
 from node.core.keys import KeyKind, PublicKey
 from node.core.strict_json import parse_json_object
 from schemas import context_digests, load_contexts
@@ -26,6 +27,9 @@ from schemas import context_digests, load_contexts
 SIGNER = nacl.signing.SigningKey(b"\x01" * 32)
 _normalize: Any = jsonld.normalize  # its options are typed as a closed dictionary
 KEY = PublicKey(KeyKind.ED25519, bytes(SIGNER.verify_key))
+TURN = 20  # calls of an action before it is another's turn
+# A commitment to five items, as FORMATS.md section 5 writes it.
+EVIDENCE = b"\x02" + (5).to_bytes(8, "big") + hashlib.sha256(b"five items").digest()
 DID = f"did:key:{KEY.multibase}"
 
 
@@ -49,9 +53,14 @@ def badge(number: int) -> dict[str, Any]:
                 "id": achievement,
                 "type": ["Achievement"],
                 "name": "Data structures",
-                "description": "Implements and tests lists, trees and hash tables",
+                "description": "Implements and tests lists, trees, heaps and hash tables, says what each operation "
+                "costs, and chooses between them for a given task",
                 "criteria": {
-                    "narrative": "All tests of the final task pass and a reviewer has read the code"
+                    "narrative": "Three tasks are handed in during the course. Each is run against tests that the "
+                    "learner has not seen, then read by a reviewer who has not taught the learner. The final task "
+                    "is done in the presence of an examiner: an index over a million records that answers within "
+                    "stated bounds of time and memory. All tests of it must pass, and the learner must be able to "
+                    "say why each structure was chosen and what would be chosen for other data."
                 },
                 "resultDescription": [
                     {
@@ -77,26 +86,30 @@ def badge(number: int) -> dict[str, Any]:
         },
         "evidence": [
             {
-                "id": "data:application/vnd.bonafides.evidence-root;base64,AgAAAAAAAAAF" + "A" * 43,
+                "id": DATA_URL_PREFIX + base64.b64encode(EVIDENCE).decode(),
                 "type": ["Evidence"],
                 "name": "Five items",
-                "digestMultibase": "uEiA" + "A" * 43,
+                "digestMultibase": encode_multibase(SHA2_256 + hashlib.sha256(EVIDENCE).digest(), "u"),
             }
         ],
     }
 
 
 def seconds(actions: dict[str, Callable[[int], object]], repeat: int) -> dict[str, float]:
-    """The median time of each action, called with 0 to `repeat` - 1 in turns, so that a busy machine slows all."""
+    """The least time of each action, called with 0 to `repeat` - 1.
+
+    In turns of some calls each: a busy machine slows all, and what one leaves in the processor's caches is its own.
+    """
     times: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action(repeat)
-    for number in range(repeat):
+    for first in range(0, repeat, TURN):
         for name, action in actions.items():
-            started = time.perf_counter()
-            action(number)
-            times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
+            for number in range(first, min(first + TURN, repeat)):
+                started = time.perf_counter()
+                action(number)
+                times[name].append(time.perf_counter() - started)
+    return {name: min(values) for name, values in times.items()}
 
 
 def measure(repeat: int = 60) -> dict[str, float]:
