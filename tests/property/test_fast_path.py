@@ -97,7 +97,7 @@ def is_covered(document: dict[str, object]) -> bool:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_mutated_documents_have_one_canonical_form_or_are_left_to_the_full_algorithm(
-    shape: str, record_property: Callable[[str, object], None]
+    shape: str, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     seen: Counter[str] = Counter()
     for seed in range(DOCUMENTS):
@@ -107,7 +107,7 @@ def test_mutated_documents_have_one_canonical_form_or_are_left_to_the_full_algor
         assert found is None or found == expected == CANONICALIZER.nquads(document), f"{shape}, seed {seed}"
         seen["refused" if expected is None else "left" if found is None else "fast"] += 1
     for outcome, count in seen.items():
-        record_property(outcome, count)
+        record_testsuite_property(f"{shape}, {outcome}", count)
     # The generator must try both: documents that the fast path takes, and some that it must not.
     assert seen["fast"] > DOCUMENTS // 10
     assert seen["refused"] > DOCUMENTS // 10
