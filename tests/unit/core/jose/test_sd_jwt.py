@@ -25,7 +25,7 @@ from sd_jwt.verifier import SDJWTVerifier
 
 from node.core.encoding import encode_base64url
 from node.core.errors import Malformed, NotVerified
-from node.core.jose.jws import prepare_jws
+from node.core.jose.jws import MAX_TOKEN_CHARS, prepare_jws
 from node.core.jose.sd_jwt import (
     compact_forms,
     parse_sd_jwt,
@@ -229,7 +229,10 @@ REJECTED = {
     "a name that is no string": signed({"_sd": [digest(x := disclosure("s", 1, ""))]}, x),
     "a salt that is no string": signed({"_sd": [digest(x := disclosure(1, "name", ""))]}, x),
     "a Disclosure of four": signed({"_sd": [digest(x := disclosure("s", "name", 1, 2))]}, x),
-    "a Disclosure that is no array": signed({"_sd": [digest(x := encode_base64url(b'{"a":1}'))]}, x),
+    "a Disclosure that is an object": signed(
+        {"_sd": [digest(x := encode_base64url(b'{"a":1,"b":2,"c":3}'))]}, x
+    ),
+    "a Disclosure that is a text": signed({"_sd": [digest(x := encode_base64url(b'"abc"'))]}, x),
     "a Disclosure that is no JSON": signed({"_sd": [digest(UNREADABLE)]}, UNREADABLE),
     "a member twice in a Disclosure": signed(
         {"_sd": [digest(x := encode_base64url(b'["s","n",{"a":1,"a":2}]'))]}, x
@@ -268,6 +271,7 @@ def test_disclosures_inside_disclosures_are_bounded() -> None:
         pytest.param("~", id="nothing but a ~"),
         pytest.param(signed({}) + "ü~", id="letters beyond ASCII"),
         pytest.param(signed({}) + "x~" * 2001, id="too many Disclosures"),
+        pytest.param(signed({}) + "A" * MAX_TOKEN_CHARS + "~", id="too long"),
         pytest.param(signed({}) + "a.b", id="a key binding of two parts"),
     ],
 )
