@@ -493,6 +493,17 @@ def test_each_reads_what_the_other_issues_and_shows(seed: int) -> None:
         assert judged(shown) == payload_of(shown)
 
 
+def test_a_key_binding_that_the_other_makes_is_read() -> None:
+    specification = {SDObj("name"): "Ada", SDObj("born"): 1815}
+    theirs = SDJWTIssuer(specification, jwk(ISSUER_SECRET), jwk(HOLDER_SECRET)).sd_jwt_issuance
+    holder = SDJWTHolder(theirs)
+    holder.create_presentation({"name": True}, "n-1", "https://verifier.example", jwk(HOLDER_SECRET))
+    token = parse_sd_jwt(holder.sd_jwt_presentation)
+    said = verify_key_binding(token, HOLDER.public_key)
+    assert (said.nonce, said.audience) == ("n-1", "https://verifier.example")
+    assert process(token).payload.keys() == {"name", "cnf"}
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_both_refuse_one_fault(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 (reproducible on purpose)
