@@ -14,7 +14,7 @@ from typing import Final
 from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence, committed_in
 from node.core.strict_json import Json, JsonObject
-from node.core.times import format_datetime_stamp, parse_datetime_stamp
+from node.core.times import format_datetime_stamp, from_unix, parse_datetime_stamp
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
 from node.core.verify.wording import (
@@ -29,7 +29,13 @@ from node.core.verify.wording import (
 # A page is for reading: what is longer is in the document itself.
 MAX_RESULTS: Final = 100
 MAX_TEXT: Final = 2_000
-_MEMBER_OF: Final = {Reason.EXPIRED: "validUntil", Reason.NOT_YET_VALID: "validFrom"}
+# Said of the token, not of its subject.
+_OF_THE_TOKEN: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "status", "vct", "vct#integrity", "aka_vcts"}
+)
+_BEGIN: Final = ("validFrom", "issuanceDate", "nbf")
+_END: Final = ("validUntil", "expirationDate", "exp")
+_MEMBERS_OF: Final = {Reason.EXPIRED: _END, Reason.NOT_YET_VALID: _BEGIN}
 
 
 def account_of(report: Report, intake: Intake | None) -> JsonObject:
@@ -49,7 +55,7 @@ def account_of(report: Report, intake: Intake | None) -> JsonObject:
     return {
         "acceptance": report.acceptance,
         "verified": report.verified,
-        "presented": intake is not None and intake.presentation is not None,
+        "presented": intake is not None and _is_presented(report, intake),
         "headline": verdict.headline,
         "sentence": following,
         "credentials": credentials,
@@ -62,10 +68,16 @@ def account_of(report: Report, intake: Intake | None) -> JsonObject:
     }
 
 
+def _is_presented(report: Report, intake: Intake) -> bool:
+    """Whether somebody presented it: in a presentation, or by a proof of its own that he holds it."""
+    bound = report[CheckName.HOLDER_BINDING].outcome
+    return intake.presentation is not None or bound in (Outcome.PASSED, Outcome.FAILED)
+
+
 def sentence(check: Check, document: Json) -> JsonObject:
     """What a check found, as `text` with named places and the moments that `fill` them."""
-    member = _MEMBER_OF.get(check.reason) if check.reason is not None else None
-    moment = _moment(document, member) if member else None
+    members = _MEMBERS_OF.get(check.reason, ()) if check.reason is not None else ()
+    moment = _first_moment(document, *members)
     if check.reason is not None and moment is not None:
         return {"text": DATED[check.reason], "fill": {"date": moment}}
     if check.reason is None and check.outcome is Outcome.PASSED:
@@ -104,21 +116,24 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
             "criteria": _text(_first(achievement.get("criteria")).get("narrative")),
         },
         "person": {
-            "id": _text(subject.get("id")),
+            "id": _text(subject.get("id")) or _text(document.get("sub")),
             "name": _person(subject),
             "is_holder": report[CheckName.HOLDER_BINDING].outcome is Outcome.PASSED,
         },
         "awarded": _moment(subject, "awardedDate"),
         "recorded": format_datetime_stamp(report.anchored) if report.anchored else None,
-        "valid_from": _moment(document, "validFrom") or _moment(document, "issuanceDate"),
-        "valid_until": _moment(document, "validUntil") or _moment(document, "expirationDate"),
+        "valid_from": _first_moment(document, *_BEGIN),
+        "valid_until": _first_moment(document, *_END),
         "not_revoked_as_of": format_datetime_stamp(report.header.time)
         if report.header is not None and status.outcome is Outcome.PASSED
         else None,
         "results": _results(subject, achievement),
+        "claims": _claims(document),
         **_evidence(report, document, shown),
         "checks": [_check(check, document) for check in report.checks],
         "header": report.header.to_json() if report.header else None,
+        # A record tells of each credential in it; the files of their evidence travel with none of them.
+        "credentials": [_credential(one, None) for one in report.credentials],
     }
 
 
@@ -171,6 +186,15 @@ def _results(subject: JsonObject, achievement: JsonObject) -> list[JsonObject]:
             }
         )
     return rows
+
+
+def _claims(document: JsonObject) -> list[JsonObject]:
+    """The claims of an SD-JWT VC that say something about a person, as far as they can be told in a line each."""
+    if "vct" not in document or "@context" in document:
+        return []
+    # By name: the order in which they were disclosed is that of their digests.
+    told = [(name, _text(value)) for name, value in sorted(document.items()) if name not in _OF_THE_TOKEN]
+    return [{"name": name, "value": text} for name, text in told if text is not None][:MAX_RESULTS]
 
 
 def _level(level: JsonObject | None) -> str | None:
@@ -236,12 +260,16 @@ def _text(value: Json) -> str | None:
     return (text[:MAX_TEXT] + "…" if len(text) > MAX_TEXT else text) or None
 
 
+def _first_moment(document: Json, *names: str) -> str | None:
+    return next((moment for name in names if (moment := _moment(document, name)) is not None), None)
+
+
 def _moment(members: Json, name: str) -> str | None:
-    """A time as the standards write it, or None where it cannot be read."""
+    """A time as the standards write it (for tokens in seconds since 1970), or None where it cannot be read."""
     value = members.get(name) if isinstance(members, dict) else None
-    if not isinstance(value, str):
-        return None
     try:
-        return format_datetime_stamp(parse_datetime_stamp(value))
+        if isinstance(value, int) and not isinstance(value, bool):
+            return format_datetime_stamp(from_unix(value))
+        return format_datetime_stamp(parse_datetime_stamp(value)) if isinstance(value, str) else None
     except Malformed:
         return None

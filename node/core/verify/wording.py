@@ -156,8 +156,7 @@ class Verdict:
 def verdict_of(report: Report) -> Verdict:
     """Headline and sentence for a report."""
     if report.acceptance is Acceptance.ACCEPTED:
-        presented = report[CheckName.CHALLENGE].outcome is not Outcome.NOT_APPLICABLE
-        if presented:
+        if report[CheckName.HOLDER_BINDING].outcome is Outcome.PASSED:
             return Verdict(ACCEPTED_PRESENTATION, "")
         return Verdict(ACCEPTED_DOCUMENT, NOT_SHOWN_BY_HOLDER)
     headline = REFUSED if report.acceptance is Acceptance.REFUSED else UNDETERMINED

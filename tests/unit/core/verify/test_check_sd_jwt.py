@@ -4,14 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
+from fixtures.sd_jwt import (
+    ACHIEVEMENT,
+    CRITERIA,
+    NAME,
+    VCT,
+    badge_sd_jwt,
+    bound,
+    claims_sd_jwt,
+    raw_sd_jwt,
+    showing,
+)
 from fixtures.verification import (
     CHALLENGE,
     DOMAIN,
@@ -33,106 +42,11 @@ from fixtures.verification import (
     without_status,
 )
 
-from node.core.jose.sd_jwt import prepare_key_binding, prepare_sd_jwt, salts_needed, select
-from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc, prepare_vc_sd_jwt
 from node.core.verify.holder import Asked
 from node.core.verify.presentation import MAX_KEY_BINDING_AGE
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 
 Json = dict[str, Any]
-Path = tuple[str | int, ...]
-NAME: Path = ("name",)
-ACHIEVEMENT: Path = ("credentialSubject", "achievement", "name")
-CRITERIA: Path = ("credentialSubject", "achievement", "criteria")
-VCT = "https://school.example/types/badge"
-
-
-def salts(count: int) -> list[bytes]:
-    return [sha256(b"salt %d" % number).digest() for number in range(count)]
-
-
-def badge_sd_jwt(*disclosable: Path, holder: Signatory | None = LEARNER) -> Callable[[Signatory, Json], str]:
-    """Makes a badge as vc+sd-jwt of which these paths may be withheld."""
-    paths = disclosable or (NAME, ("credentialSubject", "achievement"), ACHIEVEMENT, CRITERIA)
-
-    def make(signatory: Signatory, document: Json) -> str:
-        prepared = prepare_vc_sd_jwt(
-            document,
-            public(signatory.key),
-            signatory.method,
-            paths,
-            salts=salts(salts_needed(paths)),
-            holder_key=public(holder.key) if holder else None,
-        )
-        return prepared.finish(signatory.key.sign(prepared.message).signature)
-
-    return make
-
-
-def claims_sd_jwt(
-    *disclosable: Path, without: Sequence[str] = (), **more: Any
-) -> Callable[[Signatory, Json], str]:
-    """Makes an SD-JWT VC with flat claims."""
-    paths = disclosable or (("given_name",), ("grade",))
-
-    def make(signatory: Signatory, _: Json) -> str:
-        claims: Json = {
-            "iss": signatory.did,
-            "vct": VCT,
-            "exp": int((NOW + timedelta(days=30)).timestamp()),
-            "given_name": "Ada",
-            "grade": "1.0",
-            **more,
-        }
-        for name in without:
-            del claims[name]
-        prepared = prepare_sd_jwt_vc(
-            claims,
-            public(signatory.key),
-            signatory.method,
-            paths,
-            salts=salts(salts_needed(paths)),
-            holder_key=public(LEARNER.key),
-        )
-        return prepared.finish(signatory.key.sign(prepared.message).signature)
-
-    return make
-
-
-def raw_sd_jwt(
-    payload: Json, disclosable: Sequence[Path], typ: str = "dc+sd-jwt"
-) -> Callable[[Signatory, Json], str]:
-    """Makes what no careful issuer makes."""
-
-    def make(signatory: Signatory, document: Json) -> str:
-        header = {"alg": "EdDSA", "typ": typ, "kid": signatory.method}
-        body = {**(document if typ == "vc+sd-jwt" else {"iss": signatory.did, "vct": VCT}), **payload}
-        prepared = prepare_sd_jwt(header, body, disclosable, salts=salts(salts_needed(disclosable)))
-        return prepared.finish(signatory.key.sign(prepared.message).signature)
-
-    return make
-
-
-def showing(*paths: Path) -> Callable[[str], str]:
-    return lambda token: select(token, paths)
-
-
-def bound(
-    *paths: Path,
-    by: Signatory = LEARNER,
-    audience: str = DOMAIN,
-    nonce: str = CHALLENGE,
-    at: datetime = NOW,
-    spoil: Callable[[str], str] = lambda shown: shown,
-) -> Callable[[str], str]:
-    """What a holder presents: these paths and no more, for this verifier."""
-
-    def present(token: str) -> str:
-        shown = select(token, paths)
-        prepared = prepare_key_binding(shown, public(by.key), audience=audience, nonce=nonce, issued_at=at)
-        return spoil(shown) + prepared.finish(by.key.sign(prepared.message).signature)
-
-    return present
 
 
 def story(**changes: Any) -> Story:

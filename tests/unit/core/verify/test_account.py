@@ -1,0 +1,113 @@
+"""What people are told of tokens, of records, and of what was presented without a presentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fixtures.sd_jwt import ACHIEVEMENT, badge_sd_jwt, bound, claims_sd_jwt, showing
+from fixtures.selective import BbsKey, deriving, with_key
+from fixtures.verification import (
+    CHALLENGE,
+    DOMAIN,
+    KEY_SCHOOL,
+    NOW,
+    Json,
+    Story,
+    badge,
+    of_key_school,
+    without_status,
+)
+
+from node.core.dataintegrity.bbs_2023 import presentation_header_of
+from node.core.verify.account import account_of
+from node.core.verify.intake import read_intake
+from node.core.verify.trust import TrustEntry, TrustList
+from node.core.verify.wording import ACCEPTED_DOCUMENT, ACCEPTED_PRESENTATION
+
+DAY = 24 * 3600
+
+
+def told(story: Story) -> Json:
+    return account_of(story.report(), read_intake(story.shown_bytes()))
+
+
+def test_claims_are_told_with_their_dates_and_whom_they_are_about() -> None:
+    token = claims_sd_jwt(sub="did:example:ada", nbf=int(NOW.timestamp()) - DAY)
+    account = told(of_key_school(token=token))
+    (credential,) = account["credentials"]
+    assert credential["claims"] == [{"name": "given_name", "value": "Ada"}, {"name": "grade", "value": "1.0"}]
+    assert (credential["valid_from"], credential["valid_until"]) == (
+        "2026-05-31T12:00:00Z",
+        "2026-07-01T12:00:00Z",
+    )
+    assert credential["person"]["id"] == "did:example:ada"
+
+
+def test_claims_that_were_withheld_are_not_told() -> None:
+    account = told(of_key_school(token=claims_sd_jwt(), disclose=showing(("grade",))))
+    assert [claim["name"] for claim in account["credentials"][0]["claims"]] == ["grade"]
+
+
+def test_the_end_of_claims_is_told_with_its_date() -> None:
+    account = told(of_key_school(token=claims_sd_jwt(exp=int(NOW.timestamp()))))
+    assert account["sentence"] == {"text": "It expired on {date}.", "fill": {"date": "2026-06-01T12:00:00Z"}}
+
+
+def test_a_badge_with_a_key_binding_is_told_as_presented() -> None:
+    account = told(Story(token=badge_sd_jwt(), disclose=bound(ACHIEVEMENT)))
+    assert account["presented"]
+    assert account["headline"] == ACCEPTED_PRESENTATION
+
+
+def test_a_badge_without_one_is_told_as_a_document() -> None:
+    account = told(Story(token=badge_sd_jwt(), disclose=showing(ACHIEVEMENT)))
+    assert not account["presented"]
+    assert account["headline"] == ACCEPTED_DOCUMENT
+
+
+def test_who_derived_a_proof_for_an_occasion_is_not_told_to_be_the_holder() -> None:
+    issuer = with_key(BbsKey("school"), "bbs-2023", mandatory=("/issuer", "/validFrom", "/validUntil"))
+
+    def by_terms(document: Json) -> None:
+        without_status(document)
+        document.update(validFrom="2026-05-25T00:00:00Z", validUntil="2026-06-22T00:00:00Z")
+
+    header = presentation_header_of(CHALLENGE, DOMAIN)
+    name = "/credentialSubject/achievement/name"
+    story = Story(
+        issuer=issuer,
+        write=by_terms,
+        disclose=deriving(name, entropy=b"\x07" * 32, presentation_header=header),
+        trust=TrustList((TrustEntry(issuer.did, "School"),)),
+    )
+    account = told(story)
+    assert account["acceptance"] == "accepted"
+    assert account["headline"] == ACCEPTED_DOCUMENT
+    assert not account["presented"]
+
+
+def test_what_cannot_be_read_was_presented_by_nobody() -> None:
+    account = told(of_key_school(tamper=lambda document: document.pop("issuer")))
+    assert not account["presented"]
+
+
+def test_a_record_tells_of_each_credential_in_it() -> None:
+    def record(document: Json) -> None:
+        held = badge(KEY_SCHOOL.did)
+        without_status(held)
+        del held["evidence"]
+        without_status(document)
+        del document["evidence"]
+        document["type"] = ["VerifiableCredential", "ClrCredential"]
+        document["@context"].insert(1, "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json")
+        signed: Any = KEY_SCHOOL.sign({**held, "id": "urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7b01"})
+        document["credentialSubject"] = {
+            "id": document["credentialSubject"]["id"],
+            "type": ["ClrSubject"],
+            "verifiableCredential": [signed],
+        }
+
+    (credential,) = told(of_key_school(write=record))["credentials"]
+    (inner,) = credential["credentials"]
+    assert inner["achievement"]["name"] == "Data structures"
+    assert inner["acceptance"] == "accepted"
