@@ -34,7 +34,7 @@ from node.core.evidence import EvidenceSet, build_evidence
 from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry, entries_to_json
 from node.core.strict_json import JsonObject, parse_json_object
 from node.services import status_lists
-from node.services.cohort import Cohort, PreparedRow
+from node.services.cohort import Cohort, PreparedRow, uncollected
 from node.services.faults import Fault, InputFaults
 from node.services.issuer import DEFAULT_SUITE, Issuer, SigningKey
 from node.services.preparing import (
@@ -117,14 +117,15 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
     new = tuple(row for row in cohort.rows if row.key not in known)
     shapes = Shapes(issuer, cohort.template, terms, purposes)
     faults: list[Fault] = []
-    for done, row in enumerate(new, 1):
-        try:
-            shapes.judge(row)
-        except InputFaults as error:
-            faults += error.faults
-        except (Malformed, NotVerified) as error:
-            faults.append(Fault("cohort", error.detail, row=row.number, path=error.problem.path))
-        progress("checked", done, len(new))
+    with uncollected():
+        for done, row in enumerate(new, 1):
+            try:
+                shapes.judge(row)
+            except InputFaults as error:
+                faults += error.faults
+            except (Malformed, NotVerified) as error:
+                faults.append(Fault("cohort", error.detail, row=row.number, path=error.problem.path))
+            progress("checked", done, len(new))
     if faults:
         raise InputFaults(faults)
     return Plan(cohort, terms, purposes, new, shapes)
@@ -179,6 +180,12 @@ class _Claim:
 
 async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
     """Issue every row that is new: intended, then signed; and sign what an earlier run left. The lists must be open."""
+    with uncollected():
+        await _issue(issuer, plan, progress)
+    await sign_intended(issuer, plan.cohort.template.cohort, progress)
+
+
+async def _issue(issuer: Issuer, plan: Plan, progress: Progress) -> None:
     done, signed = 0, 0
     for rows in _parts(plan):
         try:
@@ -196,7 +203,6 @@ async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
         await _sign(issuer, claims)
         signed += len(claims)
         progress("signed", signed, len(plan.new))
-    await sign_intended(issuer, plan.cohort.template.cohort, progress)
 
 
 async def _intend(
