@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,19 @@ class Suite:
         return await self.post("/credentials/verify", body)
 
 
-def options(tmp_path: Path, world: World, **more: Any) -> VerifierOptions:
-    return VerifierOptions(
-        URL, sqlite_url(tmp_path / "verifier.db"), world.verifier(), clock=FixedClock(), **more
-    )
+@pytest.fixture
+def database(tmp_path: Path, empty_database: Path) -> str:
+    return sqlite_url(Path(shutil.copy(empty_database, tmp_path)))
+
+
+def options(database: str, world: World, **more: Any) -> VerifierOptions:
+    return VerifierOptions(URL, database, world.verifier(), clock=FixedClock(), **more)
 
 
 @pytest.fixture
-async def suite(tmp_path: Path, standards: Standards) -> AsyncIterator[Suite]:
+async def suite(database: str, standards: Standards) -> AsyncIterator[Suite]:
     world = World(standards)
-    app = make_verifier_app(options(tmp_path, world, suite=True, suite_seed=SEED))
+    app = make_verifier_app(options(database, world, suite=True, suite_seed=SEED))
     async with TestClient(TestServer(app)) as client:
         yield Suite(client, world)
 
@@ -90,17 +94,17 @@ def credential(key: SuiteKey = ED25519, **changes: Any) -> Document:
 # --- off by default
 
 
-async def test_without_the_option_there_is_no_such_path(tmp_path: Path, standards: Standards) -> None:
+async def test_without_the_option_there_is_no_such_path(database: str, standards: Standards) -> None:
     world = World(standards)
-    async with TestClient(TestServer(make_verifier_app(options(tmp_path, world)))) as client:
+    async with TestClient(TestServer(make_verifier_app(options(database, world)))) as client:
         for method, path in (("GET", ""), ("POST", "/credentials/verify"), ("POST", "/credentials/issue")):
             async with client.request(method, "/suite" + path, json={}) as answer:
                 assert answer.status == 404, path
 
 
-async def test_without_keys_it_verifies_and_issues_nothing(tmp_path: Path, standards: Standards) -> None:
+async def test_without_keys_it_verifies_and_issues_nothing(database: str, standards: Standards) -> None:
     world = World(standards)
-    async with TestClient(TestServer(make_verifier_app(options(tmp_path, world, suite=True)))) as client:
+    async with TestClient(TestServer(make_verifier_app(options(database, world, suite=True)))) as client:
         found = Suite(client, world)
         assert (await found.verify(world.badge()))[0] == 200
         assert (await found.issue(credential()))[0] == 404
