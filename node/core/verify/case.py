@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
@@ -33,6 +33,11 @@ from node.core.verify.verifier import Verifier, make_report
 # Each item shown is compared with each commitment, which costs a hash of all its bytes.
 _MAX_COMMITMENTS: Final = 16
 _NO_IDENTITY: Final = "its issuer has no identity on a chain"
+
+
+@cache  # the same for every such document
+def _of_no_identity(name: CheckName) -> Check:
+    return Check(name, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
 
 
 class Case:
@@ -222,14 +227,14 @@ class Case:
 
     def _of_ledger(self, name: CheckName) -> Check:
         if self.ledger is None:
-            return Check(name, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+            return _of_no_identity(name)
         return self.ledger.network if name is CheckName.NETWORK else self.ledger.header
 
     @cached_property
     def freshness(self) -> Check:
         """How fresh the state is."""
         if self.ledger is None:
-            return Check(CheckName.FRESHNESS, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+            return _of_no_identity(CheckName.FRESHNESS)
         return anchored.check_freshness(self.ledger, self.verifier.policy, self.as_of, self.now)
 
     @cached_property
@@ -242,7 +247,7 @@ class Case:
 
         if self.ledger is None:
             if anchor is None:
-                return found(Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+                return AnchorFound(_of_no_identity(CheckName.ANCHOR))
             basis = f"an anchor was supplied, but {_NO_IDENTITY}"
             return found(Outcome.FAILED, basis, Reason.ANCHOR_OUT_OF_PLACE)
         if self.document.unlinkable:
@@ -271,7 +276,7 @@ class Case:
 
     def _key(self) -> Check:
         if self.ledger is None:
-            return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+            return _of_no_identity(CheckName.KEY)
         if self.document.unlinkable:
             network = self.verifier.networks.get(self.ledger.wanted.identity.chain_id)
             check = anchored.check_undated_key(self.ledger, network.blocks_in_31_days if network else 0)
