@@ -34,23 +34,21 @@ def conforms(report: Report) -> bool:
 
 def rests_on_others(document: JsonObject, report: Report) -> bool:
     """Whether a conforming credential of an issuer at `https://…` failed for want of a proof of that issuer's alone."""
-    issuer = document.get("issuer")
-    identifier = issuer.get("id") if isinstance(issuer, dict) else issuer
-    return (
-        conforms(report)
-        and report[CheckName.PROOF].reason is Reason.ONLY_THIRD_PARTY_PROOFS
-        and isinstance(identifier, str)
-        and identifier.startswith("https://")
-    )
+    only_others = report[CheckName.PROOF].reason is Reason.ONLY_THIRD_PARTY_PROOFS
+    return conforms(report) and only_others and _issuer_of(document).startswith("https://")
 
 
 def verify_proofs_alone(document: JsonObject, canonicalizer: Canonicalizer, at: datetime) -> None:
     """Raise unless every proof verifies, to assert, with the key that its did:key (or did:jwk) is.
 
-    What verification itself raises passes through: NotVerified, Malformed, Unavailable.
+    Where the issuer is a DID, that is the issuer's. What verification itself raises passes through: NotVerified, Malformed, Unavailable.
     """
 
+    issuer = _issuer_of(document)
+
     def key_of(proof: Proof) -> PublicKey:
+        if issuer.startswith("did:") and did_of(proof.verification_method) != issuer:
+            raise NotVerified("the proof is not the issuer's", path=("proof",))
         verify_purpose(proof, _ASSERTION_METHOD)
         verify_expiry(proof, at)
         return _key_of(proof.verification_method, _ASSERTION_METHOD)
@@ -81,6 +79,12 @@ def verify_enveloped_jwt(presentation: JsonObject, challenge: str | None) -> Non
     token.verify(_key_of(token.verification_method, AUTHENTICATION))
     if challenge is not None and token.claims.nonce != challenge:
         raise NotVerified("the presentation answers another challenge", type=problem.INVALID_CHALLENGE_ERROR)
+
+
+def _issuer_of(document: JsonObject) -> str:
+    issuer = document.get("issuer")
+    identifier = issuer.get("id") if isinstance(issuer, dict) else issuer
+    return identifier if isinstance(identifier, str) else ""
 
 
 def _key_of(method: str, purpose: str) -> PublicKey:

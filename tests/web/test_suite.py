@@ -473,6 +473,12 @@ async def test_a_digest_of_the_context_as_it_was_is_conceded(suite: Suite, chang
     assert (await suite.verify(issued))[0] == 400
 
 
+async def test_what_is_conceded_must_be_signed_by_its_issuer(suite: Suite) -> None:
+    changes = CONCEDED["digestSRI of an earlier edition"]
+    other = suite.world.stranger.secure(suite.world.standards, credential(**changes))
+    assert (await suite.verify(other))[0] == 400
+
+
 @pytest.mark.parametrize("changes", CONCEDED.values(), ids=CONCEDED)
 async def test_nothing_is_conceded_on_the_usual_path(suite: Suite, changes: Document) -> None:
     issued = await suite.issued(credential(**changes))
