@@ -188,10 +188,21 @@ async def _issuer(folder: Path, database: Database) -> Issuer:
         valid_until=None,
         created_at=now,
     )
-    status_list = StatusList(
-        list_id=bytes(32),
+    lists = [_status_list(number, now) for number in (1, 2)]  # half of 2^17 entries are given out of each
+    async with database.transaction() as transaction:
+        await transaction.issuer.save(settings)
+        await transaction.keys.add(key)
+        for status_list in lists:
+            await transaction.status_lists.add(status_list)
+            await transaction.status_lists.mark_open(status_list.list_id, 1)
+    return Issuer(database, settings, Keyring(folder, PASSPHRASE), load_standards())
+
+
+def _status_list(number: int, now: datetime) -> StatusList:
+    return StatusList(
+        list_id=bytes([number]) * 32,
         purpose=REVOCATION,
-        url="https://school.example/status/1",
+        url=f"https://school.example/status/{number}",
         mode=ListMode.OR_ONLY,
         log2_entries=17,
         status_size=1,
@@ -201,12 +212,6 @@ async def _issuer(folder: Path, database: Database) -> Issuer:
         allocated=0,
         created_at=now,
     )
-    async with database.transaction() as transaction:
-        await transaction.issuer.save(settings)
-        await transaction.keys.add(key)
-        await transaction.status_lists.add(status_list)
-        await transaction.status_lists.mark_open(status_list.list_id, 1)
-    return Issuer(database, settings, Keyring(folder, PASSPHRASE), load_standards())
 
 
 def _write_cohort(file: Path, count: int) -> None:

@@ -108,15 +108,15 @@ async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
     from node.services import issuance  # noqa: PLC0415
 
     await node.signing_key()  # a wrong passphrase is told before anything is stored
-    await _ready_lists(node, plan.purposes if plan.new else ())
+    await _ready_lists(node, plan.purposes if plan.new else (), len(plan.new))
     await issuance.issue(node, plan, progress)
 
 
-async def _ready_lists(node: Issuer, purposes: Sequence[str]) -> None:
+async def _ready_lists(node: Issuer, purposes: Sequence[str], count: int) -> None:
     """No index is given out before its list is open and final."""
     from node.services import status_lists  # noqa: PLC0415
 
-    ready = [await status_lists.ensure_list(node, purpose) for purpose in purposes]
+    ready = [await status_lists.ensure_list(node, purpose, count) for purpose in purposes]
     if all(ready):
         return
     from node.services.anchoring import AnchorWorker  # noqa: PLC0415

@@ -45,16 +45,22 @@ async def gives_entries(issuer: Issuer) -> bool:
         return any(one.is_open for one in await reading.status_lists.all(REVOCATION))
 
 
-async def ensure_list(issuer: Issuer, purpose: str) -> bool:
-    """See to it that a list of the purpose with room is open or on its way; whether one is open now."""
+async def ensure_list(issuer: Issuer, purpose: str, count: int = 1) -> bool:
+    """See to it that lists of the purpose with room for `count` entries are open or on their way; whether they are open
+    now.
+    """
     async with issuer.store.transaction() as transaction:
         lists = await transaction.status_lists.all(purpose)
-        roomy = [one for one in lists if not _nearly_full(one)]
-        if not roomy:
+        while all(_nearly_full(one) for one in lists) or sum(map(_room, lists)) < count:
             number = len(await transaction.status_lists.all()) + 1
             await _add(issuer, transaction, purpose, number)
             lists = await transaction.status_lists.all(purpose)
-    return any(one.is_open for one in lists)
+    return sum(_room(one) for one in lists if one.is_open) >= count
+
+
+def _room(status_list: StatusList) -> int:
+    """How many more entries the store gives out."""
+    return max(0, (1 << status_list.log2_entries) // 2 - status_list.allocated)
 
 
 def _nearly_full(status_list: StatusList) -> bool:
@@ -90,15 +96,17 @@ async def allocate(
     transaction: Transaction, purpose: str, credential_ids: Sequence[str]
 ) -> Mapping[str, StatusEntry]:
     """A status entry for each credential, at a random index that was never given before."""
-    lists = [one for one in await transaction.status_lists.all(purpose) if one.is_open]
-    room = [one for one in lists if (one.allocated + len(credential_ids)) * 2 <= 1 << one.log2_entries]
-    if not room:
+    left = list(credential_ids)
+    entries: dict[str, StatusEntry] = {}
+    for chosen in await transaction.status_lists.all(purpose):
+        some = left[: _room(chosen)] if chosen.is_open else []
+        if some:
+            given = await transaction.status_lists.allocate(chosen.list_id, some, _drawing(len(some)))
+            entries |= {one: StatusEntry(purpose, chosen.url, index) for one, index in given.items()}
+            left = left[len(some) :]
+    if left:
         raise Conflict(f"no list of purpose {purpose} is open with room: run `issuer anchor` and try again")
-    chosen = room[0]
-    given = await transaction.status_lists.allocate(
-        chosen.list_id, credential_ids, _drawing(len(credential_ids))
-    )
-    return {credential_id: StatusEntry(purpose, chosen.url, index) for credential_id, index in given.items()}
+    return entries
 
 
 def _drawing(count: int) -> Callable[[int], int]:

@@ -22,7 +22,7 @@ from node.core.oid4vci.token import TokenRequest
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.keystore import encode_secret, generate_secret, signer_of
-from node.services import bundles, issuance, offering, offers
+from node.services import bundles, issuance, offering, offers, status_lists
 from node.services.cohort import Cohort
 from node.services.faults import InputFaults
 from node.services.issuance import Issued
@@ -459,3 +459,21 @@ async def test_a_document_survives_a_crash_between_intent_and_signature(
     record = await issuance.issue_document(paper, foreign_document())
     assert record.signed is not None
     assert await everything(paper) == (1, 1, 1)
+
+
+async def test_a_cohort_larger_than_a_list_takes_several(
+    paper: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_lists, "LOG2_ENTRIES", 3)  # half of eight entries are given out
+    async with paper.store.reading() as reading:
+        before = await reading.status_lists.all("suspension")
+    assert await status_lists.ensure_list(paper, "suspension", 10)
+    async with paper.store.transaction() as transaction:
+        lists = await transaction.status_lists.all("suspension")
+        assert len(lists) - len(before) == 3
+        names = [f"urn:uuid:{number}" for number in range(12)]
+        entries = await status_lists.allocate(transaction, "suspension", names)
+        assert len({(entry.list_url, entry.index) for entry in entries.values()}) == 12
+        assert {entry.list_url for entry in entries.values()} == {one.url for one in lists}
+        with pytest.raises(Conflict, match="open with room"):
+            await status_lists.allocate(transaction, "suspension", ["urn:uuid:12"])
