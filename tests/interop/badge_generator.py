@@ -1,4 +1,4 @@
-"""Varied badges and one fault each, the same for the same seed, signed by us with a did:key.
+"""Varied badges and one fault each, the same for the same seed, signed by us with a did:key of each kind.
 
 Everything that Open Badges 3.0 lets a badge have appears in some of them: results of a rubric, alignments, creators,
 endorsements, addresses, numbers, dates in the past; texts of many scripts, and of the corners of Unicode and JSON.
@@ -10,19 +10,21 @@ import copy
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
-
-import nacl.signing
+from functools import cache
+from hashlib import sha256
+from typing import Any, Final
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity import prepare_proof
-from node.core.keys import KeyKind, PublicKey
+from node.core.dataintegrity import Disclosure, prepare_proof
+from node.core.dataintegrity.bbs_2023 import BbsDisclosure
+from node.core.keys import KeyKind, Signer
+from node.keystore import signer_of
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOW_TEXT = "2026-06-01T12:00:00Z"
-SUITES = ("eddsa-jcs-2022", "eddsa-rdfc-2022")
+SIGNED_AT = "2026-02-01T00:00:00Z"
 COUNT = 20
 
 Document = dict[str, Any]
@@ -35,48 +37,112 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
-class Holder:
-    """A key pair and its did:key."""
+class Suite:
+    """A cryptosuite with the kind of key that signs."""
 
-    seed: bytes
+    name: str
+    kind: KeyKind = KeyKind.ED25519
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kind}"
 
     @property
-    def key(self) -> nacl.signing.SigningKey:
-        return nacl.signing.SigningKey(self.seed)
+    def signs_rdf(self) -> bool:
+        return "-jcs-" not in self.name
+
+
+JCS = (
+    Suite("eddsa-jcs-2022"), Suite("ecdsa-jcs-2019", KeyKind.P256), Suite("ecdsa-jcs-2019", KeyKind.P384)
+)  # fmt: skip
+RDFC = (
+    Suite("eddsa-rdfc-2022"), Suite("ecdsa-rdfc-2019", KeyKind.P256), Suite("ecdsa-rdfc-2019", KeyKind.P384)
+)  # fmt: skip
+SUITES = JCS + RDFC
+# Suites whose holder shows a part.
+SELECTIVE = (Suite("ecdsa-sd-2023", KeyKind.P256), Suite("bbs-2023", KeyKind.BLS12381_G2))
+_OTHER: Final = {**dict(zip(JCS, RDFC, strict=True)), **dict(zip(RDFC, JCS, strict=True))}
+
+# Scalars of 32 bytes for all curves but P-384; small enough for each of them.
+_SECRET_BYTES: Final = {KeyKind.P384: 48}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a key pair of each kind, told by a number, and the did:key of one of them."""
+
+    number: int
+    kind: KeyKind = KeyKind.ED25519
+
+    def of(self, kind: KeyKind) -> Person:
+        """The same one with another key."""
+        return replace(self, kind=kind)
 
     @property
-    def public_key(self) -> PublicKey:
-        return PublicKey(KeyKind.ED25519, bytes(self.key.verify_key))
+    def secret(self) -> bytes:
+        return bytes([self.number]) * _SECRET_BYTES.get(self.kind, 32)
+
+    @property
+    def signer(self) -> Signer:
+        return _signer(self.kind, self.secret)
 
     @property
     def did(self) -> str:
-        return f"did:key:{self.public_key.multibase}"
+        return f"did:key:{self.signer.public_key.multibase}"
 
     @property
     def method(self) -> str:
-        return f"{self.did}#{self.public_key.multibase}"
+        return f"{self.did}#{self.signer.public_key.multibase}"
+
+    def to_json(self) -> dict[str, str]:
+        """Both halves of the key, for other software."""
+        return {
+            "kind": str(self.kind),
+            "secret": self.secret.hex(),
+            "publicKey": self.signer.public_key.raw.hex(),
+            "method": self.method,
+        }
 
 
-ISSUER, STRANGER, LEARNER = (Holder(bytes([number]) * 32) for number in (1, 2, 3))
+_signer = cache(signer_of)
+ISSUER, STRANGER, LEARNER = (Person(number) for number in (1, 2, 3))
 
 
 def sign(
-    document: Document, suite: str, canonicalizer: Canonicalizer, *, by: Holder = ISSUER, **options: Any
+    document: Document,
+    suite: Suite,
+    canonicalizer: Canonicalizer,
+    *,
+    by: Person = ISSUER,
+    mandatory: tuple[str, ...] = (),
+    **options: Any,
 ) -> Document:
     """The document with a proof of ours; `options` are members of the proof that differ from the usual ones."""
+    signer = by.of(suite.kind).signer
     proof = {
-        "cryptosuite": suite,
-        "created": "2026-02-01T00:00:00Z",
-        "verificationMethod": by.method,
+        "cryptosuite": suite.name,
+        "created": SIGNED_AT,
+        "verificationMethod": by.of(suite.kind).method,
         "proofPurpose": "assertionMethod",
         **options,
     }
-    prepared = prepare_proof(document, proof, canonicalizer)
-    return prepared.finish(by.key.sign(prepared.message).signature)
+    disclosure: Disclosure | None = None
+    if suite.name == "ecdsa-sd-2023":
+        disclosure = Disclosure(mandatory, _fresh("labels"), _fresh("a key for one proof"))
+    elif suite.name == "bbs-2023":
+        disclosure = BbsDisclosure(mandatory, _fresh("labels"), public_key=signer.public_key)
+    prepared = prepare_proof(document, proof, canonicalizer, key_kind=suite.kind, disclosure=disclosure)
+    return prepared.finish(signer.sign(prepared.message))
 
 
-def make_badge(number: int, seed: str = "bonafides") -> Document:
-    """An unsigned badge; `number` picks which of the things that a badge may have it has."""
+def _fresh(name: str) -> bytes:
+    return sha256(name.encode()).digest()
+
+
+def make_badge(number: int, kind: KeyKind = KeyKind.ED25519, seed: str = "bonafides") -> Document:
+    """An unsigned badge; `number` picks which of the things that a badge may have it has.
+
+    Its issuer and learner are those with keys of `kind`.
+    """
     chance = random.Random(f"{seed} {number}")  # noqa: S311 - the same badges every time
 
     def words() -> str:
@@ -102,7 +168,7 @@ def make_badge(number: int, seed: str = "bonafides") -> Document:
         **({"resultDescription": [_description(words, base, n) for n in range(results)]} if results else {}),
     }
     subject = {
-        "id": LEARNER.did,
+        "id": LEARNER.of(kind).did,
         "type": ["AchievementSubject"],
         "achievement": achievement,
         **({"result": [_result(base, n, chance) for n in range(results)]} if results else {}),
@@ -119,7 +185,7 @@ def make_badge(number: int, seed: str = "bonafides") -> Document:
         ],
         "id": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
         "type": ["VerifiableCredential", chance.choice(["OpenBadgeCredential", "AchievementCredential"])],
-        "issuer": {"id": ISSUER.did, "type": ["Profile"], "name": words()},
+        "issuer": {"id": ISSUER.of(kind).did, "type": ["Profile"], "name": words()},
         "validFrom": chance.choice(["2026-02-01T00:00:00Z", "2026-01-31T23:59:59.5+05:30"]),
         "name": words(),
         "credentialSubject": subject,
@@ -174,13 +240,13 @@ def _result(base: str, number: int, chance: random.Random) -> Document:
     return {"type": ["Result"], "resultDescription": f"{base}#{number}", "achievedLevel": level}
 
 
-Fault = Callable[[Document, str, Canonicalizer], Document]
+Fault = Callable[[Document, Suite, Canonicalizer], Document]
 
 
 def changed(edit: Callable[[Document], object]) -> Fault:
     """A fault that is made after signing."""
 
-    def fault(document: Document, suite: str, canonicalizer: Canonicalizer) -> Document:
+    def fault(document: Document, suite: Suite, canonicalizer: Canonicalizer) -> Document:
         signed = sign(document, suite, canonicalizer)
         edit(signed)
         return signed
@@ -191,12 +257,27 @@ def changed(edit: Callable[[Document], object]) -> Fault:
 def signed_with(edit: Callable[[Document], object], **options: Any) -> Fault:
     """A fault that the issuer itself makes: the signature fits."""
 
-    def fault(document: Document, suite: str, canonicalizer: Canonicalizer) -> Document:
+    def fault(document: Document, suite: Suite, canonicalizer: Canonicalizer) -> Document:
         faulty = copy.deepcopy(document)
         edit(faulty)
         return sign(faulty, suite, canonicalizer, **options)
 
     return fault
+
+
+def proof_with(**members: Callable[[Suite], str]) -> Fault:
+    """A fault in the proof, made after signing; each member depends on the suite."""
+
+    def fault(document: Document, suite: Suite, canonicalizer: Canonicalizer) -> Document:
+        signed = sign(document, suite, canonicalizer)
+        signed["proof"][0].update({name: value(suite) for name, value in members.items()})
+        return signed
+
+    return fault
+
+
+def _another_kind(kind: KeyKind) -> KeyKind:
+    return KeyKind.P256 if kind is not KeyKind.P256 else KeyKind.P384
 
 
 def _flipped(proof_value: str) -> str:
@@ -220,12 +301,13 @@ FAULTS: dict[str, Fault] = {
         lambda d: d["proof"][0].update(proofValue=_flipped(d["proof"][0]["proofValue"]))
     ),
     "a short signature": changed(lambda d: d["proof"][0].update(proofValue=d["proof"][0]["proofValue"][:-4])),
-    "another key": changed(lambda d: d["proof"][0].update(verificationMethod=STRANGER.method)),
+    "another key": proof_with(verificationMethod=lambda suite: STRANGER.of(suite.kind).method),
+    "a key of another kind": proof_with(
+        verificationMethod=lambda suite: ISSUER.of(_another_kind(suite.kind)).method
+    ),
     "another time of signing": changed(lambda d: d["proof"][0].update(created="2026-01-01T00:00:00Z")),
     "another purpose": changed(lambda d: d["proof"][0].update(proofPurpose="authentication")),
-    "another suite": changed(
-        lambda d: d["proof"][0].update(cryptosuite=SUITES[1 - SUITES.index(d["proof"][0]["cryptosuite"])])
-    ),
+    "another suite": proof_with(cryptosuite=lambda suite: _OTHER[suite].name),
     "no proof": changed(lambda d: d.pop("proof")),
     "another issuer": changed(lambda d: d["issuer"].update(id=STRANGER.did)),
     "signed by somebody else": signed_with(lambda _: None, by=STRANGER),
@@ -239,7 +321,7 @@ FAULTS: dict[str, Fault] = {
     "evidence without a type": signed_with(lambda d: d.update(evidence=[{"id": "https://a.example/"}])),
     "a start that is no time": signed_with(lambda d: d.update(validFrom="last Tuesday")),
 }
-# Faults whose statements would be lost: nothing can be signed with eddsa-rdfc-2022.
+# Faults whose statements would be lost: nothing can be signed as RDF.
 NOT_SIGNED_AS_RDF = {"an issuer that is no URL", "not typed as a credential"}
 
 

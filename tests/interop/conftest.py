@@ -1,4 +1,4 @@
-"""Other people's software as a fixture: one Node.js process for all tests that need it."""
+"""Other people's software as fixtures: one Node.js process for tests of embedded proofs, one for those of tokens."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HERE = Path(__file__).resolve().parent
 
 
 class OtherSoftware:
-    """`other_software.mjs`, which loads nothing but what it was given: contexts, schemas, DID documents."""
+    """A script that answers line by line and loads nothing but what it was given: contexts, DID documents …"""
 
-    def __init__(self, known: dict[str, Any]) -> None:
+    def __init__(self, script: str, known: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
-            ["node", str(HERE / "other_software.mjs")],
+            ["node", str(HERE / script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=HERE,
@@ -54,21 +54,49 @@ class OtherSoftware:
 
 
 @pytest.fixture(scope="session")
-def start_other_software() -> Iterator[Any]:
-    """Starts one more process that knows other DID documents or schemas."""
+def _start() -> Iterator[Any]:
     started: list[OtherSoftware] = []
 
-    def start(**known: dict[str, Any]) -> OtherSoftware:
+    def start(script: str, known: dict[str, Any]) -> OtherSoftware:
         if shutil.which("node") is None or not (HERE / "node_modules/@digitalbazaar/vc").is_dir():
             missing("no Node.js packages: npm ci --prefix tests/interop --ignore-scripts")
-        contexts = {url: json.loads(data) for url, data in load_contexts().items()}
-        empty: dict[str, Any] = {"contexts": contexts, "schemas": {}, "documents": {}}
-        started.append(OtherSoftware({**empty, **known}))
+        started.append(OtherSoftware(script, known))
         return started[-1]
 
     yield start
     for process in started:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def start_other_software(_start: Any) -> Any:
+    """Starts one more process for embedded proofs, which knows other DID documents or schemas."""
+
+    def start(**known: dict[str, Any]) -> OtherSoftware:
+        contexts = {url: json.loads(data) for url, data in load_contexts().items()}
+        empty: dict[str, Any] = {"contexts": contexts, "schemas": {}, "documents": {}}
+        process: OtherSoftware = _start("other_software.mjs", {**empty, **known})
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def start_other_tokens(_start: Any) -> Any:
+    """Starts one more process for tokens, which knows other DID documents or reads them from a chain."""
+
+    def start(**known: Any) -> OtherSoftware:
+        process: OtherSoftware = _start("other_tokens.mjs", {"documents": {}, "ethr": None, **known})
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def other_tokens(start_other_tokens: Any) -> OtherSoftware:
+    """The process for tokens that most tests share. It knows did:key alone."""
+    process: OtherSoftware = start_other_tokens()
+    return process
 
 
 @pytest.fixture(scope="session")

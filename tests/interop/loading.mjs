@@ -2,9 +2,14 @@
 // is an error.
 import { Socket } from "node:net";
 
+import { createVerifyCryptosuite as bbs } from "@digitalbazaar/bbs-2023-cryptosuite";
 import { DataIntegrityProof } from "@digitalbazaar/data-integrity";
-import { createVerifyCryptosuite } from "@digitalbazaar/eddsa-jcs-2022-cryptosuite";
-import { cryptosuite as rdfc } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
+import { createVerifyCryptosuite as ecdsaJcs } from "@digitalbazaar/ecdsa-jcs-2019-cryptosuite";
+import { cryptosuite as ecdsaRdfc } from "@digitalbazaar/ecdsa-rdfc-2019-cryptosuite";
+import { createVerifyCryptosuite as ecdsaSd } from "@digitalbazaar/ecdsa-sd-2023-cryptosuite";
+import { Ed25519Signature2020 } from "@digitalbazaar/ed25519-signature-2020";
+import { createVerifyCryptosuite as eddsaJcs } from "@digitalbazaar/eddsa-jcs-2022-cryptosuite";
+import { cryptosuite as eddsaRdfc } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
 
 export function refuseConnections() {
   const refuse = (what) => {
@@ -14,9 +19,12 @@ export function refuseConnections() {
   globalThis.fetch = async (url) => refuse(url);
 }
 
-export const verifiers = () => [
-  new DataIntegrityProof({ cryptosuite: rdfc }),
-  new DataIntegrityProof({ cryptosuite: createVerifyCryptosuite() }),
+// `expectedPresentationHeader` is for bbs-2023.
+export const verifiers = ({ expectedPresentationHeader } = {}) => [
+  ...[eddsaRdfc, eddsaJcs(), ecdsaRdfc, ecdsaJcs(), ecdsaSd(), bbs({ expectedPresentationHeader })].map(
+    (cryptosuite) => new DataIntegrityProof({ cryptosuite }),
+  ),
+  new Ed25519Signature2020(),
 ];
 
 // `contexts` by URL, `documents` by DID.
@@ -37,7 +45,7 @@ function documentOf(url, documents) {
   return fragment === undefined ? document : document?.verificationMethod.find((method) => method.id === url);
 }
 
-function didKeyDocument(did) {
+export function didKeyDocument(did) {
   const key = did.slice("did:key:".length);
   const id = `${did}#${key}`;
   const relationships = { assertionMethod: [id], authentication: [id] };

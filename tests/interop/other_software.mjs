@@ -1,18 +1,23 @@
-// Other people's verifiers and issuers, driven line by line: each line of stdin is one task as JSON, each line of
-// stdout its answer. The first line is what may be loaded: {contexts, schemas, documents}, all by URL or DID.
-import { createInterface } from "node:readline";
-
+// Other people's issuers, holders and verifiers of embedded proofs. The first line is what may be loaded:
+// {contexts, schemas, documents}, all by URL or DID.
+import * as Bbs2023 from "@digitalbazaar/bbs-2023-cryptosuite";
+import * as Bls12381Multikey from "@digitalbazaar/bls12-381-multikey";
 import { DataIntegrityProof } from "@digitalbazaar/data-integrity";
+import { createSignCryptosuite as ecdsaJcs } from "@digitalbazaar/ecdsa-jcs-2019-cryptosuite";
+import * as EcdsaMultikey from "@digitalbazaar/ecdsa-multikey";
+import { cryptosuite as ecdsaRdfc } from "@digitalbazaar/ecdsa-rdfc-2019-cryptosuite";
+import * as EcdsaSd2023 from "@digitalbazaar/ecdsa-sd-2023-cryptosuite";
 import * as Ed25519Multikey from "@digitalbazaar/ed25519-multikey";
-import { createSignCryptosuite } from "@digitalbazaar/eddsa-jcs-2022-cryptosuite";
-import { cryptosuite as rdfc } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
+import { Ed25519Signature2020 } from "@digitalbazaar/ed25519-signature-2020";
+import { createSignCryptosuite as eddsaJcs } from "@digitalbazaar/eddsa-jcs-2022-cryptosuite";
+import { cryptosuite as eddsaRdfc } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
 import * as vc from "@digitalbazaar/vc";
 import * as verifierCore from "@digitalcredentials/verifier-core";
 
+import { serve } from "./line_by_line.mjs";
 import { loaderOf, reasons, refuseConnections, verifiers } from "./loading.mjs";
 
 refuseConnections();
-console.log = console.error; // stdout is for answers
 
 let documentLoader;
 
@@ -23,19 +28,53 @@ function begin({ contexts, documents, schemas }) {
   return {};
 }
 
-async function signing({ cryptosuite, seed, date }) {
-  const pair = await Ed25519Multikey.generate({ seed: Uint8Array.from(Buffer.from(seed, "hex")) });
-  pair.id = `did:key:${pair.publicKeyMultibase}#${pair.publicKeyMultibase}`;
-  const suite = cryptosuite === "eddsa-jcs-2022" ? createSignCryptosuite() : rdfc;
-  return new DataIntegrityProof({ signer: pair.signer(), cryptosuite: suite, date });
+const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
+
+// `kind` as in a JWK's `crv`, both halves of the key as hex.
+async function signerOf({ kind, secret, publicKey, method }) {
+  const raw = { secretKey: bytes(secret), publicKey: bytes(publicKey) };
+  let pair;
+  if (kind === "Ed25519") {
+    pair = await Ed25519Multikey.generate({ seed: raw.secretKey });
+  } else if (kind === "BLS12-381 G2") {
+    pair = await Bls12381Multikey.fromRaw({ algorithm: Bls12381Multikey.ALGORITHMS.BBS_BLS12381_SHA256, ...raw });
+  } else {
+    pair = await EcdsaMultikey.fromRaw({ curve: kind, ...raw });
+  }
+  pair.id = method;
+  return pair.signer();
+}
+
+const signingSuites = {
+  "eddsa-rdfc-2022": () => eddsaRdfc,
+  "eddsa-jcs-2022": eddsaJcs,
+  "ecdsa-rdfc-2019": () => ecdsaRdfc,
+  "ecdsa-jcs-2019": ecdsaJcs,
+  "ecdsa-sd-2023": EcdsaSd2023.createSignCryptosuite,
+  "bbs-2023": Bbs2023.createSignCryptosuite,
+};
+const disclosing = {
+  "ecdsa-sd-2023": EcdsaSd2023.createDiscloseCryptosuite,
+  "bbs-2023": Bbs2023.createDiscloseCryptosuite,
+};
+
+// `mandatoryPointers` is for suites with selective disclosure.
+async function signing({ cryptosuite, key, date, mandatoryPointers = [] }) {
+  const signer = await signerOf(key);
+  if (cryptosuite === "Ed25519Signature2020") {
+    return new Ed25519Signature2020({ signer, date });
+  }
+  return new DataIntegrityProof({ signer, cryptosuite: signingSuites[cryptosuite]({ mandatoryPointers }), date });
 }
 
 // The lists of a status entry are not theirs to read here.
 const checkStatus = async () => ({ verified: true });
 
 const tasks = {
-  async verifyCredential({ credential, now }) {
-    const result = await vc.verifyCredential({ credential, now, suite: verifiers(), documentLoader, checkStatus });
+  async verifyCredential({ credential, now, presentationHeader }) {
+    const expectedPresentationHeader = presentationHeader === undefined ? undefined : bytes(presentationHeader);
+    const suite = verifiers({ expectedPresentationHeader });
+    const result = await vc.verifyCredential({ credential, now, suite, documentLoader, checkStatus });
     return { verified: result.verified, reasons: reasons(result.error) };
   },
   async verifyPresentation({ presentation, challenge, domain, now }) {
@@ -44,12 +83,17 @@ const tasks = {
     const all = [result.error, ...(result.credentialResults ?? []).map((one) => one.error)];
     return { verified: result.verified, reasons: all.flatMap(reasons) };
   },
-  async issue({ credential, now, ...key }) {
-    return vc.issue({ credential, now, suite: await signing(key), documentLoader });
+  async issue({ credential, now, ...how }) {
+    return vc.issue({ credential, now, suite: await signing(how), documentLoader });
   },
-  async present({ credentials, holder, challenge, domain, now, ...key }) {
+  async derive({ credential, cryptosuite, selectivePointers, presentationHeader = "" }) {
+    const options = { selectivePointers, presentationHeader: bytes(presentationHeader) };
+    const suite = new DataIntegrityProof({ cryptosuite: disclosing[cryptosuite](options) });
+    return vc.derive({ verifiableCredential: credential, suite, documentLoader });
+  },
+  async present({ credentials, holder, challenge, domain, now, ...how }) {
     const presentation = vc.createPresentation({ verifiableCredential: credentials, holder, now });
-    return vc.signPresentation({ presentation, challenge, domain, suite: await signing(key), documentLoader });
+    return vc.signPresentation({ presentation, challenge, domain, suite: await signing(how), documentLoader });
   },
   // Parsed there, as it would be from a file.
   async verifyText({ text, now }) {
@@ -66,13 +110,4 @@ const tasks = {
   },
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const task = JSON.parse(line);
-  let answer;
-  try {
-    answer = { value: documentLoader === undefined ? begin(task) : await tasks[task.do](task) };
-  } catch (error) {
-    answer = { error: reasons(error) };
-  }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+await serve(begin, tasks);

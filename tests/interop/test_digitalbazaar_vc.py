@@ -15,10 +15,26 @@ from typing import Any
 
 import badge_generator as badges
 import pytest
-from badge_generator import ISSUER, LEARNER, NOW, NOW_TEXT, STRANGER, SUITES, Document, Fault, Holder
+from badge_generator import (
+    ISSUER,
+    JCS,
+    LEARNER,
+    NOW,
+    NOW_TEXT,
+    RDFC,
+    SIGNED_AT,
+    STRANGER,
+    SUITES,
+    Document,
+    Fault,
+    Person,
+    Suite,
+)
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from node.commands.loading import load_standards
 from node.core.did.ethr import AttributeChanged, did_ethr, document_from_events, parse_did_ethr
+from node.core.encoding import decode_multibase, encode_multibase
 from node.core.errors import Malformed
 from node.core.verify import engine
 from node.core.verify.holder import Asked
@@ -34,7 +50,9 @@ STANDARDS = load_standards()
 CANONICALIZER = STANDARDS.canonicalizer
 VERIFIER = Verifier.of(STANDARDS, policy=ANY_ISSUER_UNSAFE)
 CHALLENGE, DOMAIN = "zQx7b0f3cQ2n", "employer.example"
-SIGNED_AT = "2026-02-01T00:00:00Z"
+EDDSA = tuple(suite for suite in SUITES if suite.name.startswith("eddsa-"))
+ECDSA = tuple(suite for suite in SUITES if suite not in EDDSA)
+by_suite = pytest.mark.parametrize("suite", SUITES, ids=str)
 
 
 def judged(text: str, asked: Asked = Asked(), verifier: Verifier = VERIFIER) -> Report:  # noqa: B008
@@ -58,21 +76,26 @@ def theirs(other_software: Any) -> Callable[[Document], bool]:
     return verified
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_every_badge_of_ours_is_verified_by_both(suite: str, theirs: Callable[[Document], bool]) -> None:
+def signing_with(suite: Suite, who: Person = ISSUER) -> dict[str, Any]:
+    key = who.of(suite.kind).to_json()
+    return {"cryptosuite": suite.name, "key": key, "date": SIGNED_AT, "now": NOW_TEXT}
+
+
+@by_suite
+def test_every_badge_of_ours_is_verified_by_both(suite: Suite, theirs: Callable[[Document], bool]) -> None:
     for number in range(badges.COUNT):
-        document = badges.sign(badges.make_badge(number), suite, CANONICALIZER)
+        document = badges.sign(badges.make_badge(number, suite.kind), suite, CANONICALIZER)
         assert accepted(document), number
         assert theirs(document), number
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 def test_every_badge_of_theirs_is_verified_by_us_and_refused_when_changed(
-    suite: str, other_software: Any
+    suite: Suite, other_software: Any
 ) -> None:
-    key = {"cryptosuite": suite, "seed": ISSUER.seed.hex(), "date": SIGNED_AT, "now": NOW_TEXT}
     for number in range(badges.COUNT):
-        document = other_software.ask("issue", credential=badges.make_badge(number), **key)
+        credential = badges.make_badge(number, suite.kind)
+        document = other_software.ask("issue", credential=credential, **signing_with(suite))
         report = judged(badges.as_text(document))
         assert report.acceptance == "accepted", (number, report.decisive)
         assert report.verified
@@ -82,26 +105,25 @@ def test_every_badge_of_theirs_is_verified_by_us_and_refused_when_changed(
         assert report.acceptance == "refused"
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_both_sign_the_same_bytes(suite: str, other_software: Any) -> None:
+@pytest.mark.parametrize("suite", EDDSA, ids=str)
+def test_both_sign_the_same_bytes(suite: Suite, other_software: Any) -> None:
     document = badges.make_badge(0)
-    key = {"cryptosuite": suite, "seed": ISSUER.seed.hex(), "date": SIGNED_AT, "now": NOW_TEXT}
-    their_proof = other_software.ask("issue", credential=document, **key)["proof"]
+    their_proof = other_software.ask("issue", credential=document, **signing_with(suite))["proof"]
     (our_proof,) = badges.sign(document, suite, CANONICALIZER)["proof"]
     assert our_proof["proofValue"] == their_proof["proofValue"]
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 @pytest.mark.parametrize("fault", badges.FAULTS)
 def test_a_badge_with_one_fault_is_refused_by_both(
-    fault: str, suite: str, theirs: Callable[[Document], bool]
+    fault: str, suite: Suite, theirs: Callable[[Document], bool]
 ) -> None:
     number = list(badges.FAULTS).index(fault) % badges.COUNT
     try:
-        document = badges.FAULTS[fault](badges.make_badge(number), suite, CANONICALIZER)
+        document = badges.FAULTS[fault](badges.make_badge(number, suite.kind), suite, CANONICALIZER)
     except Malformed:
         assert fault in badges.NOT_SIGNED_AS_RDF
-        assert suite == "eddsa-rdfc-2022"
+        assert suite.signs_rdf
         return
     report = judged(badges.as_text(document))
     assert report.acceptance == "refused"
@@ -115,33 +137,80 @@ def _reorder(document: Document) -> None:
 
 
 # Changes after signing that change nothing that the suite signs.
-NO_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
+NO_FAULTS: dict[str, tuple[Fault, tuple[Suite, ...]]] = {
     "members in another order": (badges.changed(_reorder), SUITES),
     "a proof that is no array": (badges.changed(lambda d: d.update(proof=d["proof"][0])), SUITES),
     "one context more, which defines nothing that is used": (
         badges.changed(lambda d: d["@context"].append("https://w3id.org/security/multikey/v1")),
-        ("eddsa-rdfc-2022",),
+        RDFC,
     ),
     "a type in an array of one": (
         badges.changed(lambda d: d["issuer"].update(type=d["issuer"]["type"][0])),
-        ("eddsa-rdfc-2022",),
+        RDFC,
     ),
     "a term written as its IRI": (
         badges.changed(lambda d: d.update({"https://schema.org/name": d.pop("name")})),
-        ("eddsa-rdfc-2022",),
+        RDFC,
     ),
-    "types in another order": (badges.changed(lambda d: d["type"].reverse()), ("eddsa-rdfc-2022",)),
+    "types in another order": (badges.changed(lambda d: d["type"].reverse()), RDFC),
 }
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 @pytest.mark.parametrize("change", NO_FAULTS)
 def test_a_change_of_the_form_alone_is_judged_alike(
-    change: str, suite: str, theirs: Callable[[Document], bool]
+    change: str, suite: Suite, theirs: Callable[[Document], bool]
 ) -> None:
     make, holds_under = NO_FAULTS[change]
-    document = make(badges.make_badge(1), suite, CANONICALIZER)
+    document = make(badges.make_badge(1, suite.kind), suite, CANONICALIZER)
     assert accepted(document) is theirs(document) is (suite in holds_under)
+
+
+def _with_value(edit: Callable[[bytes], bytes], letter: str = "z") -> Fault:
+    """The signature written anew."""
+
+    def fault(document: Document, suite: Suite, canonicalizer: Any) -> Document:
+        signed = badges.sign(document, suite, canonicalizer)
+        raw = decode_multibase(signed["proof"][0]["proofValue"])
+        signed["proof"][0]["proofValue"] = encode_multibase(edit(raw), letter)
+        return signed
+
+    return fault
+
+
+def _as_der(raw: bytes) -> bytes:
+    half = len(raw) // 2
+    return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
+
+
+def _other_s(raw: bytes) -> bytes:
+    half = len(raw) // 2
+    order = ORDERS[half]
+    return raw[:half] + (order - int.from_bytes(raw[half:], "big")).to_bytes(half, "big")
+
+
+ORDERS = {
+    32: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    48: 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+}
+# Section 3.2 of Data Integrity ECDSA Cryptosuites: r and s in their full width, in base58-btc; FIPS 186-5 takes both s.
+ENCODINGS: dict[str, tuple[Fault, bool]] = {
+    "the other s": (_with_value(_other_s), True),
+    "DER": (_with_value(_as_der), False),
+    "s before r": (_with_value(lambda raw: raw[len(raw) // 2 :] + raw[: len(raw) // 2]), False),
+    "zeros": (_with_value(lambda raw: bytes(len(raw))), False),
+    "a byte more": (_with_value(lambda raw: raw + b"\0"), False),
+}
+
+
+@pytest.mark.parametrize("suite", ECDSA, ids=str)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_signature_written_in_another_way_is_judged_alike(
+    encoding: str, suite: Suite, theirs: Callable[[Document], bool]
+) -> None:
+    make, holds = ENCODINGS[encoding]
+    document = make(badges.make_badge(1, suite.kind), suite, CANONICALIZER)
+    assert (accepted(document), theirs(document)) == (holds, holds)
 
 
 STATUS = {
@@ -153,14 +222,14 @@ STATUS = {
 }
 
 
-def _hidden_status(document: Document, suite: str, canonicalizer: Any) -> Document:
+def _hidden_status(document: Document, suite: Suite, canonicalizer: Any) -> Document:
     """The entry under its IRI: the same statements, and a reader that looks for the term finds none."""
     signed = badges.sign({**document, "credentialStatus": dict(STATUS)}, suite, canonicalizer)
     entry = signed.pop("credentialStatus")
     return {**signed, "https://www.w3.org/2018/credentials#credentialStatus": entry}
 
 
-def _moved_end(document: Document, suite: str, canonicalizer: Any) -> Document:
+def _moved_end(document: Document, suite: Suite, canonicalizer: Any) -> Document:
     """`validUntil` moved into an endorsement that names the badge's own id."""
     subject = {"id": document["id"], "type": ["EndorsementSubject"], "endorsementComment": "fine"}
     endorsement = {
@@ -181,7 +250,7 @@ def _moved_end(document: Document, suite: str, canonicalizer: Any) -> Document:
 
 
 # What @digitalbazaar/vc verifies and we refuse: suites concerned, and the clause that decides.
-DIFFERENCES: dict[str, tuple[Fault, tuple[str, ...], str]] = {
+DIFFERENCES: dict[str, tuple[Fault, tuple[Suite, ...], str]] = {
     "an expired proof": (
         badges.signed_with(lambda _: None, expires="2026-05-01T00:00:00Z"),
         SUITES,
@@ -189,12 +258,12 @@ DIFFERENCES: dict[str, tuple[Fault, tuple[str, ...], str]] = {
     ),
     "a member that no context defines": (
         badges.signed_with(lambda d: d.update(surprise="yes")),
-        ("eddsa-jcs-2022",),
+        JCS,
         "VC Data Model 2.0 section 5.2: terms that are not defined are errors; JCS signs them, they look no further",
     ),
     "an id that is no URL": (
         badges.signed_with(lambda d: d.update(id="badge 7")),
-        ("eddsa-jcs-2022",),
+        JCS,
         "VC Data Model 2.0 section 4.4: id is a URL; they check it under RDF alone",
     ),
     "a start without a time zone": (
@@ -209,41 +278,50 @@ DIFFERENCES: dict[str, tuple[Fault, tuple[str, ...], str]] = {
     ),
     "a number beyond 2^53": (
         badges.signed_with(lambda d: d["credentialSubject"].update(creditsEarned=1e21)),
-        ("eddsa-rdfc-2022",),
+        RDFC,
         "FORMATS section 2, RFC 7493 section 2.2: such numbers are read differently by different software",
     ),
     "a status entry under its IRI": (
         _hidden_status,
-        ("eddsa-rdfc-2022",),
+        RDFC,
         "FORMATS section 2: what is read is what is signed; they find no entry and ask for no status",
     ),
     "an end that was moved into an endorsement of the badge": (
         _moved_end,
-        ("eddsa-rdfc-2022",),
+        RDFC,
         "FORMATS section 2: one identifier, one object; they find no end",
+    ),
+    "a signature in base64url": (
+        _with_value(lambda raw: raw, "u"),
+        ECDSA,
+        "Data Integrity ECDSA Cryptosuites sections 3.2.2 and 3.3.2: base58-btc; they take any multibase",
     ),
 }
 
 
 @pytest.mark.parametrize(
     ("difference", "suite"),
-    [(name, suite) for name, (_, suites, _) in DIFFERENCES.items() for suite in suites],
+    [
+        pytest.param(name, suite, id=f"{name}, {suite}")
+        for name, (_, suites, _) in DIFFERENCES.items()
+        for suite in suites
+    ],
 )
 def test_a_difference_is_one_that_a_clause_decides(
-    difference: str, suite: str, theirs: Callable[[Document], bool]
+    difference: str, suite: Suite, theirs: Callable[[Document], bool]
 ) -> None:
     make, _, clause = DIFFERENCES[difference]
-    document = make(badges.make_badge(1), suite, CANONICALIZER)
+    document = make(badges.make_badge(1, suite.kind), suite, CANONICALIZER)
     assert not accepted(document), clause
     assert theirs(document), f"no difference any more: {clause}"
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 def test_a_member_written_twice_is_refused_by_us_and_read_once_by_them(
-    suite: str, other_software: Any
+    suite: Suite, other_software: Any
 ) -> None:
     """RFC 8259 section 4: names are to be unique; JSON.parse takes the last, and another reader the first."""
-    text = badges.as_text(badges.sign(badges.make_badge(0), suite, CANONICALIZER))
+    text = badges.as_text(badges.sign(badges.make_badge(0, suite.kind), suite, CANONICALIZER))
     twice = '{"name": "Another name", ' + text[1:]
     assert other_software.ask("verifyText", text=twice, now=NOW_TEXT)["verified"]
     assert judged(twice)[CheckName.CONFORMANCE].outcome is Outcome.FAILED
@@ -259,13 +337,13 @@ def test_a_badge_of_a_did_ethr_issuer_is_verified_with_its_document_in_the_loade
         log_index=0,
         previous_change=0,
         name=b"did/pub/Multikey/veriKey".ljust(32, b"\0"),
-        value=ISSUER.public_key.multicodec_bytes,
+        value=ISSUER.signer.public_key.multicodec_bytes,
         valid_to=2**40,
     )
     result = document_from_events(parse_did_ethr(did), [event], block_time=1_780_000_000)
     theirs = start_other_software(documents={did: result.document.to_json()})
     method = f"{did}#delegate-1"
-    for suite in SUITES:
+    for suite in EDDSA:
         document = badges.make_badge(6) | {"issuer": {"id": did, "type": ["Profile"], "name": "School"}}
         signed = badges.sign(document, suite, CANONICALIZER, verificationMethod=method)
         assert theirs.ask("verifyCredential", credential=signed, now=NOW_TEXT) == {
@@ -285,12 +363,12 @@ def test_a_badge_of_a_did_ethr_issuer_is_verified_with_its_document_in_the_loade
         assert not theirs.ask("verifyCredential", credential=unlisted, now=NOW_TEXT)["verified"]
 
 
-def present(document: Document, suite: str, holder: Holder = LEARNER) -> Document:
+def present(document: Document, suite: Suite, holder: Person = LEARNER) -> Document:
     """A presentation of ours."""
     presentation = {
         "@context": ["https://www.w3.org/ns/credentials/v2"],
         "type": ["VerifiablePresentation"],
-        "holder": holder.did,
+        "holder": holder.of(suite.kind).did,
         "verifiableCredential": [document],
     }
     options = {"proofPurpose": "authentication", "challenge": CHALLENGE, "domain": DOMAIN}
@@ -300,11 +378,11 @@ def present(document: Document, suite: str, holder: Holder = LEARNER) -> Documen
 ASKED = Asked(CHALLENGE, (DOMAIN,))
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 def test_a_presentation_of_ours_is_verified_by_both_and_answers_one_challenge(
-    suite: str, other_software: Any
+    suite: Suite, other_software: Any
 ) -> None:
-    presentation = present(badges.sign(badges.make_badge(8), suite, CANONICALIZER), suite)
+    presentation = present(badges.sign(badges.make_badge(8, suite.kind), suite, CANONICALIZER), suite)
     changed = copy.deepcopy(presentation)
     changed["verifiableCredential"][0]["name"] += "!"
 
@@ -325,23 +403,20 @@ def test_a_presentation_of_ours_is_verified_by_both_and_answers_one_challenge(
     assert ours(presentation, Asked(CHALLENGE, ("elsewhere.example",))) == "refused"
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@by_suite
 def test_a_presentation_of_theirs_is_accepted_by_us_from_its_holder_alone(
-    suite: str, other_software: Any
+    suite: Suite, other_software: Any
 ) -> None:
-    credential = badges.sign(badges.make_badge(9), suite, CANONICALIZER)
+    credential = badges.sign(badges.make_badge(9, suite.kind), suite, CANONICALIZER)
 
-    def presented(holder: Holder) -> Report:
+    def presented(holder: Person) -> Report:
         presentation = other_software.ask(
             "present",
             credentials=[credential],
-            holder=holder.did,
+            holder=holder.of(suite.kind).did,
             challenge=CHALLENGE,
             domain=DOMAIN,
-            cryptosuite=suite,
-            seed=holder.seed.hex(),
-            date=NOW_TEXT,
-            now=NOW_TEXT,
+            **signing_with(suite, holder),
         )
         return judged(json.dumps(presentation), ASKED)
 
@@ -357,7 +432,7 @@ def test_the_script_for_strangers_tells_a_genuine_badge_from_a_changed_one(
     other_software: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "badge.json"
-    badge = badges.sign(badges.make_badge(0), "eddsa-rdfc-2022", CANONICALIZER)
+    badge = badges.sign(badges.make_badge(0), Suite("eddsa-rdfc-2022"), CANONICALIZER)
     changed = {**badge, "name": "Another"}
     for document, status, line in ((badge, 0, "verified"), (changed, 1, "not verified: ")):
         file.write_text(badges.as_text(document))

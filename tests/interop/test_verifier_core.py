@@ -11,7 +11,7 @@ from typing import Any
 
 import badge_generator as badges
 import pytest
-from badge_generator import STRANGER
+from badge_generator import STRANGER, Suite
 
 from node.commands.loading import load_standards
 from node.core.openbadges import ACHIEVEMENT_SCHEMA
@@ -27,7 +27,7 @@ def signed(number: int, **changes: Any) -> dict[str, Any]:
     types = ["VerifiableCredential", "OpenBadgeCredential"]
     start = "2025-01-01T00:00:00Z"
     document = {**badges.make_badge(number), "type": types, "validFrom": start, **changes}
-    return badges.sign(document, "eddsa-rdfc-2022", CANONICALIZER)
+    return badges.sign(document, Suite("eddsa-rdfc-2022"), CANONICALIZER)
 
 
 def test_badges_of_ours_are_verified_and_have_the_form_that_1edtech_asks_for(
