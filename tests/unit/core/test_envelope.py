@@ -431,6 +431,9 @@ class TestVersion11:
         envelope = read(signed({"vc": CREDENTIAL, "exp": NOW}))
         assert envelope.document["validUntil"] == "2026-01-01T00:00:00Z"
 
+    def test_a_claim_that_is_not_there_sets_nothing(self) -> None:
+        assert read(signed({"vc": OLD}, typ="JWT")).document == OLD
+
     def test_the_issuer_keeps_its_other_members(self) -> None:
         old = OLD | {"issuer": {"name": "School"}}
         assert read(signed({"vc": old, "iss": ISSUER})).document["issuer"] == {"name": "School", "id": ISSUER}
@@ -439,6 +442,7 @@ class TestVersion11:
         "payload",
         [
             pytest.param({"vc": OLD | {"issuer": "did:example:other"}, "iss": ISSUER}, id="another issuer"),
+            pytest.param({"vc": OLD | {"issuer": {"id": "urn:b"}}, "iss": ISSUER}, id="another issuer's id"),
             pytest.param({"vc": OLD | {"id": "urn:b"}, "jti": "urn:a"}, id="another id"),
             pytest.param(
                 {"vc": OLD | {"expirationDate": "2030-01-01T00:00:00Z"}, "exp": NOW}, id="another expiry"
