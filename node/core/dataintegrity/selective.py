@@ -325,10 +325,10 @@ def _skolemize(
         if not literals:
             terms = {f"<{prefix}{number}>": f"_:s{number}" for number in range(count[0])}
             return named, terms, quads
-        found = {int(text) for value in literals for text in re.findall(re.escape(prefix) + r"(\d+)", value)}
-        if found <= no_nodes:
-            break
-        no_nodes |= found
+        # Those that were left out are not found again, so this ends.
+        no_nodes |= {
+            int(text) for value in literals for text in re.findall(re.escape(prefix) + r"(\d+)", value)
+        }
     raise not_generated("a document whose unnamed objects cannot be named")
 
 

@@ -242,10 +242,17 @@ TWO_GRAPHS = {**PRESENTATION, "verifiableCredential": PRESENTATION["verifiableCr
             "id": "urn:uuid:1",
             "credentialSubject": [{"id": "_:b0"}, {"id": "_:b0", "type": "Profile"}],
         },
+        {**BADGE, "credentialSubject": {"id": "_:b0"}, "evidence": {"id": "_:b0", "type": "Evidence"}},
         {**BADGE, "issuer": {"id": "did:example:i", "type": ["_:b0", "_:b1"]}},
         TWO_GRAPHS,
     ],
-    ids=["a root with a label", "a label twice", "two labels in one place", "two graphs in one place"],
+    ids=[
+        "a root with a label",
+        "a label twice in one place",
+        "a label in two places",
+        "two labels in one place",
+        "two graphs in one place",
+    ],
 )
 def test_blank_nodes_that_cannot_be_told_apart_are_refused(document: Document) -> None:
     with pytest.raises(Malformed):
@@ -262,6 +269,17 @@ def test_the_names_that_tell_objects_apart_are_not_those_of_a_hostile_document()
 def test_a_document_with_all_those_names_is_refused() -> None:
     with pytest.raises(Malformed):
         Grouping({**BADGE, "name": "urn:bnid:0: urn:bnid:1: urn:bnid:2: urn:bnid:3:"}, LABELS, CANONICALIZER)
+
+
+def test_a_document_where_id_names_no_object_is_refused_unless_that_can_be_seen() -> None:
+    terms = {"p": "urn:x:p", "q": "urn:x:q"}
+    document = {"@id": "urn:x:whole", "p": {"q": "v"}}
+    as_text = {"@context": {**terms, "id": "urn:x:id"}, **document}
+    assert Grouping(as_text, LABELS, CANONICALIZER).indexes(["/p/q"]) == (0, 1)
+    as_iri = {"@context": {**terms, "id": {"@id": "urn:x:id", "@type": "@id"}}, **document}
+    assert CANONICALIZER.nquads(as_iri) == CANONICALIZER.nquads(as_text)
+    with pytest.raises(Malformed):
+        Grouping(as_iri, LABELS, CANONICALIZER)
 
 
 # Labels and indexes -----------------------------------------------------------------------------------------
