@@ -41,7 +41,8 @@ def rests_on_others(document: JsonObject, report: Report) -> bool:
 def verify_proofs_alone(document: JsonObject, canonicalizer: Canonicalizer, at: datetime) -> None:
     """Raise unless every proof verifies, to assert, with the key that its did:key (or did:jwk) is.
 
-    Where the issuer is a DID, that is the issuer's. What verification itself raises passes through: NotVerified, Malformed, Unavailable.
+    Where the issuer is a DID, that is the issuer's. What verification itself raises passes through: NotVerified,
+    Malformed, Unavailable.
     """
 
     issuer = _issuer_of(document)

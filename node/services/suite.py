@@ -10,20 +10,17 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of, unsecured
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
 from node.core.envelope import enveloped, read_envelope
-from node.core.errors import Conflict, Malformed, NotFound
+from node.core.errors import Malformed, NotFound
 from node.core.keys import KeyKind
-from node.core.members import within
 from node.core.problem import MALFORMED_VALUE_ERROR
-from node.core.status.bitstring import MIN_ENTRIES, Bitstring
-from node.core.status.entry import BITSTRING_ENTRY, REVOCATION
-from node.core.status.status_list import build_list_credential
+from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
 from node.core.verify.intake import Intake, shown
@@ -32,13 +29,12 @@ from node.keystore import generate_secret
 from node.services.derivation import derive, one_proof, pointers_of
 from node.services.suite_concessions import as_specified
 from node.services.suite_keys import SuiteKey
+from node.services.suite_status import SuiteStatusLists
 from node.services.suite_tokens import Feature, MethodFile, secure
 from node.services.verification import Examiner
 
 # What is remembered of what was issued, so that a stranger cannot fill the memory.
 MAX_KEPT: Final = 1_000
-MAX_LISTS: Final = 64
-_MAX_ENTRIES: Final = 4
 _DATA_INTEGRITY_CONTEXT: Final = "https://w3id.org/security/data-integrity/v2"
 _DEFAULT_SUITES: Final = {
     KeyKind.ED25519: "eddsa-rdfc-2022",
@@ -58,24 +54,12 @@ _FEATURES: Final = {
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
 
-@dataclass(slots=True)
-class _List:
-    """A status list with the indices that were given out."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was issued, and the status entries in it, which an envelope does not show."""
 
-    url: str
-    purpose: str
-    size: int
-    bits: Bitstring
-    used: set[int] = field(default_factory=set)
-
-    def draw(self) -> int:
-        """An index that nobody has; random, so that neighbours say nothing of each other."""
-        if 2 * len(self.used) >= MIN_ENTRIES:
-            raise Conflict("the status list is full")
-        while (index := secrets.randbelow(MIN_ENTRIES)) in self.used:
-            pass
-        self.used.add(index)
-        return index
+    secured: JsonObject
+    entries: Sequence[StatusEntry | UnknownStatusEntry]
 
 
 class SuiteIssuers:
@@ -84,9 +68,8 @@ class SuiteIssuers:
     def __init__(self, keys: Mapping[KeyKind, SuiteKey], examiner: Examiner, base_url: str) -> None:
         self._keys = {key.did: key for key in keys.values()}
         self._examiner = examiner
-        self._base_url = base_url
-        self._kept: OrderedDict[str, JsonObject] = OrderedDict()
-        self._lists: dict[str, _List] = {}
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lists = SuiteStatusLists(base_url)
 
     @property
     def keys(self) -> Sequence[SuiteKey]:
@@ -102,7 +85,8 @@ class SuiteIssuers:
             if "id" in credential:
                 raise Malformed("the credential has an id already", path=("options", "credentialId"))
             credential["id"] = options["credentialId"]
-        credential = self._with_status(credential, options)
+        if options.get("credentialStatus") is not None:
+            credential["credentialStatus"] = self._lists.entries(options["credentialStatus"])
         judged = as_specified(credential)
         facts = check_credential(judged)
         key = self._key_of(facts.issuer_id)
@@ -114,23 +98,27 @@ class SuiteIssuers:
         if judged != credential:
             secured = await self._examiner.work(lambda: self._issue(credential, options, key))
         if facts.id is not None:
-            self._keep(facts.id, secured)  # the suites issue one document many times
+            self._keep(facts.id, _Kept(secured, parse_status_entries(judged)))
         return secured
 
     def credential(self, identifier: str) -> JsonObject:
         """What was issued under an id and is still remembered."""
+        return self._of(identifier).secured
+
+    def forget(self, identifier: str) -> None:
+        """Drop a credential that was issued; its status stays."""
+        self._of(identifier)
+        del self._kept[identifier]
+
+    def _of(self, identifier: str) -> _Kept:
         try:
             return self._kept[identifier]
         except KeyError as error:
             raise NotFound("no credential of that id is remembered") from error
 
-    def forget(self, identifier: str) -> None:
-        """Drop a credential that was issued; its status stays."""
-        self.credential(identifier)
-        del self._kept[identifier]
-
-    def _keep(self, identifier: str, secured: JsonObject) -> None:
-        self._kept[identifier] = secured
+    def _keep(self, identifier: str, kept: _Kept) -> None:
+        # The suites issue one document many times.
+        self._kept[identifier] = kept
         self._kept.move_to_end(identifier)
         while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
@@ -211,84 +199,35 @@ class SuiteIssuers:
 
     # Status
 
-    def _with_status(self, credential: JsonObject, options: JsonObject) -> JsonObject:
-        """The credential with an entry for each that `options.credentialStatus` describes."""
-        wanted = options.get("credentialStatus")
-        if wanted is None:
-            return credential
-        described = wanted if isinstance(wanted, list) else [wanted]
-        if not 0 < len(described) <= _MAX_ENTRIES or not all(isinstance(one, dict) for one in described):
-            raise Malformed(
-                f"one to {_MAX_ENTRIES} objects that describe entries", path=("options", "credentialStatus")
-            )
-        entries = [self._entry(one) for one in described]
-        return {**credential, "credentialStatus": entries[0] if len(entries) == 1 else entries}
-
-    def _entry(self, described: JsonObject) -> JsonObject:
-        purpose, size = described.get("statusPurpose", REVOCATION), described.get("statusSize", 1)
-        status_list = self._list_of(purpose, size)
-        index = status_list.draw()
-        return {
-            "id": f"{status_list.url}#{index}",
-            "type": BITSTRING_ENTRY,
-            **described,
-            "statusPurpose": purpose,
-            "statusListIndex": str(index),
-            "statusListCredential": status_list.url,
-        }
-
-    def _list_of(self, purpose: Json, size: Json) -> _List:
-        if not isinstance(purpose, str) or not purpose.isalnum() or len(purpose) > 32:
-            raise Malformed("statusPurpose is a word", path=("statusPurpose",))
-        if type(size) is not int or not 1 <= size <= 8:
-            raise Malformed("statusSize is a number from 1 to 8", path=("statusSize",))
-        name = f"{purpose}-{size}"
-        if name not in self._lists:
-            if len(self._lists) >= MAX_LISTS:
-                raise Conflict("there are too many status lists")
-            url = f"{self._base_url}/status-lists/{name}"
-            self._lists[name] = _List(url, purpose, size, Bitstring.zeros(MIN_ENTRIES, size))
-        return self._lists[name]
-
     def open_list(self, purpose: Json) -> str:
         """The URL of the list of a purpose, opened where there was none."""
-        return self._list_of(purpose, 1).url
+        return self._lists.open(purpose)
 
     async def status_list(self, name: str) -> JsonObject:
         """The list as a signed credential."""
-        if name not in self._lists:
-            raise NotFound("there is no such status list")
-        found, key = self._lists[name], self.keys[0]
-        document = build_list_credential(
-            list_url=found.url,
-            issuer=key.did,
-            purpose=found.purpose,
-            bits=found.bits,
-            valid_from=self._examiner.clock(),
-            size=found.size,
-        )
+        key = self.keys[0]
+        document = self._lists.document(name, key.did, self._examiner.clock())
         return await self._examiner.work(lambda: self._secure(document, {}, key, "assertionMethod"))
 
-    def set_status(self, identifier: str, wanted: JsonObject, status: bool | int) -> None:
-        """Write the status of the entry of a credential that has the type and purpose of `wanted`."""
-        listed = self.credential(identifier).get("credentialStatus", [])
-        for entry in listed if isinstance(listed, list) else [listed]:
-            name = str(entry.get("statusListCredential", "")).rpartition("/")[2]
-            if wanted.get("statusPurpose", REVOCATION) == entry.get("statusPurpose") and name in self._lists:
-                found = self._lists[name]
-                with within("status"):
-                    found.bits.set(int(entry["statusListIndex"]), int(status), found.size)
-                return
-        raise NotFound("the credential has no such status entry")
+    def set_status(self, identifier: str, purpose: str, status: bool) -> None:
+        """Write the status that a credential has for a purpose; NotFound where it has none."""
+        self._lists.set(self._of(identifier).entries, purpose, status)
 
 
 def _envelop(feature: Feature, document: JsonObject, key: SuiteKey, options: JsonObject) -> JsonObject:
     """The document as a token, in the object that stands for it (VC Data Model 2.0 section 4.13)."""
     method = MethodFile(key.verification_method, key.public_key, key.signer)
-    audience, nonce = options.get("domain"), options.get("challenge")
+    audience, nonce = _text(options, "domain"), _text(options, "challenge")
     token = read_envelope(secure(feature, document, method, audience=audience, nonce=nonce))
     assert token is not None  # noqa: S101 - it was made a line above
     return enveloped(token)
+
+
+def _text(options: JsonObject, name: str) -> str | None:
+    value = options.get(name)
+    if not isinstance(value, str | None):
+        raise Malformed(f"{name} is a text", path=("options", name))
+    return value
 
 
 def _disclosure(key: SuiteKey, pointers: tuple[str, ...]) -> Disclosure:

@@ -14,14 +14,17 @@ from typing import Final
 from aiohttp import web
 
 from node.core.errors import Malformed
+from node.core.status.entry import REVOCATION
 from node.core.strict_json import Json, JsonObject
 from node.services.suite import SuiteIssuers
 from node.services.suite_manifest import suite_manifest
-from node.web.app import MAX_BODY_BYTES, read_json_object
+from node.web.app import read_json_object
 from node.web.problems import json_response
 from node.web.vc_api import REFUSED, VcApi, json_object, refused_for_suites
 
 BASE: Final = "/suite"
+# What is issued is remembered, so that it had better not be large.
+MAX_ISSUED_BYTES: Final = 128 * 1024
 
 
 class SuiteApi:
@@ -62,7 +65,7 @@ class _Issuing:
 
     async def issue(self, request: web.Request) -> web.Response:
         """`POST /credentials/issue`; a cryptosuite or token format in the path is for requests that name none."""
-        body = await read_json_object(request, MAX_BODY_BYTES)
+        body = await read_json_object(request, MAX_ISSUED_BYTES)
         try:
             options = {**_secured_by(request), **_options(body)}
             secured = await self._issuers.issue(json_object(body, "credential"), options)
@@ -92,7 +95,8 @@ class _Issuing:
         entry = wanted[0] if isinstance(wanted, list) and len(wanted) == 1 else wanted
         if not isinstance(entry, dict):
             raise Malformed("credentialStatus is required and is an object", path=("credentialStatus",))
-        self._issuers.set_status(identifier, entry, _status(body.get("status", entry.get("status", True))))
+        purpose = entry.get("statusPurpose", REVOCATION)
+        self._issuers.set_status(identifier, purpose, _status(body.get("status", entry.get("status"))))
         return json_response({})
 
     async def open_list(self, body: JsonObject) -> web.Response:
@@ -135,7 +139,7 @@ def _telling(
     """Read the body; what is wrong with it is told as the suites read it."""
 
     async def handle(request: web.Request) -> web.Response:
-        body = await read_json_object(request, MAX_BODY_BYTES)
+        body = await read_json_object(request, MAX_ISSUED_BYTES)
         try:
             return await handler(body)
         except REFUSED as error:

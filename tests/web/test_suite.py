@@ -562,6 +562,23 @@ async def test_a_presentation_need_not_be_its_subjects_but_its_proofs_must_hold(
     assert (await suite.post("/presentations/verify", body))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"holder": "did:example:other"}, {}),
+        ({"holder": KEYS[KeyKind.BLS12381_G2].did}, {}),
+        ({"type": ["Other"]}, {}),
+        ({}, {"proofFormat": "vp+jwt", "domain": ["a"]}),
+        ({}, {"challenge": 1}),
+    ],
+)
+async def test_a_presentation_that_cannot_be_made_is_400(
+    suite: Suite, changes: Document, options: Document
+) -> None:
+    unsigned = {**presentation([]), **changes}
+    assert (await suite.post("/presentations", {"presentation": unsigned, "options": options}))[0] == 400
+
+
 async def test_the_same_presentation_is_not_verified_on_the_usual_path(suite: Suite) -> None:
     held = await suite.issued(credential())
     world = suite.world
@@ -617,6 +634,49 @@ async def test_a_status_is_set(suite: Suite, request_: Document) -> None:
     assert (bits.get(int(entry["statusListIndex"])), bits.ones()) == (1, 1)
 
 
+async def test_the_status_of_a_credential_in_an_envelope_is_set(suite: Suite) -> None:
+    entry = {"statusPurpose": "suspension"}
+    await suite.issued(credential(), proofFormat="vc+jwt", credentialStatus=entry)
+    body = {"credentialId": credential()["id"], "credentialStatus": entry, "status": True}
+    assert (await suite.post("/credentials/status", body))[0] == 200
+    _, listed = await suite.get("/suite/status-lists/suspension-1")
+    assert decode_list(listed["credentialSubject"]["encodedList"]).ones() == 1
+
+
+async def test_a_list_of_somebody_else_is_not_written(suite: Suite) -> None:
+    await suite.post("/status-lists", {"statusPurpose": "revocation"})
+    entry = {
+        "type": "BitstringStatusListEntry",
+        "statusPurpose": "revocation",
+        "statusListIndex": "1",
+        "statusListCredential": "https://school.example/suite/status-lists/revocation-1",
+    }
+    issued = await suite.issued(credential(credentialStatus=entry))
+    body = {"credentialId": issued["id"], "credentialStatus": entry, "status": True}
+    assert (await suite.post("/credentials/status", body))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        1,
+        [],
+        [1],
+        [{}] * 5,
+        {"statusPurpose": 1},
+        {"statusPurpose": "a/b"},
+        {"statusPurpose": "é"},
+        {"statusPurpose": "a" * 33},
+        {"statusSize": 0},
+        {"statusSize": 9},
+        {"statusSize": True},
+        {"statusSize": 2},
+    ],
+)
+async def test_entries_that_cannot_be_made_are_refused(suite: Suite, wanted: Any) -> None:
+    assert (await suite.issue(credential(), credentialStatus=wanted))[0] == 400
+
+
 async def test_a_status_of_something_unknown_is_not_set(suite: Suite) -> None:
     issued = await suite.issued(credential())
     entry = {"statusPurpose": "revocation"}
@@ -625,6 +685,7 @@ async def test_a_status_of_something_unknown_is_not_set(suite: Suite) -> None:
         ({"credentialId": issued["id"], "credentialStatus": entry, "status": True}, 404),
         ({"credentialStatus": entry, "status": True}, 400),
         ({"credentialId": issued["id"], "status": True}, 400),
+        ({"credentialId": issued["id"], "credentialStatus": entry}, 400),
         ({"credentialId": issued["id"], "credentialStatus": entry, "status": "yes"}, 400),
     ):
         assert (await suite.post("/credentials/status", body))[0] == expected, body
