@@ -119,13 +119,17 @@ class Envelope:
 
     @property
     def signature_expires(self) -> datetime | None:
-        """`exp`: end of the signature's life, not the document's; None in `application/jwt`, where it is both."""
-        return None if self.media_type == JWT else self.claims.expires
+        """`exp`: end of the signature's life; None for credentials of version 1.1, where it is the document's."""
+        return None if self._times_are_members else self.claims.expires
 
     @property
     def signature_begins(self) -> datetime | None:
         """`nbf`, in the same way."""
-        return None if self.media_type == JWT else self.claims.not_before
+        return None if self._times_are_members else self.claims.not_before
+
+    @property
+    def _times_are_members(self) -> bool:
+        return self.media_type == JWT and not self.presents
 
 
 def read_envelope(data: bytes | str) -> Envelope | None:

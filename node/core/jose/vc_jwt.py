@@ -58,12 +58,12 @@ def check_badge_profile(claims: Claims, document: JsonObject) -> None:
     """Raise Malformed where the claims of a badge as JWT break the profile of Open Badges 3.0 section 8.2.4.
 
     `nbf` is validFrom and `exp` validUntil. A badge has `iss` and `nbf`, and those of `jti` and `exp` that repeat a
-    member which it has.
+    member which it has. Of other documents nothing is asked: there the two claims are the life of the signature.
     """
-    _same_moment("nbf", claims.not_before, document, ("validFrom", "issuanceDate"))
-    _same_moment("exp", claims.expires, document, ("validUntil", "expirationDate"))
     if _BADGES.isdisjoint(types_of(document)):
         return
+    _same_moment("nbf", claims.not_before, document, ("validFrom", "issuanceDate"))
+    _same_moment("exp", claims.expires, document, ("validUntil", "expirationDate"))
     required = ["iss", "nbf"]
     required += ["jti"] if "id" in document else []
     required += ["exp"] if "validUntil" in document or "expirationDate" in document else []
@@ -79,6 +79,8 @@ def document_of_1_1(claims: Claims) -> JsonObject:
     if len(held) != 1 or not isinstance(held[0], dict):
         raise Malformed("a token of version 1.1 holds one credential or one presentation")
     document = dict(held[0])
+    if ("vp" in payload) is not ("VerifiablePresentation" in types_of(document)):
+        raise Malformed("vp holds a presentation, and vc none", path=("vp" if "vp" in payload else "vc",))
     _stand_for(document, "id", "jti", claims.token_id)
     if "vp" in payload:
         _stand_for(document, "holder", "iss", claims.issuer)

@@ -451,6 +451,8 @@ class TestVersion11:
             pytest.param({"vc": OLD | {"credentialSubject": [{}, {}]}, "sub": "urn:a"}, id="two subjects"),
             pytest.param({"vc": OLD, "vp": {}}, id="both"),
             pytest.param({"vc": "text"}, id="a text"),
+            pytest.param({"vp": OLD}, id="a credential as vp"),
+            pytest.param({"vc": {"type": ["VerifiablePresentation"]}}, id="a presentation as vc"),
         ],
     )
     def test_a_claim_that_differs_from_its_member_is_refused(self, payload: dict[str, Any]) -> None:
@@ -458,8 +460,10 @@ class TestVersion11:
             read(signed(payload, typ="JWT"))
 
     def test_a_presentation_is_by_its_iss(self) -> None:
-        envelope = read(signed({"vp": {"type": ["VerifiablePresentation"]}, "iss": ISSUER, "nonce": "n"}))
+        claims = {"iss": ISSUER, "nonce": "n", "exp": NOW}
+        envelope = read(signed({"vp": {"type": ["VerifiablePresentation"]}, **claims}))
         assert envelope.presents
+        assert envelope.signature_expires == datetime(2026, 1, 1, tzinfo=UTC)
         assert envelope.document["holder"] == ISSUER
 
 
@@ -470,6 +474,10 @@ class TestBadges:
 
     def test_what_is_no_badge_need_not_repeat_them(self) -> None:
         assert read(signed(CREDENTIAL)).document == CREDENTIAL
+        for document in (CREDENTIAL, PRESENTATION):
+            envelope = read(signed(document | {"exp": NOW, "nbf": NOW - 1}))
+            assert envelope.signature_expires == datetime(2026, 1, 1, tzinfo=UTC)
+            assert envelope.signature_begins == datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC)
 
     @pytest.mark.parametrize("claim", ["iss", "jti", "nbf"])
     def test_a_badge_lacks(self, claim: str) -> None:
