@@ -188,7 +188,7 @@ def _results(subject: JsonObject, achievement: JsonObject) -> list[JsonObject]:
     return rows
 
 
-def _claims(document: JsonObject) -> list[JsonObject]:
+def _claims(document: Json) -> list[JsonObject]:
     """The claims of an SD-JWT VC that say something about a person, as far as they can be told in a line each."""
     if "vct" not in document or "@context" in document:
         return []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from node.core.errors import Malformed
 from node.core.verify.case import Case
 from node.core.verify.holder import Asked, Holder, is_presented
 from node.core.verify.intake import MAX_CREDENTIALS, Shown
@@ -48,7 +49,14 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
     left[0] -= len(held)
     if depth >= MAX_DEPTH or left[0] < 0:
         return _merged(report, (), occasion, _too_many(), presented=is_presented(holder))
-    reports = tuple(_judge(shown_as(one), occasion, holder, left, depth + 1) for one in held)
+    try:
+        inside = [shown_as(one) for one in held]
+    except Malformed as error:
+        broken = Check(
+            CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, (error.problem,)
+        )
+        return _merged(report, (), occasion, broken, presented=is_presented(holder))
+    reports = tuple(_judge(one, occasion, holder, left, depth + 1) for one in inside)
     return _merged(report, reports, occasion, presented=is_presented(holder))
 
 

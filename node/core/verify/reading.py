@@ -63,7 +63,7 @@ class Document:
     context_missing: str | None = None
     nquads: str | None = None
     """Its canonical statements without proofs, where statements are signed."""
-    held: tuple[JsonObject, ...] = ()
+    held: tuple[JsonObject | str, ...] = ()
     """The credentials that it holds (CLR 2.0), each with proofs of its own."""
     lacking: bool = False
     """Whether its schema refuses it only for what is not in it."""
@@ -187,14 +187,15 @@ def _entries(document: JsonObject, envelope: Envelope | None) -> tuple[AnyStatus
     return entries if told is None else (*entries, told)
 
 
-def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject, ...]:
+def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject | str, ...]:
     """The credentials in the subject of a Comprehensive Learner Record (CLR 2.0, ClrSubject)."""
     if CLR_CREDENTIAL not in facts.types or facts.version == _SD_JWT_VC:
         return ()
-    found: list[JsonObject] = []
+    found: list[JsonObject | str] = []
     for subject in _listed(document["credentialSubject"]):
         for item in _listed(subject.get("verifiableCredential", [])):
-            if not isinstance(item, dict):
+            # Of version 1.1 a text is a VC-JWT; version 2.0 has objects that envelop tokens.
+            if not isinstance(item, dict) and not (isinstance(item, str) and facts.version == "1.1"):
                 path = ("credentialSubject", "verifiableCredential")
                 raise Malformed("a record holds credentials as objects", path=path)
             found.append(item)

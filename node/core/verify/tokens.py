@@ -24,14 +24,22 @@ def check_token(document: Document, envelope: Envelope, find_key: KeyFinder, as_
     issuer = document.facts.issuer_id
     named = signer_of(envelope, issuer, ASSERTION_METHOD)
     if not issuer:
-        basis = "the token does not name its issuer, and certificates are not looked at here"
-        return checks_of([(ASSERTION_METHOD, Verdict(Outcome.UNKNOWN, basis, Reason.KEY_UNKNOWN))])
+        return _without_key("the token does not name its issuer, and certificates are not looked at here")
+    if named.method.startswith("https://") and issuer.startswith("https://"):
+        # Whose key that is, is for the host to say, which is not asked before a signature is verified (section 10).
+        return _without_key(
+            "its verification method is not a DID URL, and keys at https addresses are not fetched"
+        )
     if not is_of(named.method, issuer):
         basis = "the token was signed by somebody else than the issuer that it names"
         return without(basis, Reason.ONLY_THIRD_PARTY_PROOFS)
     # Where the token repeats when the document begins and ends, that is the document's life, not the signature's.
     life = (document.facts.valid_from, document.facts.valid_until)
     return checks_of([(ASSERTION_METHOD, judge_token(envelope, named, find_key, as_of, life))])
+
+
+def _without_key(basis: str) -> ProofChecks:
+    return checks_of([(ASSERTION_METHOD, Verdict(Outcome.UNKNOWN, basis, Reason.KEY_UNKNOWN))])
 
 
 def signer_of(envelope: Envelope, party: str, purpose: str) -> KeyNamed:

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fixtures.verification import KEY_SCHOOL, LEARNER, STRANGER, Story, badge, of_key_school, without_status
+from fixtures.verification import (
+    KEY_SCHOOL,
+    LEARNER,
+    NOW,
+    STRANGER,
+    Story,
+    as_jwt,
+    badge,
+    of_key_school,
+    signed_token,
+    without_status,
+)
 
 from node.core.verify.credentials import MAX_DEPTH
 from node.core.verify.intake import MAX_CREDENTIALS
@@ -120,3 +131,30 @@ def test_a_record_has_no_more_credentials_than_a_presentation() -> None:
     report = of_record(*[{}] * (MAX_CREDENTIALS + 1)).report()
     assert report[CheckName.CONFORMANCE].outcome is Outcome.FAILED
     assert not report.credentials
+
+
+def record_of_1_1(*held: Any) -> str:
+    """A record as VC-JWT of version 1.1, where credentials may be texts."""
+    record = {
+        "@context": ["https://www.w3.org/2018/credentials/v1", "https://x.example/clr"],
+        "type": ["VerifiableCredential", "ClrCredential"],
+        "issuer": KEY_SCHOOL.did,
+        "credentialSubject": {"id": LEARNER.did, "type": ["ClrSubject"], "verifiableCredential": list(held)},
+    }
+    claims = {"iss": KEY_SCHOOL.did, "nbf": int(NOW.timestamp()), "sub": LEARNER.did, "vc": record}
+    return signed_token({"alg": "EdDSA", "typ": "JWT", "kid": KEY_SCHOOL.method}, claims, KEY_SCHOOL)
+
+
+def test_a_record_of_version_1_1_holds_credentials_as_texts() -> None:
+    document = badge(KEY_SCHOOL.did)
+    without_status(document)
+    sound = as_jwt(KEY_SCHOOL, document)
+    report = of_key_school(token=lambda *_: record_of_1_1(sound, sound[:-4] + "AAAA")).report()
+    assert [one[CheckName.PROOF].outcome for one in report.credentials] == [Outcome.PASSED, Outcome.FAILED]
+    assert report[CheckName.PROOF].reason is Reason.CHANGED
+
+
+def test_a_text_in_a_record_that_is_no_token_does_not_conform() -> None:
+    report = of_key_school(token=lambda *_: record_of_1_1("a text")).report()
+    assert report[CheckName.CONFORMANCE].reason is Reason.NOT_CONFORMING
+    assert report.acceptance is Acceptance.REFUSED

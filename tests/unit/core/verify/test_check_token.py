@@ -47,7 +47,7 @@ from node.core.verify.report import Acceptance, CheckName, Reason
 
 Json = dict[str, Any]
 WEB = Signatory("did:web:school.example", "key-1", signing_key("web school"))
-KEY_SCHOOLS_JWK = public(KEY_SCHOOL.key).to_jwk()
+HTTPS = Signatory("https://school.example/issuer", "key-1", signing_key("https school"))
 STRANGERS_JWK = public(STRANGER.key).to_jwk()
 
 
@@ -156,6 +156,9 @@ PROOF = [
     Row("no key: offline, no bundle", lambda: anchored(bundled=False), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: did:web of an unlisted issuer", lambda: by_web(trust=None), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: the one shown is not listed", lambda: by_web(token=header(kid=None, jwk=STRANGERS_JWK)), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("no key: an https address", lambda: jwt(issuer=HTTPS, mode=Mode.FULL), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("no key: another address than the issuer's", lambda: jwt(issuer=HTTPS, token=header(kid="https://school.example/keys/1"), mode=Mode.FULL), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("an https address for the key of a DID", lambda: jwt(token=header(kid="https://school.example/keys/1")), FAILED, Reason.ONLY_THIRD_PARTY_PROOFS),
     Row("wrong signature, and no slot confirms the key", lambda: anchored(disclose=changed, checkpoint=None), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
     Row("right signature, and no slot confirms the key", lambda: anchored(checkpoint=None), UNKNOWN, Reason.KEY_NOT_CONFIRMED),
 ]  # fmt: skip
