@@ -77,6 +77,7 @@ def entry(index: int = 3) -> TokenStatusEntry:
 
 def test_a_token_says_where_its_status_is() -> None:
     assert parse_token_status(CLAIM) == TokenStatusEntry(URI, 3)
+    assert parse_token_status({"status": {"status_list": {"idx": 0, "uri": URI}}}) == TokenStatusEntry(URI, 0)
     assert parse_token_status({}) is None
     assert parse_token_status({"status": {"other": 1}}) == UnknownStatusEntry(("other",), None)
 
@@ -190,6 +191,12 @@ def test_a_list_that_does_not_answer_is_not_verified(changes: dict[str, Any], at
 
 def test_clocks_may_differ_by_a_minute() -> None:
     check_status_list_token(read(), entry(), NOW - timedelta(seconds=60))
+
+
+@pytest.mark.parametrize("kid", [1, ["k"], {}])
+def test_a_key_id_that_is_no_text_is_malformed(kid: object) -> None:
+    with pytest.raises(Malformed, match="kid"):
+        parse_status_list_token(token({"kid": kid}))
 
 
 def test_a_list_signed_by_another_key_is_not_verified() -> None:
