@@ -47,16 +47,16 @@ def issue(source: Path, key: Path, feature: str, output: Path | None, sd: str | 
     """Secure the JSON document in --input; the result is a token, COSE in base64."""
     from node.commands.loading import load_standards, read_file  # noqa: PLC0415
     from node.core.strict_json import parse_json, parse_json_object  # noqa: PLC0415
-    from node.services import suite_tokens  # noqa: PLC0415
+    from node.services.suite import tokens  # noqa: PLC0415
 
     def secure() -> str:
         paths = parse_json(sd.encode()) if sd else []
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise click.BadParameter("an array of texts", param_hint="--sd")
-        method = suite_tokens.parse_method(parse_json_object(read_file(key)))
+        method = tokens.parse_method(parse_json_object(read_file(key)))
         document = parse_json_object(read_file(source))
-        kind = suite_tokens.Feature(feature)
-        return suite_tokens.issue(kind, document, method, paths, load_standards().canonicalizer)
+        kind = tokens.Feature(feature)
+        return tokens.issue(kind, document, method, paths, load_standards().canonicalizer)
 
     _tell(secure, output)
 
@@ -67,13 +67,13 @@ def verify(source: Path, key: Path, feature: str, output: Path | None) -> None:
     """Judge the token in --input by --key alone; the result is its document."""
     from node.commands.loading import load_standards, read_file  # noqa: PLC0415
     from node.core.strict_json import JsonObject, parse_json_object  # noqa: PLC0415
-    from node.services import suite_tokens  # noqa: PLC0415
+    from node.services.suite import tokens  # noqa: PLC0415
 
     def judge() -> JsonObject:
-        method = suite_tokens.parse_method(parse_json_object(read_file(key)))
+        method = tokens.parse_method(parse_json_object(read_file(key)))
         text = read_file(source).decode("utf-8", "replace")
-        kind = suite_tokens.Feature(feature)
-        return suite_tokens.verify(kind, text, method, load_standards().canonicalizer).document
+        kind = tokens.Feature(feature)
+        return tokens.verify(kind, text, method, load_standards().canonicalizer).document
 
     _tell(judge, output)
 

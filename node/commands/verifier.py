@@ -97,7 +97,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
-    from node.services.suite_keys import read_seed  # noqa: PLC0415
+    from node.services.suite.keys import read_seed  # noqa: PLC0415
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 

@@ -1,9 +1,8 @@
 """The base path `/suite`: the VC API as the interoperability suites of the W3C expect it. Off by default.
 
-Where it differs from VCALM 1.0: what does not verify is 400 (section 6 of the suites' own clients: any other status is
-a success to them), options that nobody knows are passed over, and presentations are judged by their proofs alone. With
-keys it issues, presents and keeps statuses too (`node.services.suite`); `GET /suite` is the manifest that the suites
-read.
+Where it differs from VCALM 1.0: what does not verify is 400, as any other status is a success to the suites' client;
+options that nobody knows are passed over; presentations are judged by their proofs alone. With keys it issues, presents
+and keeps statuses too (`node.services.suite`). `GET /suite` is the manifest that the suites read.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from aiohttp import web
 from node.core.errors import Malformed
 from node.core.status.entry import REVOCATION
 from node.core.strict_json import Json, JsonObject
-from node.services.suite import SuiteIssuers
-from node.services.suite_manifest import suite_manifest
+from node.services.suite.issuers import SuiteIssuers
+from node.services.suite.manifest import suite_manifest
 from node.web.app import read_json_object
 from node.web.problems import json_response
 from node.web.vc_api import REFUSED, VcApi, json_object, refused_for_suites

@@ -25,14 +25,14 @@ from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, pr
 from node.core.verify.report import Check, CheckName, Outcome, Report
 from node.services.derivation import derive, pointers_of
 from node.services.presentations import Presentations
-from node.services.proofs_alone import (
+from node.services.suite.concessions import as_specified
+from node.services.suite.proofs_alone import (
     conforms,
     is_enveloped_jwt,
     rests_on_others,
     verify_enveloped_jwt,
     verify_proofs_alone,
 )
-from node.services.suite_concessions import as_specified
 from node.services.verification import Examiner
 from node.web.app import read_json_object
 from node.web.problems import json_response, problem_object

@@ -25,8 +25,8 @@ from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
-from node.services.suite import SuiteIssuers
-from node.services.suite_keys import suite_keys
+from node.services.suite.issuers import SuiteIssuers
+from node.services.suite.keys import suite_keys
 from node.services.verification import Clock, Examiner, system_clock, tell
 from node.storage.base import Store, Transaction
 from node.storage.database import open_database

@@ -20,7 +20,7 @@ from node.core.jose.jws import prepare_jws
 from node.core.keys import KeyKind
 from node.core.status.bitstring import decode_list
 from node.core.verify.verifier import Standards
-from node.services.suite_keys import SuiteKey, suite_keys
+from node.services.suite.keys import SuiteKey, suite_keys
 from node.storage.database import sqlite_url
 from node.web.verifier import VerifierOptions, make_verifier_app
 

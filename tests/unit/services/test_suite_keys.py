@@ -8,7 +8,7 @@ import pytest
 
 from node.core.errors import Malformed, Misconfigured
 from node.keystore import SIGNING_KINDS
-from node.services.suite_keys import SEED_BYTES, read_seed, suite_keys
+from node.services.suite.keys import SEED_BYTES, read_seed, suite_keys
 
 
 def test_a_missing_file_is_made_for_its_owner_alone_and_read_again(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from node.core.encoding import encode_base64url
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey
 from node.keystore import generate_secret, signer_of
-from node.services.suite_tokens import Feature, MethodFile, issue, parse_method, parse_path, verify
+from node.services.suite.tokens import Feature, MethodFile, issue, parse_method, parse_path, verify
 from schemas import context_digests, load_contexts
 
 Document = dict[str, Any]

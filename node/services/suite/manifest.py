@@ -12,8 +12,8 @@ from typing import Final
 
 from node.core.keys import KeyKind
 from node.core.strict_json import Json, JsonObject
-from node.services.suite_keys import SuiteKey
-from node.services.suite_tokens import Feature
+from node.services.suite.keys import SuiteKey
+from node.services.suite.tokens import Feature
 
 NAME: Final = "Bonafides"
 

@@ -2,7 +2,7 @@
 
 VCALM 1.0 sections 3.2 and 3.4: issue, derive, present, status. Everything is kept in memory and forgotten at the end. A
 credential that this verifier would not call verified is not given out: what is signed has been checked as a verifier
-would. The keys are those of `suite_keys`, which sign for anybody; nothing here belongs to an issuer of ours.
+would. The keys are those of `keys`, which sign for anybody; nothing here belongs to an issuer of ours.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from node.core.verify.intake import Intake, shown
 from node.core.verify.report import CheckName, Outcome
 from node.keystore import generate_secret
 from node.services.derivation import derive, one_proof, pointers_of
-from node.services.suite_concessions import as_specified
-from node.services.suite_keys import SuiteKey
-from node.services.suite_status import SuiteStatusLists
-from node.services.suite_tokens import Feature, MethodFile, secure
+from node.services.suite.concessions import as_specified
+from node.services.suite.keys import SuiteKey
+from node.services.suite.status import SuiteStatusLists
+from node.services.suite.tokens import Feature, MethodFile, secure
 from node.services.verification import Examiner
 
 # What is remembered of what was issued, so that a stranger cannot fill the memory.
