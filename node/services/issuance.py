@@ -1,15 +1,17 @@
 """From a cohort to signed credentials (STYLE.md section 8, FORMATS.md section 11).
 
     prepared   every row becomes its credential, is checked as a verifier would, signed with a throwaway key and
-               verified; nothing has been stored yet, and one fault refuses the whole input
-    intended   credential id, status index, evidence with its salts: one transaction a hundred rows
-    signed     once: the signature is recorded, and the digest waits for the next batch, in one transaction that
-               first sees that the key is still the one to sign with
+               verified, or is found to be of a shape that was (`shapes.py`); nothing has been stored yet, and one
+               fault refuses the whole input
+    intended   credential id, status index, evidence with its salts: one transaction a chunk of rows
+    signed     once: one credential of each shape is read back, the signatures are recorded, and the digests wait for
+               the next batch, in one transaction that first sees that the key is still the one to sign with
     offered    links for wallets
 
-Crash after prepared: nothing happened. After intended: the row is known by its key and signed at the next run. Between
-signing and recording: the signature is lost, nobody has seen it, it is made again for the same id and status index.
-After recorded: the batch and the offer follow. Nothing is issued twice, nothing that was handed out is lost.
+Chunk by chunk: one is signed before the next is intended. Crash after prepared: nothing happened. After intended: the
+row is known by its key and signed at the next run. Between signing and recording: the signature is lost, nobody has
+seen it, it is made again for the same id and status index. After recorded: the batch and the offer follow. Nothing is
+issued twice, nothing that was handed out is lost.
 
 A row without `subject_did` waits: `sign_for` signs it at the claim, for the DID of the wallet's key proof.
 """
