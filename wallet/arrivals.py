@@ -137,6 +137,9 @@ def _read(source: str, data: bytes) -> _File:
         intake = read_intake(data)
         if intake.presentation is not None:
             raise Malformed("a presentation is made for one occasion: import the credential or its bundle")
+        if intake.credentials[0].envelope is not None:
+            # What a token says, without the token, is signed by nobody.
+            raise Malformed("a credential that is a token cannot be kept here yet")
     except Malformed as error:
         raise Malformed(
             f"{source}: {error.detail}", type=error.problem.type, path=error.problem.path

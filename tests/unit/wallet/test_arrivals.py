@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.verification import LEARNER, Story, evidence, of_key_school
+from fixtures.verification import LEARNER, Story, as_jwt, as_member, evidence, of_key_school
 from fixtures.wallets import holding_of, new_wallet
 
 from node.core.errors import Malformed
@@ -135,9 +135,15 @@ def presentation() -> Any:
     return json.loads(Story(holder=LEARNER).shown_bytes())
 
 
+TOKEN = of_key_school(token=as_jwt).credential()
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        TOKEN.encode(),
+        json.dumps({"version": 1, "credential": TOKEN}).encode(),
+        json.dumps(as_member(TOKEN)).encode(),
         b"",
         b"{",
         b"\x89PNG\r\n\x1a\n",
@@ -145,7 +151,10 @@ def presentation() -> Any:
         json.dumps(presentation()).encode(),
         b'{"version": 1, "credentialDigest": "0x00"}',
     ],
-    ids=["empty", "cut short", "half a PNG", "bare SVG", "presentation", "bundle without form"],
+    ids=[
+        *("token", "bundle of a token", "token in an object", "empty", "cut short", "half a PNG", "bare SVG"),
+        *("presentation", "bundle without form"),
+    ],
 )
 async def test_what_brings_nothing_is_one_clear_error_that_names_the_file(
     store: WalletStore, data: bytes
