@@ -81,8 +81,9 @@ class SchemaSet:
             else:
                 names.add(name)
         applied = tuple(sorted(names))
-        errors = itertools.chain.from_iterable(self._errors(name, document) for name in applied)
-        found = tuple(itertools.islice(errors, MAX_PROBLEMS))
+        found: list[tuple[Problem, str]] = []
+        for name in applied:
+            found += itertools.islice(self._errors(name, document), MAX_PROBLEMS - len(found))
         problems = tuple(told for told, _ in found)
         # All of them or none: with as many problems as are counted, there may be others behind them.
         lacking = 0 < len(found) < MAX_PROBLEMS and all(keyword in _OF_ABSENCE for _, keyword in found)
