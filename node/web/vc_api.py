@@ -7,7 +7,7 @@ path of their own where a failed verification is 400 with the same body; see `no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -22,7 +22,7 @@ from node.core.problem import Problem
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, presented, shown
-from node.core.verify.report import Check, CheckName, Outcome, Report
+from node.core.verify.report import CheckName, Outcome, Report
 from node.services.derivation import derive, pointers_of
 from node.services.presentations import Presentations
 from node.services.suite.concessions import as_specified
@@ -55,17 +55,15 @@ _OPTIONS: Final = frozenset(
     }
 )
 _PROOF_CHECKS: Final = (CheckName.PROOF, CheckName.PROOF_PURPOSE)
-# The type of a failed check that has no problem of its own to tell.
-_TYPES: Final = {
-    CheckName.CONFORMANCE: problem.MALFORMED_VALUE_ERROR,
-    CheckName.SCHEMA: problem.MALFORMED_VALUE_ERROR,
-    CheckName.PROOF: problem.PROOF_VERIFICATION_ERROR,
-    CheckName.PROOF_PURPOSE: problem.PROOF_VERIFICATION_ERROR,
-    CheckName.STATUS: problem.STATUS_VERIFICATION_ERROR,
-    CheckName.VALIDITY_PERIOD: problem.RANGE_ERROR,
-    CheckName.CHALLENGE: problem.INVALID_CHALLENGE_ERROR,
-    CheckName.DOMAIN: problem.INVALID_DOMAIN_ERROR,
-}
+# What has to pass for `verified`, in the order in which one explains the next.
+_DECIDING: Final = (
+    CheckName.CONFORMANCE,
+    *_PROOF_CHECKS,
+    CheckName.KEY,
+    CheckName.HOLDER_BINDING,
+    CheckName.CHALLENGE,
+    CheckName.DOMAIN,
+)
 # What is the request's own fault to the suites, a suite or a context that nobody here knows among them.
 REFUSED: Final = (Malformed, NotVerified, Unavailable)
 _PASSED_OR_NONE: Final = (Outcome.PASSED, Outcome.NOT_APPLICABLE)
@@ -190,10 +188,10 @@ class VcApi:
         failed = [check.basis for check in report.checks if check.outcome is Outcome.FAILED]
         body = {
             "verified": verified,
-            "problemDetails": [one.to_json() for one in problems_of(report, verified=verified)],
+            "problemDetails": [one.to_json() for one in _problems_of(report, verified=verified)],
             "checks": ["proof"],
             "warnings": failed if verified else [],
-            "errors": [] if verified else failed or ["it could not be told"],
+            "errors": [] if verified else failed or [_undecided(report)],
             **more,
             "report": report.to_json(),
         }
@@ -241,23 +239,22 @@ def refused_for_suites(error: BonafidesError) -> web.Response:
     return json_response(body, status=400)
 
 
-def problems_of(report: Report, *, verified: bool) -> Iterator[Problem]:
+def _problems_of(report: Report, *, verified: bool) -> Iterator[Problem]:
     """All that the checks found wrong, those of each credential in a presentation included, each once."""
     seen = set()
     for one in (report, *report.credentials):
-        for check in one.checks:
-            for found in _problems_of_check(check):
-                if found not in seen:
-                    seen.add(found)
-                    yield found
+        for found in (found for check in one.checks for found in check.problems):
+            if (found.type, found.detail) not in seen:
+                seen.add((found.type, found.detail))
+                yield found
     if not seen and not verified:
-        yield Problem(problem.CRYPTOGRAPHIC_SECURITY_ERROR, "it could not be told")
+        yield Problem(problem.CRYPTOGRAPHIC_SECURITY_ERROR, _undecided(report))
 
 
-def _problems_of_check(check: Check) -> Iterable[Problem]:
-    if check.problems or check.outcome is not Outcome.FAILED:
-        return check.problems
-    return (Problem(_TYPES.get(check.name, problem.CRYPTOGRAPHIC_SECURITY_ERROR), check.basis),)
+def _undecided(report: Report) -> str:
+    """Why nothing failed and it is not verified all the same."""
+    open_ones = (report[name] for name in _DECIDING if report[name].outcome is Outcome.UNKNOWN)
+    return next((check.basis for check in open_ones), "it could not be told")
 
 
 def _proofs_verify(report: Report) -> bool:

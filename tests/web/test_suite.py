@@ -269,6 +269,60 @@ async def test_a_failed_verification_is_400_with_the_body_of_any_other(suite: Su
     assert len(body["report"]["checks"]) == 16
 
 
+PROBLEMS: dict[str, tuple[Callable[[Document], Any], str, str]] = {
+    "changed": (
+        lambda document: document["credentialSubject"].update(id="did:example:bob"),
+        "PROOF_VERIFICATION_ERROR",
+        "",
+    ),
+    "no proof": (lambda document: document.pop("proof"), "CRYPTOGRAPHIC_SECURITY_ERROR", "/proof"),
+    "a term that nothing defines": (
+        lambda document: document.update(new=1),
+        "DATA_LOSS_DETECTION_ERROR",
+        "",
+    ),
+    "no issuer": (lambda document: document.pop("issuer"), "MALFORMED_VALUE_ERROR", "/issuer"),
+    "a proof that builds on a missing one": (
+        lambda document: document["proof"].update(previousProof="urn:uuid:1"),
+        "PROOF_VERIFICATION_ERROR",
+        "/proof",
+    ),
+    "a time that is none": (
+        lambda document: document["proof"].update(created="yesterday"),
+        "MALFORMED_VALUE_ERROR",
+        "/proof/created",
+    ),
+    "a suite that nobody knows": (
+        lambda document: document["proof"].update(cryptosuite="unknown-2000"),
+        "CRYPTOGRAPHIC_SECURITY_ERROR",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "title", "path"), PROBLEMS.values(), ids=PROBLEMS)
+async def test_what_is_wrong_is_told_by_the_types_of_the_specifications(
+    suite: Suite, change: Callable[[Document], Any], title: str, path: str
+) -> None:
+    issued = await suite.issued(credential())
+    change(issued)
+    status, body = await suite.verify(issued)
+    first = body["problemDetails"][0]
+    assert (status, first["title"], first.get("path", "")) == (400, title, path)
+    assert first["type"].startswith(("https://www.w3.org/TR/", "https://w3id.org/security#"))
+    assert body["errors"][0]
+    told = [(one["type"], one["detail"]) for one in body["problemDetails"]]
+    assert len(set(told)) == len(told)
+
+
+async def test_a_suite_that_nobody_knows_is_named(suite: Suite) -> None:
+    issued = await suite.issued(credential())
+    issued["proof"]["cryptosuite"] = "unknown-2000"
+    _, body = await suite.verify(issued)
+    assert "unknown-2000" in body["errors"][0]
+    assert "unknown-2000" in body["problemDetails"][0]["detail"]
+
+
 @pytest.mark.parametrize("document", ["{}", 1, None, [], {}, {"type": ["NonconformingDocument"]}])
 async def test_what_is_no_credential_is_400(suite: Suite, document: Any) -> None:
     status, body = await suite.verify(document)
