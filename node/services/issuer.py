@@ -142,7 +142,8 @@ class Issuer:
             "verificationMethod": key.verification_method,
             "proofPurpose": ASSERTION_METHOD,
         }
-        return prepare_proof(document, options, self.standards.canonicalizer)
+        kind = key.signer.public_key.kind
+        return prepare_proof(document, options, self.standards.canonicalizer, key_kind=kind)
 
     def secure(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> JsonObject:
         """`document` with an assertion proof by `key`."""

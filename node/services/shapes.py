@@ -146,9 +146,10 @@ class _Stencil:
 
     def secure(self, values: _Values, key: SigningKey, seal: Seal) -> Secured | None:
         """The signed credential; None where this row has to go the general way."""
+        canonical: bytes | None = None
         if self.statements is None:
-            canonical: bytes | None = self.document.canonical.fill(values.json)
-        else:
+            canonical = self.document.canonical.fill(values.json)
+        elif self.statements.hash_name == seal.hash_name:
             canonical = self.statements.fill(values.nquads)
         if canonical is None:
             return None
