@@ -19,7 +19,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from fixtures.shown import FixedClock, World, bundle_of
 
 from node.core.baking import bake, default_svg
+from node.core.envelope import enveloped, read_envelope
 from node.core.errors import NotFound
+from node.core.jose.vc_jwt import prepare_vc_jwt
 from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
 from node.core.verify import engine
@@ -368,6 +370,23 @@ async def test_a_failed_verification_is_200_with_problem_details(served: Served)
     assert body["problemDetails"][0]["type"].startswith("https://")
     assert body["credential"] == badge
     assert body["results"]["proof"][0]["verified"] is False
+
+
+async def test_a_token_is_verified_as_text_and_in_its_envelope(served: Served) -> None:
+    issuer = served.world.issuer
+    method = f"{issuer.did}#{issuer.signer.public_key.multibase}"
+    badge = served.world.badge()
+    del badge["proof"]
+    prepared = prepare_vc_jwt(badge, issuer.signer.public_key, method)
+    token = read_envelope(prepared.finish(issuer.signer.sign(prepared.message)))
+    assert token is not None
+    for document in (token.token, enveloped(token)):
+        body = {"verifiableCredential": document, "options": {"returnCredential": True}}
+        status, answer = await served.post("/credentials/verify", body)
+        assert (status, answer["verified"], answer["credential"]) == (200, True, document)
+    other = enveloped(token) | {"id": f"data:application/vc+jwt,{token.token[:-4]}AAAA"}
+    status, answer = await served.post("/credentials/verify", {"verifiableCredential": other})
+    assert (status, answer["verified"]) == (200, False)
 
 
 @pytest.mark.parametrize(
