@@ -105,7 +105,7 @@ class PresentationFacts:
     types: tuple[str, ...]
     holder_id: str | None
     holder_name: str | None
-    credentials: tuple[JsonObject, ...]
+    credentials: tuple[JsonObject | str, ...]
     warnings: tuple[Problem, ...] = ()
 
 
@@ -157,7 +157,7 @@ def check_presentation(document: JsonObject) -> PresentationFacts:
     """The facts of a conforming presentation (section 4.13) and of each credential in it, or NonConforming.
 
     Each member must be an object and secured, by itself or, where its issuer is the holder, by the proof of
-    the presentation. Strings (JWTs) in `verifiableCredential` are refused: 2.0 has envelopes for them.
+    the presentation. Strings (JWTs) in `verifiableCredential` are of version 1.1 alone: 2.0 has envelopes for them.
     """
     faults = _Faults()
     version = _contexts(document, (), faults)
@@ -175,7 +175,8 @@ def check_presentation(document: JsonObject) -> PresentationFacts:
         faults.add(f"more than {MAX_CREDENTIALS} credentials in a presentation", ("verifiableCredential",))
         members = []
     for index, member in enumerate(members):
-        _member(member, ("verifiableCredential", index), holder_id, faults)
+        if not (isinstance(member, str) and version == "1.1"):
+            _member(member, ("verifiableCredential", index), holder_id, faults)
     for name in ("termsOfUse", "refreshService", "proof"):
         if name in document:
             _typed(document[name], name, version, faults, ())

@@ -240,8 +240,17 @@ def read_token(envelope: Envelope, canonicalizer: Canonicalizer) -> Secured:
     """What a token says: its members are signed as they stand. Its terms are looked at all the same, if it has any."""
     if envelope.media_type != DC_SD_JWT:
         with contextlib.suppress(ContextNotPinned):
-            canonicalizer.check(unsecured(envelope.document))
+            canonicalizer.check(_without_tokens(unsecured(envelope.document)))
     return Secured(envelope.document)
+
+
+def _without_tokens(document: JsonObject) -> JsonObject:
+    """Without the texts that stand for credentials in version 1.1, which are no values of JSON-LD."""
+    held = document.get("verifiableCredential")
+    if isinstance(held, str) or (isinstance(held, list) and any(isinstance(one, str) for one in held)):
+        objects = [one for one in _listed(held) if not isinstance(one, str)]
+        return {**document, "verifiableCredential": objects}
+    return document
 
 
 def _signs_json(proof: Proof) -> bool:

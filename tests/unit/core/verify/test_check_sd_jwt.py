@@ -135,6 +135,16 @@ def test_validity_period(row: Row) -> None:
     hold(CheckName.VALIDITY_PERIOD, row)
 
 
+def test_claims_of_a_school_on_a_chain_are_anchored_and_revoked_as_badges_are() -> None:
+    def anchored_claims(**changes: Any) -> Story:
+        token = claims_sd_jwt(credentialStatus=entry())
+        return Story(**{"token": token, "disclose": bound(("grade",)), "show": (), **changes})
+
+    assert anchored_claims().report().acceptance is Acceptance.ACCEPTED
+    report = anchored_claims(shown=LedgerState(values=revoked())).report()
+    assert report[CheckName.STATUS].reason is Reason.REVOKED
+
+
 def test_the_end_of_claims_is_told_as_expiry_and_not_as_a_wrong_signature() -> None:
     report = flat(token=claims_sd_jwt(exp=int(NOW.timestamp()))).report()
     assert report[CheckName.PROOF].outcome is Outcome.PASSED

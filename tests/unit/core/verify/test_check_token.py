@@ -263,6 +263,34 @@ HOLDER_BINDING = [
     Row("it does not name its holder", lambda: presents(presentation={"holder": None}), UNKNOWN, Reason.HOLDER_UNRESOLVED),
 ]  # fmt: skip
 
+
+def vp_1_1(signatory: Signatory, presentation: Json) -> str:
+    """A presentation of version 1.1: under `vp`, with credentials as texts."""
+    held = [one["id"].partition(",")[2] for one in presentation["verifiableCredential"]]
+    old = {
+        "@context": ["https://www.w3.org/2018/credentials/v1"],
+        "type": ["VerifiablePresentation"],
+        "verifiableCredential": held,
+    }
+    payload = {"iss": signatory.did, "aud": DOMAIN, "nonce": CHALLENGE, "vp": old}
+    return signed_token({"alg": "EdDSA", "typ": "JWT", "kid": signatory.method}, payload, signatory)
+
+
+def test_a_presentation_of_version_1_1_holds_credentials_as_texts() -> None:
+    report = presents(token=vc_1_1, presentation_token=vp_1_1).report()
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert len(report.credentials) == 1
+
+
+def test_a_presentation_of_version_2_0_holds_none() -> None:
+    def as_texts(signatory: Signatory, presentation: Json) -> str:
+        held = [one["id"].partition(",")[2] for one in presentation["verifiableCredential"]]
+        return vp_jwt(signatory, {**presentation, "verifiableCredential": held})
+
+    report = presents(presentation_token=as_texts).report()
+    assert report[CheckName.CONFORMANCE].reason is Reason.NOT_CONFORMING
+
+
 OCCASION = [
     Row("asked and equal", presents, PASSED),
     Row("an answer to another", lambda: presents(presentation_token=partial(vp_jwt, nonce="another", audience="https://other.example")), FAILED, Reason.FOR_SOMEBODY_ELSE),
