@@ -206,7 +206,7 @@ class VerifierConfig(ServerSettings):
     )
     suite_keys: Path | None = Field(
         None,
-        description="File with the seed of keys that issue under `/suite` for anybody; made when missing.",
+        description="File with the seed of keys that issue under `/suite` for anybody; serves it, made when missing.",
     )
 
     @model_validator(mode="after")

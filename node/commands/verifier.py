@@ -82,7 +82,7 @@ def verifier() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     show_envvar=True,
-    help="With --suite: issue for anybody, by a did:key of each key type drawn from the seed in FILE; "
+    help="--suite, and issue there for anybody, by a did:key of each key type drawn from the seed in FILE; "
     "made when missing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
@@ -125,7 +125,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 development=config.development,
                 request_seconds=config.challenge_seconds,
                 max_open_requests=config.max_open_requests,
-                suite=config.suite,
+                suite=config.suite or seed is not None,
                 suite_seed=seed,
             )
         )
