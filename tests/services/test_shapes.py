@@ -209,6 +209,7 @@ async def test_unnamed_objects_that_are_alike_go_the_general_way(paper: Issuer, 
 
 # Where a template's string is looked at by somebody, the row that breaks the rule is refused as ever.
 RULES: tuple[tuple[str, dict[str, Any], str, str], ...] = (
+    ("an end after the beginning", {"validUntil": "{note}"}, "2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z"),
     ("a date", {"subject": {"activityEndDate": "{note}"}}, "2026-01-01T10:00:00Z", "the first of May"),
     ("a time", {"subject": {"activityEndDate": "{note}"}}, "2026-01-01T10:00:00Z", "2026-01-01T10:00:00 Z"),
     (
@@ -253,6 +254,23 @@ async def test_a_holder_whom_the_badge_names_already_is_judged_alone(paper: Issu
     assert found.draft(cohort.rows[-1], Given("urn:uuid:00000000-0000-4000-8000-000000000000", ())).shape
     named = replace(cohort.rows[-1], subject_did=ALICE)
     assert found.draft(named, Given("urn:uuid:00000000-0000-4000-8000-000000000000", ())).shape is None
+
+
+async def test_what_a_stencil_was_not_proven_for_goes_the_general_way(paper: Issuer, tmp_path: Path) -> None:
+    cohort = cohort_of(tmp_path, 24, results=[], subject={"narrative": "{course}"})
+    found, row, chance = judged(paper, cohort, Terms()), cohort.rows[-1], random.Random(1)  # noqa: S311
+    own = given(1, chance)
+    elsewhere = replace(own, entries=(replace(own.entries[0], list_url="https://else.example/status/1"),))
+    assert found.draft(row, elsewhere).shape is None
+    here = replace(own, entries=(replace(own.entries[0], list_url=list_url(paper, 1)),))
+    draft = found.draft(row, here)
+    key, now = await paper.signing_key(), paper.clock()
+    # Labels of blank nodes by another hash than the proof's would be other labels.
+    assert draft._stencil is not None
+    assert draft._stencil.statements is not None
+    other = replace(draft._stencil.statements, hash_name="sha384", fixed=())
+    wrong = replace(draft, _stencil=replace(draft._stencil, statements=other))
+    assert wrong.secure(row.subject_did, key, now) == draft.secure(row.subject_did, key, now)
 
 
 def stencils(found: Shapes) -> Iterator[Any]:
