@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from click.testing import CliRunner
 from fixtures.shown import FixedClock, World
 
+from node.commands.verifier import verifier
 from node.core.jose.jws import prepare_jws
 from node.core.keys import KeyKind
 from node.core.status.bitstring import decode_list
@@ -752,3 +755,25 @@ async def test_a_status_list_is_opened(suite: Suite) -> None:
     assert (status, listed["credentialSubject"]["statusPurpose"]) == (200, "suspension")
     assert (await suite.post("/status-lists", {"statusPurpose": "../x"}))[0] == 400
     assert (await suite.get("/suite/status-lists/none"))[0] == 404
+
+
+# --- the command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_there", "issues"),
+    [([], False, False), (["--suite"], True, False), (["--suite-keys", "seed"], True, True)],
+)
+def test_the_command_serves_it_where_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], is_there: bool, issues: bool
+) -> None:
+    made: list[web.Application] = []
+    monkeypatch.setattr("node.web.serve.run_app", lambda app, *_, **__: made.append(app(URL)))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(verifier, ["serve", "--dir", "data", *arguments])
+    assert result.exit_code == 0, result.output
+    (app,) = made
+    paths = {route.resource.canonical for route in app.router.routes() if route.resource is not None}
+    assert ("/suite/credentials/verify" in paths) is is_there
+    assert ("/suite/credentials/issue" in paths) is issues
+    assert (tmp_path / "seed").exists() is issues
