@@ -115,14 +115,14 @@ class _Place:
         self.tally = tally
         self.members = {"@context": self._keyword()}
         self._typed: dict[str | tuple[str, ...], tuple[_Place, list[Term], bool]] = {}
-        self._extended: dict[str | tuple[str, ...], _Place] = {}
+        self._extended: dict[tuple[str, ...], _Place] = {}
 
     @classmethod
     def root(cls, contexts: ContextStore) -> _Place:
         return cls(ActiveContext.initial(contexts), None, _Tally())
 
     def extended(self, context: Json) -> _Place:
-        key = tuple(context) if type(context) is list else context
+        key = tuple(context) if type(context) is list else (context,)
         try:
             found = self._extended.get(key)
         except TypeError as error:

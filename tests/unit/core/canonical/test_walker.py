@@ -210,6 +210,16 @@ def test_long_lists_of_types_and_types_that_nobody_defined_are_not_kept() -> Non
     assert set(place._typed) == {("VerifiableCredential", "OpenBadgeCredential"), ("Profile",)}
 
 
+@pytest.mark.parametrize("context", [V2, [V2], [V2, OB]])
+def test_contexts_are_compiled_once(context: Any) -> None:
+    walker = Walker(STORE)
+    document = {"@context": context, "type": "VerifiableCredential", "issuer": "did:example:school"}
+    walker.statements(document)
+    places = walker._root.tally.places
+    walker.statements(document)
+    assert walker._root.tally.places == places
+
+
 def test_lists_of_many_contexts_are_not_kept() -> None:
     walker = Walker(STORE)
     document = credential(*[OB] * 20)
