@@ -371,7 +371,7 @@ def present(document: Document, suite: Suite, holder: Person = LEARNER) -> Docum
         "holder": holder.of(suite.kind).did,
         "verifiableCredential": [document],
     }
-    options = {"proofPurpose": "authentication", "challenge": CHALLENGE, "domain": DOMAIN}
+    options: dict[str, Any] = {"proofPurpose": "authentication", "challenge": CHALLENGE, "domain": DOMAIN}
     return badges.sign(presentation, suite, CANONICALIZER, by=holder, **options)
 
 
