@@ -55,6 +55,7 @@ _PREDICATES: Final = {
 _VALUE_OBJECT: Final = frozenset({"@value", "@language", "@direction"})
 # Their contents are graphs of their own: each credential is read for itself, proofs by the suites.
 _HELD: Final = "verifiableCredential"
+_RECORD: Final = "ClrCredential"
 _NOT_OWN: Final = frozenset({"proof", _HELD, "@context"})
 _WITH_CONTEXT: Final = frozenset(
     {"VerifiableCredential", "EnvelopedVerifiableCredential", "VerifiablePresentation"}
@@ -92,7 +93,7 @@ def read_as_signed(document: JsonObject, canonicalizer: Canonicalizer) -> Readin
     if rewritten:
         body = _rewrite(body, signed.nquads, canonicalizer)
         objects = _objects(body)
-    held = _held_beside(objects)
+    held = _held_beside(body)
     differ = _check_identifiers(objects)
     _check_quads([*objects, *held], signed.quads, identifiers_differ=differ and not held)
     read = body | {"proof": document["proof"]} if "proof" in document else body
@@ -203,15 +204,17 @@ def _objects(document: JsonObject) -> list[JsonObject]:
     return objects_in(document, without=_NOT_OWN)
 
 
-def _held_beside(objects: list[JsonObject]) -> list[JsonObject]:
-    """Every object of the credentials that are held in the same graph: those of a record, not of a presentation."""
+def _held_beside(record: JsonObject) -> list[JsonObject]:
+    """Every object of the credentials that a learner's record holds, which are in the same graph.
+
+    In the place where they are looked for to be verified, and nowhere else: held elsewhere, their statements are
+    counted and not read, which is refused.
+    """
     found: list[JsonObject] = []
-    for item in objects:
-        if _HELD in item and "VerifiablePresentation" not in _types(item):
-            for value in _array(item[_HELD]):
-                if type(value) is dict:
-                    own = _objects(value)
-                    found += own + _held_beside(own)
+    for subject in _array(record.get("credentialSubject")) if _RECORD in _types(record) else ():
+        for value in _array(subject.get(_HELD)) if type(subject) is dict else ():
+            if type(value) is dict:
+                found += _objects(value) + _held_beside(value)
     return found
 
 

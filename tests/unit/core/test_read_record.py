@@ -229,3 +229,43 @@ def test_what_decides_is_not_told_by_an_object_that_is_not_read() -> None:
     assert verified(document)
     with pytest.raises(Malformed, match="another place"):
         read_as_signed(document, CANONICALIZER)
+
+
+def as_something_else(document: Document) -> None:
+    document["type"] = ["VerifiableCredential"]
+
+
+def under_another_subject(document: Document) -> None:
+    """A second node with badges, in a badge: of such it is not said that they are verified."""
+    other = {"id": "urn:x:other", "type": ["ClrSubject"], "verifiableCredential": [badge(3)]}
+    held(document, 0)["endorsement"][0]["credentialSubject"] = other
+
+
+def beside_the_subject(document: Document) -> None:
+    document["issuer"] = {
+        "id": DID,
+        "type": ["Profile", "ClrSubject"],
+        "verifiableCredential": [badge(3)],
+    }
+
+
+@pytest.mark.parametrize("change", [as_something_else, under_another_subject, beside_the_subject])
+def test_credentials_are_held_where_they_are_looked_for_and_nowhere_else(
+    change: Callable[[Document], None],
+) -> None:
+    document = record(change)
+    assert verified(document)
+    with pytest.raises(Malformed, match="another place"):
+        read_as_signed(document, CANONICALIZER)
+
+
+def test_a_record_in_a_record_is_read() -> None:
+    inner = record()
+    outer = record(lambda one: one["credentialSubject"]["verifiableCredential"].append(inner))
+    outer = sign(
+        {
+            **{name: value for name, value in outer.items() if name != "proof"},
+            "id": "urn:uuid:0f0e0d0c-0000-4000-8000-000000000009",
+        }
+    )
+    assert read_as_signed(outer, CANONICALIZER).document == outer
