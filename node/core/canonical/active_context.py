@@ -194,15 +194,14 @@ class _Definer:
         for name in dict.fromkeys((written, written.partition(":")[0])):
             if name in self.local and name not in _CONTEXT:
                 self._define(name)
-        iri = _vocabulary_iri(written, self.definitions, self.vocab)
-        if not is_absolute_iri(iri):  # the alias of a keyword
-            raise OutsideSubset
-        return iri
+        return _vocabulary_iri(written, self.definitions, self.vocab)
 
 
 def _vocabulary_iri(value: str, definitions: Mapping[str, Definition], vocab: str | None) -> str:
     found = definitions.get(value)
     if found is not None:
+        if found.iri.startswith("@"):  # the alias of a keyword is no name of anything
+            raise OutsideSubset
         return found.iri
     if vocab is not None:
         if _PLAIN_NAME.match(value):

@@ -120,6 +120,12 @@ LEFT = {
     "an identifier that is null": credential(id=None),
     "an identifier for a value that is relative": credential(issuer="school"),
     "a number for an identifier": credential(issuer=1),
+    "a value that is the alias of a keyword": {
+        "@context": V2,
+        "type": "DataIntegrityProof",
+        "proofPurpose": "type",
+    },
+    "a type that is the alias of a keyword": credential(type=["VerifiableCredential", "id"]),
     "a type that is no string": credential(type=["VerifiableCredential", {"id": "urn:x"}]),
     "a type that is not defined": credential(type=["VerifiableCredential", "Unknown"]),
     "a type that is null": credential(type=None),
