@@ -262,6 +262,14 @@ def test_a_signature_has_one_spelling(suite: str, spelling: str) -> None:
         verify(secured)
 
 
+@pytest.mark.parametrize("length", [0, 63, 65, 128])
+def test_a_signature_of_another_length_is_malformed(length: int) -> None:
+    secured = sign(DOCUMENT, "eddsa-jcs-2022")
+    secured["proof"][0]["proofValue"] = encode_multibase(bytes(length))
+    with pytest.raises(Malformed, match="expected a signature of 64 bytes"):
+        verify(secured)
+
+
 @pytest.mark.parametrize(
     "proof",
     [
@@ -355,6 +363,11 @@ def test_rdfc_proof_has_no_other_members(member: str) -> None:
         verify(secured)
 
 
+def test_a_document_without_contexts_has_no_statements_to_sign() -> None:
+    with pytest.raises(Malformed, match="@context"):
+        sign({name: value for name, value in DOCUMENT.items() if name != "@context"}, "eddsa-rdfc-2022")
+
+
 def test_rdfc_refuses_to_sign_what_would_be_lost() -> None:
     with pytest.raises(Malformed) as caught:
         sign({**DOCUMENT, "unheardOf": 1}, "eddsa-rdfc-2022")
@@ -393,6 +406,14 @@ def test_a_chain_verifies_from_its_beginning(suite: str) -> None:
         "urn:uuid:b",
         "urn:uuid:c",
     ]
+
+
+def test_a_proof_on_which_two_others_build_is_verified_once() -> None:
+    document = sign(DOCUMENT, "eddsa-jcs-2022", id="urn:uuid:a")
+    document = sign(document, "eddsa-jcs-2022", id="urn:uuid:b", previousProof="urn:uuid:a")
+    document = sign(document, "eddsa-jcs-2022", previousProof=["urn:uuid:a", "urn:uuid:b"])
+    proofs = proofs_of(document)
+    assert verify_proof_chain(document, proofs[-1], lambda _: KEY, CANONICALIZER) == proofs
 
 
 @pytest.mark.parametrize("suite", BOTH)
