@@ -139,7 +139,7 @@ async def test_every_address_of_the_manifest_does_what_its_tags_say(suite: Suite
     (ours,) = manifest["implementations"]
     for one in ours["issuers"]:
         for version in one["supports"]["vc"]:
-            more = {} if version == "2.0" else {"issuanceDate": "2026-01-01T00:00:00Z"}
+            more: Document = {} if version == "2.0" else {"issuanceDate": "2026-01-01T00:00:00Z"}
             context = V2 if version == "2.0" else V1
             document = {**credential(issuer=one["id"], **more), "@context": [context]}
             body = {"credential": document, "options": one.get("options")}
@@ -498,7 +498,13 @@ async def test_an_envelope_of_a_draft_is_judged_by_its_signature_alone(suite: Su
         body = {"verifiablePresentation": sound, "options": options}
         assert (await suite.post("/presentations/verify", body))[0] == expected, options
     changed = sound["id"][:-2] + ("AA" if not sound["id"].endswith("AA") else "QQ")
-    for fault in ({"@context": []}, {"type": ["VerifiablePresentation"]}, {"id": changed}, {"id": "eyJ"}):
+    faults: list[Document] = [
+        {"@context": []},
+        {"type": ["VerifiablePresentation"]},
+        {"id": changed},
+        {"id": "eyJ"},
+    ]
+    for fault in faults:
         body = {"verifiablePresentation": {**sound, **fault}}
         assert (await suite.post("/presentations/verify", body))[0] == 400, fault
     async with suite.client.post("/presentations/verify", json={"presentation": sound}) as answer:
