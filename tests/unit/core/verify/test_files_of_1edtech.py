@@ -18,12 +18,24 @@ import pytest
 from fixtures.verification import standards
 
 from node.core.dataintegrity import proofs_of, verify_proof
+from node.core.did.document import parse_did_document
 from node.core.errors import BonafidesError
 from node.core.keys import parse_multikey
 from node.core.verify import engine
 from node.core.verify.intake import read_intake
-from node.core.verify.materials import Materials
+from node.core.verify.materials import (
+    Answer,
+    DocumentAnswer,
+    DocumentNeed,
+    Materials,
+    Missing,
+    Mode,
+    Need,
+    StatusListAnswer,
+    StatusListNeed,
+)
 from node.core.verify.report import CheckName, Outcome, Reason, Report
+from node.core.verify.trust import TrustEntry, TrustList
 from node.core.verify.verifier import Verifier
 
 NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -192,3 +204,40 @@ def test_the_signature_is_right_by_the_key_that_the_proof_names(vectors: Path, n
         (proof,) = proofs_of(document)
         key = parse_multikey(proof.verification_method.rpartition("#")[2].rpartition(":")[2])
         verify_proof(document, proof, key, standards().canonicalizer)
+
+
+def test_the_revoked_badge_is_refused_where_its_key_and_its_list_can_be_had(vectors: Path) -> None:
+    """The one sample whose issuer has a DID: its document and its list are given, as they would be fetched."""
+    intake = read_intake((vectors / "ob3-1edtech" / "credential-status-revoked.json").read_bytes())
+    credential = intake.credentials[0].document
+    did, method = credential["issuer"]["id"], credential["proof"]["verificationMethod"]
+    trust = TrustList((TrustEntry(did, "Wellspring"),))
+    verifier = Verifier.of(standards(), trust=trust, mode=Mode.FULL)
+    document = {
+        "@context": ["https://www.w3.org/ns/did/v1"],
+        "id": did,
+        "verificationMethod": [
+            {
+                "id": method,
+                "type": "Ed25519VerificationKey2020",
+                "controller": did,
+                "publicKeyMultibase": method.partition("#")[2],
+            }
+        ],
+        "assertionMethod": [method],
+    }
+    for listed, outcome, reason in (
+        ([{"id": credential["id"]}], FAILED, Reason.REVOKED),
+        ([], PASSED, None),
+    ):
+        answers: dict[Need, Answer | Missing] = {
+            DocumentNeed(did): DocumentAnswer(
+                parse_did_document(document, did), agreed=True, source="a test"
+            ),
+            StatusListNeed(credential["credentialStatus"]["id"]): StatusListAnswer(
+                {"issuer": did, "revokedCredential": listed}, "a test"
+            ),
+        }
+        report = engine.verify(intake, Materials(answers), verifier, now=NOW)
+        assert report[CheckName.PROOF].outcome is PASSED
+        assert (report[CheckName.STATUS].outcome, report[CheckName.STATUS].reason) == (outcome, reason)
