@@ -328,6 +328,12 @@ def test_jcs_proof_without_contexts_covers_the_contexts_as_they_are() -> None:
         verify({**secured, "@context": [V2, "urn:later"]})
 
 
+def test_jcs_secures_a_document_without_contexts() -> None:
+    secured = sign({"a": 1}, "eddsa-jcs-2022")
+    assert "@context" not in secured["proof"][0]
+    verify(secured)
+
+
 def test_jcs_keeps_members_of_a_proof_that_it_does_not_know() -> None:
     verify(sign(DOCUMENT, "eddsa-jcs-2022", extension={"x": 1}))
 
