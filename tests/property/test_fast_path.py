@@ -28,7 +28,7 @@ SINGLE = (
     *("issuer", "holder", "validFrom", "validUntil", "issuanceDate", "expirationDate"),
     *("statusListIndex", "statusListCredential", "statusSize"),
 )
-DOCUMENTS = int(os.environ.get("BONAFIDES_FAST_PATH_DOCUMENTS", "300"))
+DOCUMENTS = int(os.environ.get("BONAFIDES_FAST_PATH_DOCUMENTS", "150"))
 STORE = ContextStore(load_contexts(), context_digests())
 CANONICALIZER = Canonicalizer(STORE)
 WALKER = Walker(STORE)
