@@ -186,8 +186,10 @@ async def examine(
     materials = Materials.none()
     gatherer = Gatherer(egress, verifier, now=now, didkit=didkit or Didkit())
     for _ in range(MAX_ROUNDS):
-        missing = await work(partial(engine.needs, intake, materials, verifier, now=now, as_of=as_of))
-        if not missing:
-            break
-        materials = materials.extended(await gatherer.answer(missing), gatherer.contacted)
+        found = await work(
+            partial(engine.attempt, intake, materials, verifier, now=now, as_of=as_of, asked=asked)
+        )
+        if isinstance(found, Report):
+            return found
+        materials = materials.extended(await gatherer.answer(found), gatherer.contacted)
     return await work(partial(engine.verify, intake, materials, verifier, now=now, as_of=as_of, asked=asked))

@@ -25,6 +25,7 @@ from node.core.verify import engine
 from node.core.verify.account import account_of
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, read_intake
+from node.core.verify.materials import Materials
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.didkit import Didkit
@@ -38,6 +39,9 @@ MAX_THREADS: Final = 4
 # What has more values than any honest badge is judged one at a time, so that a few such cannot take every thread.
 HEAVY_VALUES: Final = 5_000
 _HEAVY_AT_ONCE: Final = 2
+# A value and what parts it from the next are two bytes of JSON at least, so that nothing as small is heavy. Handing
+# work to a thread and back costs as much as judging a badge.
+SMALL_BYTES: Final = 2 * HEAVY_VALUES
 
 T = TypeVar("T")
 
@@ -116,6 +120,31 @@ class Examiner:
         except Malformed as error:
             return self.unreadable(error)
         return await self.examine(intake, asked=asked, as_of=as_of)
+
+    async def tell_bytes(
+        self,
+        data: bytes,
+        *,
+        asked: Asked = NOTHING_ASKED,
+        as_of: datetime | None = None,
+    ) -> Told:
+        """`examine_bytes` in words; what is small and needs nothing fetched goes to one thread once."""
+        if len(data) <= SMALL_BYTES and data.lstrip().startswith(b"{"):
+            async with self._usual.turns:
+                told = await self.work(partial(self._tell_at_once, data, self.clock(), asked, as_of))
+            if told is not None:
+                return told
+        found = await self.examine_bytes(data, asked=asked, as_of=as_of)
+        return await self.work(partial(tell, found))
+
+    def _tell_at_once(self, data: bytes, now: datetime, asked: Asked, as_of: datetime | None) -> Told | None:
+        """None where something is to be fetched first."""
+        try:
+            intake = read_intake(data)
+        except Malformed as error:
+            return tell(self.unreadable(error))
+        found = engine.attempt(intake, Materials.none(), self.verifier, now=now, as_of=as_of, asked=asked)
+        return tell(Examination(found, intake)) if isinstance(found, Report) else None
 
     async def examine(
         self,

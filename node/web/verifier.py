@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from aiohttp import BodyPartReader, web
@@ -27,7 +26,7 @@ from node.outbound.http import Egress, EgressPolicy
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
 from node.services.suite.issuers import SuiteIssuers
 from node.services.suite.keys import suite_keys
-from node.services.verification import Clock, Examiner, system_clock, tell
+from node.services.verification import Clock, Examiner, system_clock
 from node.storage.base import Store, Transaction
 from node.storage.database import open_database
 from node.web.app import add_health_routes, make_base_app, read_body
@@ -205,8 +204,7 @@ class _Node:
             sent = _Sent(await read_body(request, MAX_INPUT_BYTES), dict(request.query))
         as_of = moment_in(sent.fields.get("as_of"), "as_of")
         asked = await self._asked(sent.fields)
-        found = await self._examiner.examine_bytes(sent.data, asked=asked, as_of=as_of)
-        told = await self._examiner.work(partial(tell, found))
+        told = await self._examiner.tell_bytes(sent.data, asked=asked, as_of=as_of)
         account, report = told.account, told.report
         for credential, files in zip(account["credentials"], told.files, strict=False):
             for item, (one, data) in zip(credential["evidence"], files, strict=True):

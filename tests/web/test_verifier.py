@@ -177,14 +177,14 @@ async def test_what_cannot_be_read_gets_a_report_too(served: Served, body: bytes
 async def test_health_and_pages_answer_while_a_slow_document_is_judged(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judging, may_end, judge = threading.Event(), threading.Event(), engine.verify
+    judging, may_end, judge = threading.Event(), threading.Event(), engine.attempt
 
     def judge_slowly(*arguments: Any, **options: Any) -> Any:
         judging.set()
         assert may_end.wait(10), "nobody else was served meanwhile"
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(engine, "verify", judge_slowly)
+    monkeypatch.setattr(engine, "attempt", judge_slowly)
     slow = asyncio.create_task(served.verify(served.world.badge()))
     assert await asyncio.to_thread(judging.wait, 10)
     for path in ("/health/live", "/health/ready", "/health", "/"):
@@ -195,17 +195,27 @@ async def test_health_and_pages_answer_while_a_slow_document_is_judged(
     assert (await slow)["acceptance"] == "accepted"
 
 
+async def test_a_small_document_is_told_as_a_large_one_is(served: Served) -> None:
+    """What is small goes to a thread once; white space makes it large and changes nothing."""
+    small = json.dumps(served.world.badge()).encode()
+    large = small + b" " * verification.SMALL_BYTES
+    assert len(small) < verification.SMALL_BYTES
+    assert await served.verify(small) == await served.verify(large)
+    for broken in (b"{}", b'{"a": 1}', b'{"a": 1, "a": 2}'):
+        assert await served.verify(broken) == await served.verify(broken + b" " * verification.SMALL_BYTES)
+
+
 async def test_more_slow_documents_than_threads_wait_their_turn(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_end, judge, inside = threading.Event(), engine.verify, []
+    may_end, judge, inside = threading.Event(), engine.attempt, []
 
     def judge_slowly(*arguments: Any, **options: Any) -> Any:
         inside.append(1)
         assert may_end.wait(10)
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(engine, "verify", judge_slowly)
+    monkeypatch.setattr(engine, "attempt", judge_slowly)
     slow = [
         asyncio.create_task(served.verify(served.world.badge())) for _ in range(verification.MAX_THREADS + 3)
     ]
@@ -486,7 +496,7 @@ async def test_an_answer_that_could_not_be_judged_is_said_to_be_lost(
         raise RuntimeError("out of memory, say")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "verify", fail)
+        patch.setattr(engine, "attempt", fail)
         assert (await served.answer(request, served.present(request)))[0] == 500
     assert (await served.result(made))["state"] == "judging"
     served.clock.now += timedelta(seconds=60)
@@ -514,14 +524,14 @@ async def test_answers_do_not_fill_the_disk(served: Served, monkeypatch: pytest.
 async def test_heavy_documents_leave_threads_to_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_end, judge = threading.Event(), engine.verify
+    may_end, judge = threading.Event(), engine.attempt
 
     def judge_slowly(intake: Any, *arguments: Any, **options: Any) -> Any:
         if "heavy" in intake.credentials[0].document:
             assert may_end.wait(10), "nobody else was served meanwhile"
         return judge(intake, *arguments, **options)
 
-    monkeypatch.setattr(engine, "verify", judge_slowly)
+    monkeypatch.setattr(engine, "attempt", judge_slowly)
     document = served.world.badge() | {"heavy": [0] * verification.HEAVY_VALUES}
     heavy = [asyncio.create_task(served.verify(document)) for _ in range(verification.MAX_AT_ONCE + 1)]
     await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The verification engine: `needs()` tells what is to be fetched, `verify()` judges.
+"""The verification engine: `needs()` tells what is to be fetched, `verify()` judges, `attempt()` does both at once.
 
 Pure: the same intake, materials and times give the same report. The order of the checks is the order of FORMATS.md
 section 9; each step below carries its number.
@@ -50,10 +50,22 @@ def verify(
 ) -> Report:
     """The report on what was shown. `asked` is what this verifier demanded of a presentation."""
     inquiry = Inquiry(materials, verifier.mode)
+    return _told(_judge(intake, inquiry, verifier, now, as_of or now, asked), intake, materials)
+
+
+def attempt(
+    intake: Intake,
+    materials: Materials,
+    verifier: Verifier,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - frozen
+) -> Report | tuple[Need, ...]:
+    """What `needs` tells, or where that is nothing what `verify` makes: judged once and not twice."""
+    inquiry = Inquiry(materials, verifier.mode)
     report = _judge(intake, inquiry, verifier, now, as_of or now, asked)
-    if not intake.notes and not materials.contacted:
-        return report
-    return replace(report, notes=intake.notes, contacted=materials.contacted)
+    return tuple(inquiry.outstanding) or _told(report, intake, materials)
 
 
 def unreadable(error: Malformed, verifier: Verifier, *, now: datetime) -> Report:
@@ -70,3 +82,9 @@ def _judge(
     if intake.presentation is None:
         return judge_alone(intake.credentials[0], occasion)
     return judge_presentation(intake, occasion)
+
+
+def _told(report: Report, intake: Intake, materials: Materials) -> Report:
+    if not intake.notes and not materials.contacted:
+        return report
+    return replace(report, notes=intake.notes, contacted=materials.contacted)
