@@ -20,7 +20,15 @@ from node.core.strict_json import Json, JsonObject
 
 ISSUER_WELL_KNOWN: Final = "/.well-known/openid-credential-issuer"
 SERVER_WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
+# Formats (appendix A). The standard names none for VC-JOSE-COSE: a `vc+jwt` goes by `jwt_vc_json`, as is the custom,
+# the others by the subtype of their media type. In a response COSE is an EnvelopedVerifiableCredential, other tokens
+# are texts.
 LDP_VC: Final = "ldp_vc"
+JWT_VC_JSON: Final = "jwt_vc_json"
+DC_SD_JWT: Final = "dc+sd-jwt"
+VC_SD_JWT: Final = "vc+sd-jwt"
+VC_COSE: Final = "vc+cose"
+FORMATS: Final = (LDP_VC, JWT_VC_JSON, DC_SD_JWT, VC_SD_JWT, VC_COSE)
 BUNDLE_ENDPOINT: Final = "bonafides_bundle_endpoint"
 MAX_METADATA_BYTES: Final = 1024 * 1024
 MAX_CONFIGURATIONS: Final = 1000
@@ -31,6 +39,8 @@ class CredentialConfiguration:
     """One entry of `credential_configurations_supported`.
 
     `proof_types` maps each proof type to its signing algorithms (for `di_vp`: cryptosuites); empty: no holder binding.
+    `signing_algorithms` are cryptosuites for `ldp_vc`, JOSE algorithms for tokens. `vct` is of `dc+sd-jwt` alone, whose
+    credentials have neither contexts nor types.
     """
 
     id: str
@@ -41,6 +51,7 @@ class CredentialConfiguration:
     proof_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signing_algorithms: tuple[str, ...] = ()
     display_name: str | None = None
+    vct: str | None = None
     raw: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
@@ -49,8 +60,13 @@ class CredentialConfiguration:
             "format": self.format,
             "scope": self.id,
             "credential_signing_alg_values_supported": list(self.signing_algorithms),
-            "credential_definition": {"@context": list(self.contexts), "type": list(self.types)},
         }
+        if self.format == DC_SD_JWT:
+            body["vct"] = self.vct
+        elif self.format == JWT_VC_JSON:  # appendix A.1.1.2 knows the types alone
+            body["credential_definition"] = {"type": list(self.types)}
+        else:
+            body["credential_definition"] = {"@context": list(self.contexts), "type": list(self.types)}
         if self.proof_types:
             # Section 12.2.4: these two are both there or both absent.
             body["cryptographic_binding_methods_supported"] = list(self.binding_methods)
@@ -184,6 +200,8 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
     form = members.get("format")
     if not isinstance(form, str):
         raise Malformed("expected the name of a format", path=("format",))
+    if form == DC_SD_JWT and not isinstance(members.get("vct"), str):
+        raise Malformed("dc+sd-jwt has a vct", path=("vct",))
     definition = members.get("credential_definition", {})
     if form == LDP_VC and not isinstance(definition, dict):
         raise Malformed("ldp_vc has a credential_definition", path=("credential_definition",))
@@ -204,9 +222,17 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
         types=_texts(definition, "type"),
         binding_methods=_texts(members, "cryptographic_binding_methods_supported"),
         proof_types=MappingProxyType(read),
+        signing_algorithms=_algorithms(members),
         display_name=_display_name(described) if isinstance(described, dict) else None,
+        vct=members["vct"] if form == DC_SD_JWT else None,
         raw=members,
     )
+
+
+def _algorithms(members: JsonObject) -> tuple[str, ...]:
+    """The names among the algorithms: formats that are not ours have numbers (appendix A.2)."""
+    value = members.get("credential_signing_alg_values_supported", [])
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _display_name(members: JsonObject) -> str | None:

@@ -207,6 +207,39 @@ class TestMetadata:
         server = ServerMetadata(ISSUER, f"{ISSUER}/t", anonymous_access=True)
         assert parse_server_metadata(server.to_json(), ISSUER) == server
 
+    @pytest.mark.parametrize(
+        ("form", "expected"),
+        [
+            ("ldp_vc", {"credential_definition": {"@context": ["https://c.example"], "type": ["T"]}}),
+            ("jwt_vc_json", {"credential_definition": {"type": ["T"]}}),
+            ("vc+sd-jwt", {"credential_definition": {"@context": ["https://c.example"], "type": ["T"]}}),
+            ("vc+cose", {"credential_definition": {"@context": ["https://c.example"], "type": ["T"]}}),
+            ("dc+sd-jwt", {"vct": "https://c.example/vct"}),
+        ],
+    )
+    def test_each_format_has_its_own_parameters(self, form: str, expected: dict[str, Any]) -> None:
+        configuration = CredentialConfiguration(
+            "badge",
+            form,
+            ("https://c.example",),
+            ("T",),
+            signing_algorithms=("ES256",),
+            vct="https://c.example/vct",
+        )
+        body = configuration.to_json()
+        common = {"format": form, "scope": "badge", "credential_signing_alg_values_supported": ["ES256"]}
+        assert body == common | expected
+        metadata = METADATA | {"credential_configurations_supported": {"badge": body}}
+        read = parse_issuer_metadata(metadata, ISSUER).configurations["badge"]
+        assert read.to_json() == body
+        assert read.signing_algorithms == ("ES256",)
+
+    def test_algorithms_that_are_numbers_are_passed_over(self) -> None:
+        body = {"format": "mso_mdoc", "credential_signing_alg_values_supported": [-7, "ES256"]}
+        metadata = METADATA | {"credential_configurations_supported": {"other": body}}
+        read = parse_issuer_metadata(metadata, ISSUER)
+        assert read.configurations["other"].signing_algorithms == ("ES256",)
+
     def test_binding_and_proof_types_are_both_there_or_both_absent(self) -> None:
         body = CredentialConfiguration("badge", "ldp_vc").to_json()
         assert not {"cryptographic_binding_methods_supported", "proof_types_supported"} & body.keys()
@@ -226,6 +259,7 @@ class TestMetadata:
             {"credential_configurations_supported": []},
             {"credential_configurations_supported": {"a": {}}},
             {"credential_configurations_supported": {"a": {"format": "ldp_vc", "credential_definition": 1}}},
+            {"credential_configurations_supported": {"a": {"format": "dc+sd-jwt"}}},
             {
                 "credential_configurations_supported": {
                     "a": {"format": "x", "proof_types_supported": {"jwt": 1}}
