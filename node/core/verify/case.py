@@ -77,17 +77,24 @@ class Case:
             self._issuer_trust(),  # 13
             *self._presented(holder, asked),  # 14, 15, 16
         )
-        entry = self._trust_entry()
         return make_report(
             checks,
             self.verifier,
             self.as_of,
             presented=is_presented(holder),
-            issuer=IssuerNamed(facts.issuer_id, entry.name if entry else None, facts.issuer_name),
+            issuer=self._issuer_named(),
             header=self._header_used(),
             anchored=found.time,
             document=self.document.read,
         )
+
+    def _issuer_named(self) -> IssuerNamed | None:
+        """Who issued it; nobody of an SD-JWT VC that leaves it to a certificate."""
+        assert self.document.facts is not None  # noqa: S101
+        if not self.issuer:
+            return None
+        entry = self._trust_entry()
+        return IssuerNamed(self.issuer, entry.name if entry else None, self.document.facts.issuer_name)
 
     def _unread(self, holder: Holder | None, asked: Asked) -> Report:
         """The report on what could not be read: who presented it, and to whom, is known all the same."""

@@ -249,6 +249,15 @@ def test_claims_of_an_issuer_who_is_not_named_belong_to_whose_key_signed_them() 
     assert report.issuer.id == KEY_SCHOOL.did
 
 
+def test_nobody_is_named_as_issuer_where_the_token_names_none() -> None:
+    def nameless(signatory: Signatory, _: Json) -> str:
+        return signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt"}, {"vct": VCT}, signatory) + "~"
+
+    report = flat(token=nameless, disclose=None).report()
+    assert report.issuer is None
+    assert report[CheckName.ISSUER_TRUST].reason is Reason.ISSUER_NOT_LISTED
+
+
 # Key binding ------------------------------------------------------------------------------------------------
 
 

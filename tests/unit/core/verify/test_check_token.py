@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from fixtures.verification import (
     without_status,
 )
 
+from node.core.baking import bake, default_png, default_svg
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed
 from node.core.jose.jws import prepare_jws
@@ -328,6 +330,17 @@ def test_a_token_in_a_json_string_is_read() -> None:
         (shown,) = read_intake(written.encode()).credentials
         assert shown.envelope is not None
         assert shown.envelope.token == token
+
+
+@pytest.mark.parametrize("image", [default_svg("A badge"), default_png()], ids=["SVG", "PNG"])
+def test_a_token_in_an_image_is_judged_with_the_bundle_beside_it(image: bytes) -> None:
+    story = anchored()
+    token = story.credential()
+    bundle = story.bundle(token).without_credential(sha256(token.encode()).digest())
+    baked = bake(image, token, json.dumps(bundle.to_json()))
+    report = story.judge(baked)
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report.notes == ()
 
 
 @pytest.mark.parametrize("value", ["", "a text", 7, ["eyJ9.e30.AA"], None], ids=str)
