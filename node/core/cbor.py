@@ -89,7 +89,8 @@ class _Reader:
         if major == _TEXT:
             return self._text(argument)
         if major == _ARRAY:
-            return [self.item(depth + 1) for _ in range(self._count(argument))]
+            # However many are promised: each takes a byte at least, and the first that is missing ends it.
+            return [self.item(depth + 1) for _ in range(argument)]
         if major == _MAP:
             return self._map(argument, depth)
         if major == _TAG:
@@ -138,15 +139,9 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise Malformed("a CBOR text string that is not UTF-8") from error
 
-    def _count(self, argument: int) -> int:
-        # Each item takes a byte at least: a count that promises more than is there is refused before any work.
-        if argument > len(self._data) - self.position:
-            raise Malformed("the CBOR item ends too early")
-        return argument
-
     def _map(self, argument: int, depth: int) -> dict[CborKey, Cbor]:
         found: dict[CborKey, Cbor] = {}
-        for _ in range(self._count(argument)):
+        for _ in range(argument):
             key = self.item(depth + 1)
             if isinstance(key, bool) or not isinstance(key, int | str | bytes):
                 raise Malformed("a CBOR map key that is no integer, text or byte string")
