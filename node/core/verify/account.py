@@ -59,7 +59,10 @@ def account_of(report: Report, intake: Intake | None) -> JsonObject:
         "headline": verdict.headline,
         "sentence": following,
         "credentials": credentials,
-        "checks": [_check(check, first) for check in report.checks],
+        # Of a credential alone they are its own: told once, which is a third of telling.
+        "checks": credentials[0]["checks"]
+        if reports[0] is report and first is not None
+        else [_check(check, first) for check in report.checks],
         "contacted": list(report.contacted),
         "mode": report.mode,
         "policy": report.policy,
@@ -76,12 +79,12 @@ def _is_presented(report: Report, intake: Intake) -> bool:
 
 def sentence(check: Check, document: Json) -> JsonObject:
     """What a check found, as `text` with named places and the moments that `fill` them."""
-    members = _MEMBERS_OF.get(check.reason, ()) if check.reason is not None else ()
-    moment = _first_moment(document, *members)
-    if check.reason is not None and moment is not None:
-        return {"text": DATED[check.reason], "fill": {"date": moment}}
     if check.reason is None and check.outcome is Outcome.PASSED:
         return {"text": REASSURANCES[check.name], "fill": {}}
+    if check.reason in _MEMBERS_OF:
+        moment = _first_moment(document, *_MEMBERS_OF[check.reason])
+        if moment is not None:
+            return {"text": DATED[check.reason], "fill": {"date": moment}}
     return {"text": sentence_of(check), "fill": {}}
 
 
