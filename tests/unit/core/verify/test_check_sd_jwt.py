@@ -34,15 +34,20 @@ from fixtures.verification import (
     LedgerState,
     Signatory,
     Story,
+    agreed,
+    did_document,
     entry,
     of_key_school,
     public,
     revoked,
     signed_token,
+    signing_key,
     without_status,
 )
 
 from node.core.verify.holder import Asked
+from node.core.verify.materials import Mode
+from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.presentation import MAX_KEY_BINDING_AGE
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 
@@ -229,6 +234,7 @@ PROOF = [
     Row("claims, by a self-certifying key", flat, PASSED),
     Row("no issuer named, but a key of a DID", lambda: flat(token=claims_sd_jwt(without=["iss"])), PASSED),
     Row("claims of somebody else's", lambda: flat(token=claims_sd_jwt(iss=STRANGER.did)), FAILED, Reason.ONLY_THIRD_PARTY_PROOFS),
+    Row("no issuer named, and a key at an https address", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt", "kid": "https://school.example/keys/1"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("neither issuer nor key named", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_UNKNOWN),
 ]  # fmt: skip
 
@@ -266,6 +272,21 @@ def other_disclosures(shown: str) -> str:
     return shown.partition("~")[0] + "~"
 
 
+WEB_LEARNER = Signatory("did:web:learner.example", "key-1", signing_key("web learner"))
+
+
+def of_web(relationship: str) -> Story:
+    """A credential that its issuer bound to a key on the web, which is listed there for this."""
+    document = did_document(WEB_LEARNER.did, WEB_LEARNER, [relationship])
+    return flat(
+        token=raw_sd_jwt({"cnf": {"kid": WEB_LEARNER.method}}, []),
+        disclose=bound(by=WEB_LEARNER),
+        mode=Mode.FULL,
+        policy=ANY_ISSUER_UNSAFE,
+        documents={WEB_LEARNER.did: agreed(document)},
+    )
+
+
 BINDING = [
     Row("by the key that the issuer named", story, PASSED),
     Row("claims, by the key that the issuer named", flat, PASSED),
@@ -273,6 +294,8 @@ BINDING = [
     Row("over other disclosures", lambda: story(disclose=bound(ACHIEVEMENT, spoil=other_disclosures)), FAILED, Reason.HOLDER_PROOF_WRONG),
     Row("the issuer named no key", lambda: story(token=badge_sd_jwt(holder=None)), FAILED, Reason.HOLDER_PROOF_WRONG),
     Row("the issuer named a DID's key", lambda: flat(token=raw_sd_jwt({"cnf": {"kid": LEARNER.method}}, []), disclose=bound()), PASSED),
+    Row("the issuer named a key on the web, which may present", lambda: of_web("authentication"), PASSED),
+    Row("the issuer named a key on the web, which may only assert", lambda: of_web("assertionMethod"), UNKNOWN, Reason.HOLDER_UNRESOLVED),
     Row("the issuer named a key that is not at hand", lambda: flat(token=raw_sd_jwt({"cnf": {"kid": "did:web:learner.example#key-1"}}, []), disclose=bound()), UNKNOWN, Reason.HOLDER_UNRESOLVED),
     Row("without a binding it is a document", lambda: story(disclose=showing(ACHIEVEMENT)), UNKNOWN, Reason.DOCUMENT_ALONE),
 ]  # fmt: skip

@@ -320,6 +320,7 @@ OCCASIONS = {
         Row("by whoever has the credential, as asked", lambda: bbs(disclose=for_occasion(HEADER)), PASSED),
         Row("for another occasion", lambda: bound_bbs(OTHERS), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("for another occasion, by whoever has the credential", lambda: bbs(disclose=for_occasion(OTHERS)), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("as asked, and something more", lambda: bound_bbs(HEADER[:-1] + b',"more":1}'), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("for an occasion that it does not tell", lambda: bound_bbs(b"\x01\x02"), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("nothing was asked", lambda: bound_bbs(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
         Row("nothing was asked of a document", lambda: bbs(disclose=for_occasion(HEADER), asked=Asked()), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),

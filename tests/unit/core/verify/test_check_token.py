@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -39,6 +40,7 @@ from fixtures.verification import (
 )
 
 from node.core.baking import bake, default_png, default_svg
+from node.core.did.document import DidDocument
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed
 from node.core.jose.jws import prepare_jws
@@ -95,6 +97,14 @@ def by_web(**changes: Any) -> Story:
         "documents": {WEB.did: agreed(did_document(WEB.did, WEB))},
     }
     return jwt(**{**fields, **changes})
+
+
+def two_keys() -> DidDocument:
+    """The document of a school with two keys for its badges."""
+    document = did_document(WEB.did, WEB)
+    other = replace(document.methods[0], id=WEB.did + "#key-2", public_key=public(STRANGER.key))
+    listed = frozenset({WEB.method, other.id})
+    return replace(document, methods=(*document.methods, other), relationships={"assertionMethod": listed})
 
 
 def seconds(**offset: float) -> int:
@@ -158,6 +168,7 @@ PROOF = [
     Row("no key: offline, no bundle", lambda: anchored(bundled=False), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: did:web of an unlisted issuer", lambda: by_web(trust=None), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: the one shown is not listed", lambda: by_web(token=header(kid=None, jwk=STRANGERS_JWK)), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("no key: none is named, and its issuer has two", lambda: by_web(token=header(kid=None), documents={WEB.did: agreed(two_keys())}), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: an https address", lambda: jwt(issuer=HTTPS, mode=Mode.FULL), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: another address than the issuer's", lambda: jwt(issuer=HTTPS, token=header(kid="https://school.example/keys/1"), mode=Mode.FULL), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("an https address for the key of a DID", lambda: jwt(token=header(kid="https://school.example/keys/1")), FAILED, Reason.ONLY_THIRD_PARTY_PROOFS),

@@ -1,0 +1,50 @@
+"""Where a document breaks a rule says which rule it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.core.problem import MALFORMED_VALUE_ERROR, Problem
+from node.core.verify.clauses import CLAUSES, cite
+from node.core.verify.report import Check, CheckName, Outcome, Reason
+
+
+@pytest.mark.parametrize(
+    ("path", "clause"),
+    [
+        (("issuer",), "VC Data Model 2.0 section 4.7"),
+        (("issuer", "id"), "VC Data Model 2.0 section 4.7"),
+        (("id",), "VC Data Model 2.0 section 4.4"),
+        (("credentialSubject", "achievement", "id"), "VC Data Model 2.0 section 4.4"),
+        (("credentialSubject", 1), "VC Data Model 2.0 section 4.8"),
+        (("credentialStatus", 0, "statusListIndex"), "Bitstring Status List 1.0 section 2.1"),
+        (("verifiableCredential", 0, "validUntil"), "VC Data Model 2.0 section 4.9"),
+        (("proof", 0, "created"), "VC Data Integrity 1.0 section 2.1"),
+        (("credentialSchema", "id"), "VC Data Model 2.0 section 4.11"),
+        ((), "VC Data Model 2.0 sections 5.2 and 6"),
+    ],
+    ids=str,
+)
+def test_the_place_of_a_fault_tells_its_clause(path: tuple[str | int, ...], clause: str) -> None:
+    fault = Problem(MALFORMED_VALUE_ERROR, "it is wrong", path)
+    broken = Check(CheckName.CONFORMANCE, Outcome.FAILED, "it is wrong", Reason.NOT_CONFORMING, (fault,))
+    told = cite(broken)
+    assert clause in told.basis
+    assert told.problems == (fault,)
+
+
+def test_what_is_cited_once_is_not_cited_again() -> None:
+    told = cite(Check(CheckName.PROOF, Outcome.FAILED, "nobody signed it", Reason.NO_PROOF))
+    assert cite(told) == told
+    assert told.basis == f"nobody signed it [{CLAUSES[Reason.NO_PROOF]}]"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE])
+def test_only_failures_cite(outcome: Outcome) -> None:
+    check = Check(CheckName.STATUS, outcome, "as it is", Reason.NO_STATUS)
+    assert cite(check) is check
+
+
+def test_a_failure_without_a_problem_of_a_standard_gets_one_of_ours() -> None:
+    told = cite(Check(CheckName.STATUS, Outcome.FAILED, "revoked", Reason.REVOKED))
+    assert [one.type for one in told.problems] == ["urn:bonafides:problem:check-revoked"]
