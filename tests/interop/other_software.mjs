@@ -12,6 +12,7 @@ import { Ed25519Signature2020 } from "@digitalbazaar/ed25519-signature-2020";
 import { createSignCryptosuite as eddsaJcs } from "@digitalbazaar/eddsa-jcs-2022-cryptosuite";
 import { cryptosuite as eddsaRdfc } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
 import * as vc from "@digitalbazaar/vc";
+import * as statusList from "@digitalbazaar/vc-bitstring-status-list";
 import * as verifierCore from "@digitalcredentials/verifier-core";
 
 import { serve } from "./line_by_line.mjs";
@@ -94,6 +95,21 @@ const tasks = {
   async present({ credentials, holder, challenge, domain, now, ...how }) {
     const presentation = vc.createPresentation({ verifiableCredential: credentials, holder, now });
     return vc.signPresentation({ presentation, challenge, domain, suite: await signing(how), documentLoader });
+  },
+  // A list of `length` statuses of one bit, of which those at `indexes` are set.
+  async issueList({ id, statusPurpose, length, indexes, members, ...how }) {
+    const list = await statusList.createList({ length });
+    indexes.forEach((index) => list.setStatus(index, true));
+    const credential = { ...(await statusList.createCredential({ id, list, statusPurpose })), ...members };
+    return tasks.issue({ credential, ...how });
+  },
+  // The statuses of `credential`, whose list is the one given.
+  async readStatus({ credential, list }) {
+    const found = { contextUrl: null, documentUrl: list.id, document: list, tag: "static" };
+    const withList = async (url) => (url === credential.credentialStatus.statusListCredential ? found : documentLoader(url));
+    const asked = { credential, suite: verifiers(), documentLoader: withList };
+    const { verified, results = [], error } = await statusList.checkStatus(asked);
+    return { verified, statuses: results.map(({ status }) => status), reasons: reasons(error) };
   },
   // Parsed there, as it would be from a file.
   async verifyText({ text, now }) {
