@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from badge_generator import ISSUER, LEARNER, NOW, STRANGER, Person
+from badge_generator import ISSUER, LEARNER, NOW, STRANGER, Person, make_badge
 from jwcrypto.jwk import JWK
 from sd_jwt.common import SDObj
 from sd_jwt.issuer import SDJWTIssuer
@@ -28,7 +28,7 @@ from node.core.envelope import read_envelope
 from node.core.errors import Malformed
 from node.core.jose.jws import algorithm_of, prepare_jws
 from node.core.jose.sd_jwt import Path, prepare_key_binding, salts_needed, select
-from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc
+from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc, prepare_vc_sd_jwt
 from node.core.keys import KeyKind
 from node.core.verify import engine
 from node.core.verify.holder import Asked
@@ -239,6 +239,33 @@ def is_nested(some: Collection[Path], paths: Collection[Path]) -> bool:
     (RFC 9901 section 7.3, step 5).
     """
     return any(path[:length] in paths for path in some for length in range(1, len(path)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_badge_of_ours_as_vc_sd_jwt_is_read_by_all(kind: KeyKind, other_tokens: Any) -> None:
+    """VC-JOSE-COSE section 3.2.1: an SD-JWT whose payload is a credential."""
+    issuer, holder = ISSUER.of(kind), LEARNER.of(kind)
+    some: list[Path] = [("name",), ("credentialSubject", "achievement", "description")]
+    for number in range(COUNT):
+        badge = make_badge(number, kind)
+        paths = [*some, ("credentialSubject", "achievement", "criteria")]
+        prepared = prepare_vc_sd_jwt(
+            badge,
+            issuer.signer.public_key,
+            issuer.method,
+            paths,
+            salts=salts(paths),
+            holder_key=holder.signer.public_key,
+        )
+        shown = shown_by_us(prepared.finish(issuer.signer.sign(prepared.message)), some, holder)
+        del badge["credentialSubject"]["achievement"]["criteria"]
+        assert read_by_us(shown) == badge, number
+        read = [read_by_npm(shown, issuer, other_tokens)]
+        if kind is KeyKind.P256:
+            read.append(read_by_reference(shown, issuer))
+        for other in read:
+            assert other is not None, number
+            assert {name: other[name] for name in badge} == badge, number
 
 
 # One fault each ----------------------------------------------------------------------------------------------
