@@ -25,19 +25,22 @@ from typing import Any, Final
 import orjson
 
 from node.core.bundle import Bundle
-from node.core.encoding import encode_base64url
+from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import BonafidesError, Malformed, NotFound, Refused
-from node.core.members import within
+from node.core.jose.jwe import CONTENT_ENCRYPTIONS, SECRET_BYTES, DecryptionKey
+from node.core.oid4vci.metadata import FORMATS, JWT_VC_JSON, LDP_VC, VC_SD_JWT
 from node.core.oid4vp.dcql import (
-    LDP_VC,
     OPEN_BADGE_TYPES,
     Candidate,
     ClaimsQuery,
     CredentialQuery,
+    CredentialSetQuery,
     DcqlQuery,
+    NotSatisfied,
+    candidate_of,
     check_answer,
-    expanded_types,
 )
+from node.core.oid4vp.formats import vp_formats
 from node.core.oid4vp.request import (
     AuthorizationRequest,
     ClientMetadata,
@@ -45,15 +48,22 @@ from node.core.oid4vp.request import (
     client_id_of,
     encode_link,
     encode_request_object,
+    encryption_of,
     parse_request,
-    vp_formats,
 )
-from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, encode_answer, parse_response
+from node.core.oid4vp.response import (
+    MAX_PRESENTATIONS,
+    AuthorizationError,
+    AuthorizationResponse,
+    Presentation,
+    encode_answer,
+    parse_response,
+)
 from node.core.problem import ours
 from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
-from node.core.verify.intake import presented
-from node.core.verify.report import Acceptance
+from node.core.verify.intake import Intake, given
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
 from node.services.verification import Examination, Examiner, Told, tell
 from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
 
@@ -144,19 +154,33 @@ class Presentations:
         self._max_open = max_open
         self._kept: deque[tuple[datetime, int]] = deque()
 
-    async def create(self, query: DcqlQuery, flow: Flow = Flow.CROSS_DEVICE) -> NewRequest:
-        """Ask for what `query` says. Malformed where it asks for what cannot be judged here."""
+    async def create(
+        self, query: DcqlQuery, flow: Flow = Flow.CROSS_DEVICE, *, encrypted: bool = False
+    ) -> NewRequest:
+        """Ask for what `query` says, `encrypted`: by an answer that is encrypted to a key of this request alone.
+
+        Malformed where it asks for what cannot be judged here.
+        """
         _check_askable(query)
         now = self._examiner.clock()
         state, nonce, result_id = (secrets.token_urlsafe(_SECRET_BYTES) for _ in range(3))
+        metadata = ClientMetadata(vp_formats(), self.client_name, bonafides_bundle=True)
+        key = (
+            DecryptionKey(secrets.token_bytes(SECRET_BYTES), secrets.token_urlsafe(9)) if encrypted else None
+        )
+        if key is not None:
+            metadata = replace(metadata, keys=(key.to_jwk(),), enc_values=tuple(CONTENT_ENCRYPTIONS))
         request = AuthorizationRequest(
             client_id_of(f"{self._base_url}/requests/{state}/response"),
             nonce,
             query,
-            ClientMetadata(vp_formats(), self.client_name, bonafides_bundle=True),
+            metadata,
             state,
+            encryption_of(metadata) if key is not None else None,
         )
-        kept = {"request": request.to_json(), "flow": flow}
+        kept: JsonObject = {"request": request.to_json(), "flow": flow}
+        if key is not None:
+            kept["key"] = {"secret": encode_base64url(key.secret), "kid": key.kid}
         if flow is Flow.SAME_DEVICE:
             kept["result_id"] = result_id  # the wallet's browser is sent to it
         stored = PresentationRequest(
@@ -198,6 +222,9 @@ class Presentations:
 
     async def check_open(self, state: str) -> None:
         """Refused as by `answer`; for before anything large is read. Only `answer` uses a request up."""
+        await self._open(state)
+
+    async def _open(self, state: str) -> PresentationRequest:
         async with self._store.reading() as tx:
             stored = await tx.presentation_requests.find_by_state(_hash(state))
         if stored is None:
@@ -206,6 +233,7 @@ class Presentations:
             raise _cannot_be_answered(NonceUse.USED)
         if self._examiner.clock() >= stored.expires_at:
             raise _cannot_be_answered(NonceUse.EXPIRED)
+        return stored
 
     async def answer(self, state: str, form: Mapping[str, str]) -> JsonObject:
         """Take a wallet's direct_post and judge it; what is returned is the HTTP answer's JSON.
@@ -214,8 +242,8 @@ class Presentations:
         judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail"}`,
         or `{"declined": {"error", "description"}}`. `files` are the evidence shown, by credential.
         """
-        await self.check_open(state)
-        response = await self._examiner.work(partial(parse_response, form))
+        key = _key(await self._open(state))
+        response = await self._examiner.work(partial(parse_response, form, key))
         if response.state != state:
             raise Refused("the state is not this request's")
         now = self._examiner.clock()
@@ -288,11 +316,13 @@ class Presentations:
         if isinstance(response, AuthorizationError):
             return {"declined": {"error": response.error, "description": response.description}}
         asked = Asked(request.nonce, (request.client_id,))
+        read = await self._examiner.work(partial(_read, response))
         answers = []
-        for query_id, presentations in response.vp_token.items():
-            for presentation in presentations:
-                found = await self._examine(presentation, response.bundles, asked)
-                answers.append((query_id, found))
+        for query_id, intake in read:
+            if isinstance(intake, Malformed):
+                answers.append((query_id, self._examiner.unreadable(intake)))
+            else:
+                answers.append((query_id, await self._examiner.examine(intake, asked=asked)))
         return await self._examiner.work(partial(self._record, request.dcql_query, answers))
 
     def _within_bounds(self, record: JsonObject, expires_at: datetime) -> JsonObject:
@@ -320,33 +350,32 @@ class Presentations:
             "answers": [_kept_answer(query_id, tell(found)) for query_id, found in answers],
         }
 
-    async def _examine(
-        self, presentation: JsonObject, bundles: Sequence[Bundle], asked: Asked
-    ) -> Examination:
-        try:
-            intake = await self._examiner.work(partial(presented, presentation, bundles))
-        except Malformed as error:
-            return self._examiner.unreadable(error)
-        # The bundles of the other presentations are no news of this one.
-        return await self._examiner.examine(replace(intake, notes=()), asked=asked)
-
     def _unsatisfied(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> str | None:
         """Why the answers are not what was asked for; None where they are (section 8.6)."""
-        given: dict[str, list[Candidate]] = {}
+        given_back: dict[str, list[Candidate]] = {}
         try:
             for query_id, found in answers:
-                documents = [one.document for one in found.report.credentials]
-                given.setdefault(query_id, []).extend(
-                    Candidate(
-                        dict(document), expanded_types(dict(document), self._examiner.verifier.canonicalizer)
+                given_back.setdefault(query_id, []).extend(self._candidates(found))
+            check_answer(query, given_back)
+            for query_id, found in answers:
+                if query[query_id].require_cryptographic_holder_binding and not _is_bound(found.report):
+                    raise NotSatisfied(
+                        f"nothing shows that what was given for {query_id} is held by who gave it"
                     )
-                    for document in documents
-                    if document is not None
-                )
-            check_answer(query, given)
         except BonafidesError as error:
             return error.detail
         return None
+
+    def _candidates(self, found: Examination) -> list[Candidate]:
+        if found.intake is None:
+            return []
+        canonicalizer = self._examiner.verifier.canonicalizer
+        reports = (found.report,) if found.intake.presentation is None else found.report.credentials
+        return [
+            candidate_of(dict(report.document), shown.envelope, canonicalizer)
+            for report, shown in zip(reports, found.intake.credentials, strict=True)
+            if report.document is not None
+        ]
 
     # Odds and ends
 
@@ -376,12 +405,14 @@ class Presentations:
 
 
 def open_badge_query(*, achievement: str | None = None) -> DcqlQuery:
-    """The usual question: an Open Badge, perhaps one for the achievement of that exact name."""
+    """The usual question: an Open Badge in whatever format, perhaps one for the achievement of that exact name."""
     path = ("credentialSubject", "achievement", "name")
     claims = (ClaimsQuery(path, None, (achievement,) if achievement else ()),)
     types = frozenset(OPEN_BADGE_TYPES)
     meta = {"type_values": [list(OPEN_BADGE_TYPES)]}
-    return DcqlQuery((CredentialQuery("badge", LDP_VC, meta, (types,), claims),))
+    asked = {"badge": LDP_VC, "badge_jwt": JWT_VC_JSON, "badge_sd_jwt": VC_SD_JWT}
+    queries = tuple(CredentialQuery(name, form, meta, (types,), claims) for name, form in asked.items())
+    return DcqlQuery(queries, (CredentialSetQuery(tuple((name,) for name in asked)),))
 
 
 def asked_achievement(query: DcqlQuery) -> str | None:
@@ -398,14 +429,41 @@ def _cannot_be_answered(use: NonceUse) -> Refused:
 
 def _check_askable(query: DcqlQuery) -> None:
     for index, one in enumerate(query.credentials):
-        with within("credentials", index):
-            if one.format != LDP_VC:
-                raise Malformed(f"only the format {LDP_VC} can be judged here", path=("format",))
-            if not one.require_cryptographic_holder_binding:
-                raise Malformed(
-                    "without holder binding anybody could answer",
-                    path=("require_cryptographic_holder_binding",),
-                )
+        if one.format not in FORMATS:
+            path = ("credentials", index, "format")
+            raise Malformed(f"what can be judged here is one of {', '.join(FORMATS)}", path=path)
+
+
+def _read(response: AuthorizationResponse) -> list[tuple[str, Intake | Malformed]]:
+    """What there is to judge, by query, in the order given; MAX_PRESENTATIONS credentials in all."""
+    read: list[tuple[str, Intake | Malformed]] = []
+    left = MAX_PRESENTATIONS
+    for query_id, presentations in response.vp_token.items():
+        for presentation in presentations:
+            found = _read_one(presentation, response.bundles, left)
+            left -= len(found.credentials) if isinstance(found, Intake) else 0
+            read.append((query_id, found))
+    return read
+
+
+def _read_one(presentation: Presentation, bundles: Sequence[Bundle], left: int) -> Intake | Malformed:
+    try:
+        intake = given(presentation, bundles)
+    except Malformed as error:
+        return error
+    if len(intake.credentials) > left:
+        return Malformed(f"more than {MAX_PRESENTATIONS} credentials in one answer")
+    # The bundles of the other presentations are no news of this one.
+    return replace(intake, notes=())
+
+
+def _is_bound(report: Report) -> bool:
+    """Whether it was made for this request, by somebody who is shown to hold it, unless a check says otherwise.
+
+    Policies accept a document without any of that: here it was asked for.
+    """
+    answered = all(report[name].outcome is Outcome.PASSED for name in (CheckName.CHALLENGE, CheckName.DOMAIN))
+    return answered and report[CheckName.HOLDER_BINDING].reason is not Reason.DOCUMENT_ALONE
 
 
 def _kept_answer(query_id: str, told: Told) -> JsonObject:
@@ -416,6 +474,11 @@ def _kept_answer(query_id: str, told: Told) -> JsonObject:
 def _kept(stored: PresentationRequest) -> tuple[AuthorizationRequest, Flow]:
     kept: dict[str, Any] = orjson.loads(stored.request)
     return parse_request(kept["request"]), Flow(kept["flow"])
+
+
+def _key(stored: PresentationRequest) -> DecryptionKey | None:
+    kept = orjson.loads(stored.request).get("key")
+    return None if kept is None else DecryptionKey(decode_base64url(kept["secret"]), kept["kid"])
 
 
 def _hash(secret: str) -> bytes:

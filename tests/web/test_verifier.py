@@ -602,7 +602,7 @@ async def test_the_query_is_checked_again_by_the_verifier(served: Served) -> Non
     [
         {"state": "another"},
         {"vp_token": "[]"},
-        {"vp_token": '{"badge": ["eyJ"]}'},
+        {"vp_token": '{"badge": [1]}'},
         {"bonafides_bundles": "{}"},
     ],
 )

@@ -1,7 +1,8 @@
 """The Digital Credentials Query Language (OpenID4VP 1.0 sections 6 and 7): parse, match, check an answer.
 
 The wallet matches what it holds, the verifier re-checks what it got: a wallet is not trusted to keep to a query.
-Credentials here are JSON objects (`ldp_vc`) whose types were expanded to IRIs by the caller (`expanded_types`).
+A credential of any format is what it says as far as it is disclosed, and a claims path begins at its root: of a token,
+at the document in it; of an SD-JWT VC, at its processed claims.
 Which credential a person then picks, and what the cryptography says, is decided elsewhere.
 """
 
@@ -14,12 +15,15 @@ from typing import Final
 
 from node.core.canonical.nquads import RDF, parse_nquads
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.credential import types_of
+from node.core.envelope import Envelope
 from node.core.errors import Malformed, NotVerified
 from node.core.members import list_member, within
+from node.core.oid4vci.metadata import DC_SD_JWT, LDP_VC, VC_SD_JWT
+from node.core.oid4vp.formats import W3C_FORMATS, format_of
 from node.core.problem import ours
 from node.core.strict_json import Json, JsonObject
 
-LDP_VC: Final = "ldp_vc"
 OPEN_BADGE_TYPES: Final = (
     "https://www.w3.org/2018/credentials#VerifiableCredential",
     "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential",
@@ -66,8 +70,8 @@ class ClaimsQuery:
 class CredentialQuery:
     """One credential that is asked for (section 6.1).
 
-    `type_values` are the alternatives of `meta.type_values`; empty where `meta` has none. Kinds of
-    `trusted_authorities` are not known here, so a query that names any matches nothing.
+    `type_values` are the alternatives of `meta.type_values`, `vct_values` those of `meta.vct_values`; empty where
+    `meta` has none. Kinds of `trusted_authorities` are not known here, so a query that names any matches nothing.
     """
 
     id: str
@@ -79,6 +83,7 @@ class CredentialQuery:
     multiple: bool = False
     require_cryptographic_holder_binding: bool = True
     trusted_authorities: tuple[JsonObject, ...] = ()
+    vct_values: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The query as JSON; members at their default are left out."""
@@ -160,24 +165,43 @@ class DcqlQuery:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A credential with its types as expanded IRIs."""
+    """A credential as far as it is disclosed, with its types as expanded IRIs (none for an SD-JWT VC)."""
 
     document: JsonObject
     types: frozenset[str]
     format: str = LDP_VC
 
 
-def expanded_types(document: JsonObject, canonicalizer: Canonicalizer) -> frozenset[str]:
-    """The types of a credential as IRIs, by its own contexts.
+def candidate_of(document: JsonObject, envelope: Envelope | None, canonicalizer: Canonicalizer) -> Candidate:
+    """What a credential is to a query; errors as of `expanded_types`. `envelope` is the token that says `document`."""
+    name = format_of(envelope)
+    types = frozenset[str]() if name == DC_SD_JWT else expanded_types(document, canonicalizer)
+    return Candidate(document, types, name)
 
-    Malformed where the types are not defined by them, ContextNotPinned where a context is not on the list.
+
+def expanded_types(document: JsonObject, canonicalizer: Canonicalizer) -> frozenset[str]:
+    """The types of a credential as IRIs, by its own contexts; those that they do not define stay as they are (B.1.1).
+
+    Malformed where the contexts cannot be read, ContextNotPinned where one of them is not on the list.
     """
+    contexts, types = document.get("@context", []), types_of(document)
+    try:
+        return _expanded(contexts, types, canonicalizer)
+    except Malformed:
+        defined = [name for name in types if _is_defined(contexts, name, canonicalizer)]
+        return _expanded(contexts, defined, canonicalizer) | (frozenset(types) - frozenset(defined))
+
+
+def _is_defined(contexts: Json, name: str, canonicalizer: Canonicalizer) -> bool:
+    try:
+        return bool(_expanded(contexts, [name], canonicalizer))
+    except Malformed:
+        return False
+
+
+def _expanded(contexts: Json, types: Sequence[str], canonicalizer: Canonicalizer) -> frozenset[str]:
     # Types expand by the contexts alone (JSON-LD 1.1 section 4.1.2): the rest of the document need not be walked.
-    frame = {
-        "@context": document.get("@context", []),
-        "id": "urn:bonafides:typed",
-        "type": document.get("type", []),
-    }
+    frame: JsonObject = {"@context": contexts, "id": "urn:bonafides:typed", "type": list(types)}
     return frozenset(
         value[1:-1]
         for _, predicate, value, _ in parse_nquads(canonicalizer.nquads(frame))
@@ -212,10 +236,12 @@ def _step(item: Json, step: PathStep) -> Sequence[Json]:
 def matched_claims(query: CredentialQuery, candidate: Candidate) -> tuple[ClaimsQuery, ...] | None:
     """The claims with which a credential answers a query, by the best set there is; None where it does not.
 
-    Format, types and claims are looked at. An `ldp_vc` with one proof over all of it discloses everything, whatever
+    Format, types and claims are looked at. What has one signature over all of it discloses everything, whatever
     claims are named: the wallet says so before it sends.
     """
     if candidate.format != query.format or query.trusted_authorities:
+        return None
+    if query.vct_values and candidate.document.get("vct") not in query.vct_values:
         return None
     if query.type_values and not any(types <= candidate.types for types in query.type_values):
         return None
@@ -279,7 +305,7 @@ def _parse_query(item: Json) -> CredentialQuery:
     if not isinstance(meta, dict):
         raise Malformed("meta is required and is an object", path=("meta",))
     with within("meta"):
-        types = _parse_types(kind, meta)
+        types, vcts = _parse_types(kind, meta), _parse_vcts(kind, meta)
     claims = tuple(_parse_claims(item))
     return CredentialQuery(
         _parse_id(item.get("id")),
@@ -291,13 +317,15 @@ def _parse_query(item: Json) -> CredentialQuery:
         _flag(item, "multiple", default=False),
         _flag(item, "require_cryptographic_holder_binding", default=True),
         tuple(_parse_authorities(item)),
+        vcts,
     )
 
 
 def _parse_types(kind: str, meta: JsonObject) -> tuple[frozenset[str], ...]:
     # Section B.1.1: for W3C formats type_values is required, a non-empty array of non-empty arrays.
     if "type_values" not in meta:
-        if kind in (LDP_VC, "jwt_vc_json"):
+        # Until 2025 an SD-JWT VC was called vc+sd-jwt as well: whoever asks so names its vct.
+        if kind in W3C_FORMATS and not (kind == VC_SD_JWT and "vct_values" in meta):
             raise Malformed(f"type_values is required for {kind}", path=("type_values",))
         return ()
     alternatives = []
@@ -305,6 +333,16 @@ def _parse_types(kind: str, meta: JsonObject) -> tuple[frozenset[str], ...]:
         with within("type_values", index):
             alternatives.append(frozenset(_texts(names)))
     return tuple(alternatives)
+
+
+def _parse_vcts(kind: str, meta: JsonObject) -> tuple[str, ...]:
+    # Section B.3.5.
+    if "vct_values" not in meta:
+        if kind == DC_SD_JWT:
+            raise Malformed(f"vct_values is required for {kind}", path=("vct_values",))
+        return ()
+    with within("vct_values"):
+        return tuple(_texts(meta["vct_values"]))
 
 
 def _parse_claims(item: JsonObject) -> Iterator[ClaimsQuery]:

@@ -3,8 +3,9 @@
 Client identifiers have the prefix `redirect_uri:`, so requests are not signed (section 5.9.3): the rest of the
 identifier is the response URI, and the whole identifier, prefix included, is the audience of the answer. The
 request is fetched from `request_uri` as an unsecured request object (RFC 9101) whose `typ` is mandatory, or stands
-in the link itself. `response_mode` is direct_post. What a wallet of ours cannot honour is refused, with the code
-that the verifier is told: transaction data, other prefixes and modes, formats other than `ldp_vc`.
+in the link itself. `response_mode` is direct_post, or direct_post.jwt, whose answer is encrypted to a key in the
+request. What a wallet of ours cannot honour is refused, with the code that the verifier is told: transaction data,
+other prefixes and modes, formats that are not known here.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import BonafidesError, Malformed, Refused, Unavailable
-from node.core.members import within
-from node.core.oid4vp.dcql import LDP_VC, DcqlQuery, parse_dcql
+from node.core.jose.jwe import CONTENT_ENCRYPTIONS, RecipientKey, parse_recipient_jwk
+from node.core.members import list_member, within
+from node.core.oid4vci.metadata import LDP_VC
+from node.core.oid4vp.dcql import DcqlQuery, parse_dcql
+from node.core.oid4vp.formats import is_taken
+from node.core.oid4vp.formats import vp_formats as vp_formats  # noqa: PLC0414 - also read from here
 from node.core.strict_json import Json, JsonObject, parse_json_object
 
 SCHEME: Final = "openid4vp"
@@ -27,7 +32,12 @@ PREFIX: Final = "redirect_uri:"
 REQUEST_OBJECT_TYPE: Final = "oauth-authz-req+jwt"
 MEDIA_TYPE: Final = "application/oauth-authz-req+jwt"
 STATIC_AUDIENCE: Final = "https://self-issued.me/v2"
+DIRECT_POST: Final = "direct_post"
+DIRECT_POST_JWT: Final = "direct_post.jwt"
 MAX_REQUEST_BYTES: Final = 64 * 1024
+MAX_KEYS: Final = 16
+# What a verifier takes that does not say (section 5.1).
+_DEFAULT_ENC: Final = "A128GCM"
 # Section 5.2: fresh, of at least 128 bits, in characters that survive a URL.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{1,512}\Z")
 # Characters that no URL has (RFC 3986 section 2) are mended by some parsers and dropped by others.
@@ -44,6 +54,12 @@ _PREFIXES: Final = frozenset(
     }
 )
 _OBJECTS: Final = ("dcql_query", "client_metadata")
+_KNOWN_METADATA: Final = frozenset(
+    {
+        *("vp_formats_supported", "client_name", "bonafides_bundle"),
+        *("jwks", "encrypted_response_enc_values_supported"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +71,18 @@ class ClientMetadata:
     bonafides_bundle: bool = False
     """Whether bundles may travel beside the presentations (FORMATS.md section 7)."""
     more: JsonObject = field(default_factory=dict)
+    keys: tuple[JsonObject, ...] = ()
+    """`jwks`: to one of these an encrypted answer is encrypted."""
+    enc_values: tuple[str, ...] = ()
+    """`encrypted_response_enc_values_supported`; empty where nothing is said."""
 
     def to_json(self) -> JsonObject:
         """The metadata as `client_metadata`."""
         body: JsonObject = {**self.more, "vp_formats_supported": self.vp_formats_supported}
+        if self.keys:
+            body["jwks"] = {"keys": list(self.keys)}
+        if self.enc_values:
+            body["encrypted_response_enc_values_supported"] = list(self.enc_values)
         if self.client_name is not None:
             body["client_name"] = self.client_name
         if self.bonafides_bundle:
@@ -67,19 +91,34 @@ class ClientMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """To which of the verifier's keys an answer is encrypted, and how its content (section 8.3)."""
+
+    recipient: RecipientKey
+    enc: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a verifier asks. `nonce` comes back as the proof's challenge, `client_id` as its domain."""
+    """What a verifier asks. `nonce` comes back as challenge or nonce, `client_id` as domain or audience."""
 
     client_id: str
     nonce: str
     dcql_query: DcqlQuery
     client_metadata: ClientMetadata
     state: str | None = None
+    encryption: Encryption | None = None
+    """How the answer is encrypted (direct_post.jwt); None: not at all (direct_post)."""
 
     @property
     def response_uri(self) -> str:
         """Where the answer is posted: the identifier without its prefix."""
         return self.client_id.removeprefix(PREFIX)
+
+    @property
+    def response_mode(self) -> str:
+        """`direct_post` or `direct_post.jwt`."""
+        return DIRECT_POST if self.encryption is None else DIRECT_POST_JWT
 
     def to_json(self) -> JsonObject:
         """The parameters as the claims of a request object."""
@@ -87,7 +126,7 @@ class AuthorizationRequest:
             "client_id": self.client_id,
             "aud": STATIC_AUDIENCE,
             "response_type": "vp_token",
-            "response_mode": "direct_post",
+            "response_mode": self.response_mode,
             "response_uri": self.response_uri,
             "nonce": self.nonce,
             "dcql_query": self.dcql_query.to_json(),
@@ -111,14 +150,18 @@ def client_id_of(response_uri: str) -> str:
     return PREFIX + response_uri
 
 
-def vp_formats() -> JsonObject:
-    """The `vp_formats_supported` of this project's verifier."""
-    return {
-        LDP_VC: {
-            "proof_type_values": ["DataIntegrityProof"],
-            "cryptosuite_values": ["eddsa-rdfc-2022", "eddsa-jcs-2022"],
-        }
-    }
+def encryption_of(metadata: ClientMetadata) -> Encryption:
+    """How to encrypt an answer to a verifier, the first of its keys that is known here; Refused where none is."""
+    enc_values = metadata.enc_values or (_DEFAULT_ENC,)
+    enc = next((name for name in CONTENT_ENCRYPTIONS if name in enc_values), None)
+    for jwk in metadata.keys:
+        try:
+            recipient = parse_recipient_jwk(jwk)
+        except Malformed:
+            continue
+        if enc is not None:
+            return Encryption(recipient, enc)
+    raise Refused("the answer is to be encrypted, and the request has no key and way that are known here")
 
 
 def encode_request_object(request: AuthorizationRequest) -> str:
@@ -224,14 +267,15 @@ def _parse_request(value: JsonObject) -> AuthorizationRequest:
     state = _token(value, "state") if "state" in value else None
     if state is None and not all(one.require_cryptographic_holder_binding for one in query.credentials):
         raise Refused("a request that waives holder binding needs a state")
-    return AuthorizationRequest(client_id, _token(value, "nonce"), query, metadata, state)
+    encryption = encryption_of(metadata) if value["response_mode"] == DIRECT_POST_JWT else None
+    return AuthorizationRequest(client_id, _token(value, "nonce"), query, metadata, state, encryption)
 
 
 def _check_kind(value: JsonObject) -> None:
     if value.get("response_type") != "vp_token":
         raise Refused("only the response type vp_token is known here", code="unsupported_response_type")
-    if value.get("response_mode") != "direct_post":
-        raise Refused("only the response mode direct_post is known here")
+    if value.get("response_mode") not in (DIRECT_POST, DIRECT_POST_JWT):
+        raise Refused(f"only the response modes {DIRECT_POST} and {DIRECT_POST_JWT} are known here")
 
 
 def _check_client_id(client_id: str) -> None:
@@ -255,15 +299,38 @@ def _parse_metadata(value: Json) -> ClientMetadata:
     bundle = value.get("bonafides_bundle", False)
     if not isinstance(bundle, bool):
         raise Malformed("expected true or false", path=("bonafides_bundle",))
-    known = {"vp_formats_supported", "client_name", "bonafides_bundle"}
-    return ClientMetadata(formats, name, bundle, {key: value[key] for key in value if key not in known})
+    more = {key: value[key] for key in value if key not in _KNOWN_METADATA}
+    return ClientMetadata(formats, name, bundle, more, _parse_keys(value), _parse_enc_values(value))
 
 
-def check_formats(request: AuthorizationRequest, cryptosuite: str) -> None:
-    """Refused (vp_formats_not_supported) unless the verifier takes `ldp_vc` with `cryptosuite`."""
-    entry = request.client_metadata.vp_formats_supported.get(LDP_VC)
-    suites = entry.get("cryptosuite_values", [cryptosuite]) if isinstance(entry, dict) else []
-    if not isinstance(suites, list) or cryptosuite not in suites:
+def _parse_keys(value: JsonObject) -> tuple[JsonObject, ...]:
+    if "jwks" not in value:
+        return ()
+    jwks = value["jwks"]
+    with within("jwks"):
+        if not isinstance(jwks, dict):
+            raise Malformed("a JWK set is an object")
+        keys = list_member(jwks, "keys", max_items=MAX_KEYS) if "keys" in jwks else None
+        if keys is None or not all(isinstance(key, dict) for key in keys):
+            raise Malformed("a JWK is an object", path=("keys",))
+    return tuple(keys)
+
+
+def _parse_enc_values(value: JsonObject) -> tuple[str, ...]:
+    name = "encrypted_response_enc_values_supported"
+    if name not in value:
+        return ()
+    listed = list_member(value, name, max_items=MAX_KEYS)
+    if not listed or not all(isinstance(one, str) for one in listed):
+        raise Malformed("expected a list of texts that is not empty", path=(name,))
+    return tuple(listed)
+
+
+def check_formats(
+    request: AuthorizationRequest, algorithm: str, *, name: str = LDP_VC, by_holder: bool = True
+) -> None:
+    """Refused (vp_formats_not_supported) unless the verifier takes the format `name` signed so: see `is_taken`."""
+    if not is_taken(request.client_metadata.vp_formats_supported, name, algorithm, by_holder=by_holder):
         raise Refused("the verifier takes no format that is known here", code="vp_formats_not_supported")
 
 

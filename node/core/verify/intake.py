@@ -79,7 +79,7 @@ def intake_of(value: Json) -> Intake:
         return _from_presentation_file(value)
     if "version" in value and "@context" not in value:
         return _from_bundle(value)
-    if _has_type(value, "VerifiablePresentation") or _has_type(value, ENVELOPED_PRESENTATION):
+    if _is_presentation(value):
         return presented(value, ())
     return Intake((shown(value),))
 
@@ -113,6 +113,14 @@ def presented(presentation: Json, bundles: Sequence[Bundle]) -> Intake:
     if _has_type(presentation, ENVELOPED_PRESENTATION):
         return _of_envelope(open_enveloped(presentation), bundles)
     return _presented(presentation, bundles)
+
+
+def given(value: Json, bundles: Sequence[Bundle]) -> Intake:
+    """As `presented`, where a credential may come alone: with a key binding, or to show nothing but itself."""
+    if isinstance(value, dict) and not _is_presentation(value):
+        left = list(bundles)
+        return Intake((_with_bundle(shown(value), left),), notes=tuple(_IGNORED for _ in left))
+    return presented(value, bundles)
 
 
 def _of_envelope(envelope: Envelope, bundles: Sequence[Bundle]) -> Intake:
@@ -180,6 +188,10 @@ def _with_bundle(one: Shown, left: list[Bundle]) -> Shown:
             left.remove(bundle)
             return replace(one, bundle=bundle)
     return one
+
+
+def _is_presentation(value: JsonObject) -> bool:
+    return _has_type(value, "VerifiablePresentation") or _has_type(value, ENVELOPED_PRESENTATION)
 
 
 def _has_type(value: JsonObject, name: str) -> bool:

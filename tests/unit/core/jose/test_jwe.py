@@ -79,7 +79,7 @@ def test_another_implementation_reads_what_is_encrypted_to_a_key_on_x25519() -> 
     x = encode_base64url(private.public_key().public_bytes_raw())
     jwk = {"kty": "OKP", "crv": "X25519", "x": x, "alg": "ECDH-ES"}
     text = encrypt(MESSAGE, parse_recipient_jwk(jwk), "A128GCM", secret=SECRET, iv=IV)
-    key = OKPKey.import_key(jwk | {"d": encode_base64url(bytes(range(32)))})
+    key = OKPKey.import_key({**jwk, "d": encode_base64url(bytes(range(32)))})
     assert other.decrypt_compact(text, key, algorithms=["ECDH-ES", "A128GCM"]).plaintext == MESSAGE
 
 

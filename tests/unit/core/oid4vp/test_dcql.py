@@ -209,8 +209,73 @@ def test_types_are_expanded_by_the_contexts_of_the_credential() -> None:
     ]
     document = {"@context": contexts, "type": ["VerifiableCredential", "OpenBadgeCredential"], "x": "unread"}
     assert expanded_types(document, canonicalizer) == TYPES
+    undefined = {**document, "type": ["VerifiableCredential", "Undefined"]}
+    assert expanded_types(undefined, canonicalizer) == {OPEN_BADGE_TYPES[0], "Undefined"}
     with pytest.raises(Malformed):
-        expanded_types({**document, "type": ["VerifiableCredential", "Undefined"]}, canonicalizer)
+        expanded_types({**document, "@context": [1]}, canonicalizer)
+
+
+SD_JWT_VC = {"vct": "https://node.example/vct/1", "achievement": "Team Work"}
+ASKED_BY_VCT = {
+    "credentials": [
+        {
+            "id": "sd",
+            "format": "dc+sd-jwt",
+            "meta": {"vct_values": ["https://node.example/vct/1", "https://node.example/vct/2"]},
+            "claims": [{"path": ["achievement"]}],
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("members", "name", "matches"),
+    [
+        ({}, "dc+sd-jwt", True),
+        ({"vct": "https://node.example/vct/2"}, "dc+sd-jwt", True),
+        ({"vct": "https://node.example/vct/3"}, "dc+sd-jwt", False),
+        ({"vct": ["https://node.example/vct/1"]}, "dc+sd-jwt", False),
+        ({"vct": None}, "dc+sd-jwt", False),
+        ({"achievement": None}, "dc+sd-jwt", True),
+        ({}, "vc+sd-jwt", False),
+        ({}, "ldp_vc", False),
+    ],
+    ids=["as-asked", "the-other", "not-listed", "list", "null", "null-claim", "vc-sd-jwt", "object"],
+)
+def test_an_sd_jwt_vc_is_asked_for_by_its_vct(members: dict[str, Any], name: str, matches: bool) -> None:
+    query = parse_dcql(ASKED_BY_VCT)["sd"]
+    found = matched_claims(query, Candidate({**SD_JWT_VC, **members}, frozenset(), name))
+    assert (found is not None) is matches
+
+
+def test_a_claim_that_was_not_disclosed_does_not_answer() -> None:
+    query = parse_dcql(ASKED_BY_VCT)["sd"]
+    hidden = {"vct": SD_JWT_VC["vct"]}
+    assert matched_claims(query, Candidate(hidden, frozenset(), "dc+sd-jwt")) is None
+
+
+@pytest.mark.parametrize("name", ["ldp_vc", "jwt_vc_json", "vc+sd-jwt", "vc+cose"])
+def test_formats_of_the_data_model_are_asked_for_by_types(name: str) -> None:
+    one = {"id": "a", "format": name, "meta": {}}
+    with pytest.raises(Malformed) as caught:
+        parse_dcql({"credentials": [one]})
+    assert caught.value.problem.path == ("credentials", 0, "meta", "type_values")
+    query = parse_dcql({"credentials": [{**one, "meta": {"type_values": [[OPEN_BADGE_TYPES[1]]]}}]})["a"]
+    for other in ("ldp_vc", "jwt_vc_json", "vc+sd-jwt", "vc+cose", "dc+sd-jwt"):
+        assert (matched_claims(query, Candidate(BADGE, TYPES, other)) is not None) is (other == name)
+
+
+@pytest.mark.parametrize("meta", [{}, {"vct_values": []}, {"vct_values": [1]}, {"vct_values": "x"}], ids=str)
+def test_dc_sd_jwt_without_vct_values_is_malformed(meta: dict[str, Any]) -> None:
+    with pytest.raises(Malformed) as caught:
+        parse_dcql({"credentials": [{"id": "a", "format": "dc+sd-jwt", "meta": meta}]})
+    assert caught.value.problem.path == ("credentials", 0, "meta", "vct_values")
+
+
+def test_the_older_name_of_sd_jwt_vc_is_read_and_matches_no_credential_of_the_data_model() -> None:
+    meta = {"vct_values": ["https://node.example/vct/1"]}
+    query = parse_dcql({"credentials": [{"id": "a", "format": "vc+sd-jwt", "meta": meta}]})["a"]
+    assert matched_claims(query, Candidate(BADGE, TYPES, "vc+sd-jwt")) is None
 
 
 JSON = st.recursive(

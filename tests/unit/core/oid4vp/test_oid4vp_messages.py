@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from node.core.bundle import Bundle
 from node.core.encoding import encode_base64url
 from node.core.errors import Malformed, Refused
+from node.core.jose.jwe import DecryptionKey, encrypt, parse_recipient_jwk
 from node.core.oid4vp import request as req
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, parse_dcql
+from node.core.oid4vp.formats import is_taken, vp_formats
 from node.core.oid4vp.request import (
     AuthorizationRequest,
     ClientMetadata,
@@ -27,7 +29,6 @@ from node.core.oid4vp.request import (
     parse_link,
     parse_request,
     parse_request_object,
-    vp_formats,
 )
 from node.core.oid4vp.response import (
     AuthorizationError,
@@ -111,6 +112,7 @@ def test_request_of_another_client_than_the_link_names_is_refused() -> None:
     [
         ({"response_type": "code"}, "unsupported_response_type"),
         ({"response_mode": "fragment"}, "invalid_request"),
+        ({"response_mode": "direct_post.jwt"}, "invalid_request"),
         ({"scope": "badge"}, "invalid_request"),
         ({"dcql_query": None, "scope": "badge"}, "invalid_scope"),
         ({"dcql_query": None}, "invalid_request"),
@@ -142,10 +144,162 @@ def test_a_request_that_waives_holder_binding_needs_a_state() -> None:
         parse_request(values)
 
 
+KEY = DecryptionKey(bytes(48), "k")
+SECRET, IV = bytes(range(48)), bytes(12)
+METADATA = {"vp_formats_supported": vp_formats()}
+
+
+def encrypted_request(**members: Any) -> dict[str, Any]:
+    """A request for an encrypted answer; a member of the metadata that is None is left out."""
+    both = {
+        "jwks": {"keys": [KEY.to_jwk()]},
+        "encrypted_response_enc_values_supported": ["A256GCM"],
+    } | members
+    metadata = METADATA | {name: value for name, value in both.items() if value is not None}
+    return REQUEST.to_json() | {"response_mode": "direct_post.jwt", "client_metadata": metadata}
+
+
+def test_an_answer_is_encrypted_to_the_key_in_the_request() -> None:
+    request = parse_request(encrypted_request())
+    assert request.response_mode == "direct_post.jwt"
+    assert parse_request(request.to_json()) == request
+    assert request.encryption is not None
+    response = AuthorizationResponse({"badge": ("eyJ.e.y~",)}, "s", (Bundle(credential_digest=b"\x01" * 32),))
+    form = response.to_encrypted_form(request.encryption, secret=SECRET, iv=IV)
+    assert form.keys() == {"response"}
+    assert parse_response(form, KEY) == response
+
+
+@pytest.mark.parametrize(
+    ("members", "enc"),
+    [
+        ({}, "A256GCM"),
+        ({"encrypted_response_enc_values_supported": None}, "A128GCM"),
+        ({"encrypted_response_enc_values_supported": ["A128CBC-HS256", "A128GCM"]}, "A128GCM"),
+        ({"encrypted_response_enc_values_supported": ["A128GCM", "A256GCM"]}, "A256GCM"),
+        ({"encrypted_response_enc_values_supported": ["A128CBC-HS256"]}, None),
+        ({"jwks": None}, None),
+        ({"jwks": {"keys": []}}, None),
+        ({"jwks": {"keys": [{**KEY.to_jwk(), "alg": "ECDH-ES+A256KW"}]}}, None),
+        ({"jwks": {"keys": [{**KEY.to_jwk(), "use": "sig"}]}}, None),
+        ({"jwks": {"keys": [{"kty": "unknown"}, KEY.to_jwk()]}}, "A256GCM"),
+    ],
+    ids=[
+        "as-asked",
+        "default",
+        "first-known",
+        "strongest",
+        "no-way-known",
+        "no-keys",
+        "empty-keys",
+        "other-algorithm",
+        "other-use",
+        "second-key",
+    ],
+)
+def test_how_an_answer_is_encrypted_follows_from_the_metadata(
+    members: dict[str, Any], enc: str | None
+) -> None:
+    if enc is None:
+        with pytest.raises(Refused, match="encrypted"):
+            parse_request(encrypted_request(**members))
+        return
+    encryption = parse_request(encrypted_request(**members)).encryption
+    assert encryption is not None
+    assert encryption.enc == enc
+    assert encryption.recipient.kid == "k"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"jwks": []},
+        {"jwks": {}},
+        {"jwks": {"keys": ["k"]}},
+        {"jwks": {"keys": [KEY.to_jwk()] * 17}},
+        {"encrypted_response_enc_values_supported": []},
+        {"encrypted_response_enc_values_supported": [1]},
+        {"encrypted_response_enc_values_supported": "A256GCM"},
+    ],
+    ids=str,
+)
+def test_broken_metadata_of_encryption_are_malformed(members: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        parse_request(encrypted_request(**members))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{}",
+        b"[]",
+        b"x",
+        b'{"vp_token": "eyJ"}',
+        b'{"vp_token": {"badge": [{}]}, "state": 1}',
+        b'{"error": 1}',
+    ],
+    ids=str,
+)
+def test_a_broken_answer_is_malformed_when_it_is_encrypted_too(payload: bytes) -> None:
+    token = encrypt(payload, parse_recipient_jwk(KEY.to_jwk()), "A128GCM", secret=SECRET, iv=IV)
+    with pytest.raises(Malformed):
+        parse_response({"response": token}, KEY)
+
+
+def test_where_an_encrypted_answer_was_asked_for_only_a_refusal_is_taken_in_the_clear() -> None:
+    plain = AuthorizationResponse({"badge": ({},)}, "s")
+    with pytest.raises(Malformed) as caught:
+        parse_response(plain.to_form(), KEY)
+    assert caught.value.problem.path == ("response",)
+    refusal = AuthorizationError("access_denied", None, "s")
+    assert parse_response(refusal.to_form(), KEY) == refusal
+
+
+def test_members_beside_an_encrypted_answer_count_for_nothing() -> None:
+    encryption = parse_request(encrypted_request()).encryption
+    assert encryption is not None
+    form = AuthorizationResponse({"badge": ({},)}, "s").to_encrypted_form(encryption, secret=SECRET, iv=IV)
+    found = parse_response(form | {"error": "access_denied", "state": "other"}, KEY)
+    assert isinstance(found, AuthorizationResponse)
+    assert found.state == "s"
+
+
+@pytest.mark.parametrize(
+    ("supported", "name", "algorithm", "by_holder", "taken"),
+    [
+        (vp_formats(), "ldp_vc", "bbs-2023", False, True),
+        (vp_formats(), "ldp_vc", "Ed25519Signature2020", False, True),
+        (vp_formats(), "ldp_vc", "MerkleProof2019", False, False),
+        (vp_formats(), "jwt_vc_json", "ES256", True, True),
+        (vp_formats(), "jwt_vc_json", "HS256", True, False),
+        (vp_formats(), "dc+sd-jwt", "EdDSA", True, True),
+        (vp_formats(), "mso_mdoc", "ES256", False, False),
+        ({"ldp_vc": {}}, "ldp_vc", "anything", False, True),
+        (
+            {"ldp_vc": {"proof_type_values": ["Ed25519Signature2020"]}},
+            "ldp_vc",
+            "eddsa-rdfc-2022",
+            False,
+            False,
+        ),
+        ({"ldp_vc": {"cryptosuite_values": ["bbs-2023"]}}, "ldp_vc", "Ed25519Signature2020", False, True),
+        ({"ldp_vc": []}, "ldp_vc", "bbs-2023", False, False),
+        ({"ldp_vc": {"cryptosuite_values": "bbs-2023"}}, "ldp_vc", "bbs-2023", False, False),
+        ({"vc+sd-jwt": {"kb-jwt_alg_values": ["ES256"]}}, "vc+sd-jwt", "ES384", True, False),
+        ({"vc+sd-jwt": {"kb-jwt_alg_values": ["ES256"]}}, "vc+sd-jwt", "ES384", False, True),
+        ({"dc+sd-jwt": {"sd-jwt_alg_values": ["Ed25519"]}}, "dc+sd-jwt", "EdDSA", False, True),
+    ],
+)
+def test_what_a_verifier_takes_of_each_format(
+    supported: dict[str, Any], name: str, algorithm: str, by_holder: bool, taken: bool
+) -> None:
+    assert is_taken(supported, name, algorithm, by_holder=by_holder) is taken
+
+
 def test_formats_that_are_not_known_are_refused() -> None:
     check_formats(REQUEST, "eddsa-jcs-2022")
     with pytest.raises(Refused) as caught:
-        check_formats(REQUEST, "bbs-2023")
+        check_formats(REQUEST, "ecdsa-2099")
     assert caught.value.code == "vp_formats_not_supported"
 
 
@@ -182,7 +336,8 @@ def test_a_response_survives_being_written_and_read() -> None:
         ({"vp_token": "{}"}, ("vp_token",)),
         ({"vp_token": '{"badge": {}}'}, ("vp_token", "badge")),
         ({"vp_token": '{"badge": []}'}, ("vp_token", "badge")),
-        ({"vp_token": '{"badge": ["eyJ"]}'}, ("vp_token", "badge")),
+        ({"vp_token": '{"badge": [1]}'}, ("vp_token", "badge")),
+        ({"vp_token": '{"badge": [["eyJ"]]}'}, ("vp_token", "badge")),
         ({"vp_token": '{"badge": [{}]}', "bonafides_bundles": "{}"}, ("bonafides_bundles",)),
         ({"vp_token": '{"badge": [{}]}', "bonafides_bundles": "[{}]"}, ("bonafides_bundles", 0)),
         (
@@ -224,12 +379,15 @@ def test_parsers_of_requests_raise_malformed_or_refused_and_nothing_else(
 @settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["vp_token", "state", "bonafides_bundles", "error"]), st.text(max_size=40)
-    )
+        st.sampled_from(["vp_token", "state", "bonafides_bundles", "error", "response"]), st.text(max_size=40)
+    ),
+    st.none() | st.just(KEY),
 )
-def test_the_parser_of_responses_raises_malformed_and_nothing_else(form: dict[str, str]) -> None:
+def test_the_parser_of_responses_raises_malformed_and_nothing_else(
+    form: dict[str, str], key: DecryptionKey | None
+) -> None:
     with contextlib.suppress(Malformed):
-        parse_response(form)
+        parse_response(form, key)
 
 
 def test_links_and_requests_have_a_limit_of_size() -> None:
