@@ -16,11 +16,11 @@ from typing import Final
 from node.core.baking import image_kind
 from node.core.bundle import Bundle, parse_bundle
 from node.core.errors import Malformed
-from node.core.strict_json import parse_json_object
+from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify.intake import MAX_INPUT_BYTES, Shown, read_intake
-from node.core.verify.report import Acceptance, Report
+from node.core.verify.report import Acceptance, CheckName, Outcome, Report
 from wallet.check import Checker, last_check, with_bundle
-from wallet.holdings import Holding, Provenance, belongs, digests_of, new_holding
+from wallet.holdings import Holding, Provenance, as_kept, belongs, digests_of, fuller, new_holding
 from wallet.store import WalletStore
 
 IMPORTED: Final = "imported"
@@ -83,18 +83,19 @@ class Importer:
     async def _credential(self, source: str, shown: Shown, loose: list[Bundle]) -> Taken:
         bundle = shown.bundle
         if bundle is None:
-            bundle = next((one for one in loose if belongs(one, shown.document)), None)
+            bundle = next((one for one in loose if belongs(one, shown)), None)
             if bundle is not None:
                 loose.remove(bundle)
-        digests = digests_of(shown.document)
+        digests, credential = digests_of(shown), as_kept(shown)
         held = self._store.holding(digests[0])
         with self._store.transaction():
             waiting = self._store.take_loose_bundle(digests)
             bundle = bundle or waiting
             if held is not None:
+                held = await self._with_more(held, credential)
                 return await self._add(source, held, bundle)
-            holding = new_holding(shown.document, bundle, Provenance(IMPORTED, source, self._now))
-            report = await self._checker.report(shown.document, holding.bundle)
+            holding = new_holding(credential, bundle, Provenance(IMPORTED, source, self._now))
+            report = await self._checker.report(credential, holding.bundle)
             holding = replace(holding, last_check=last_check(report, self._now))
             if report.acceptance is Acceptance.REFUSED and not self._keep_anyway:
                 if waiting is not None:
@@ -103,9 +104,24 @@ class Importer:
             self._store.save_holding(holding)
         return Taken(source, Became.KEPT, holding, report)
 
+    async def _with_more(self, held: Holding, arriving: JsonObject | str) -> Holding:
+        """What is held, or the same credential as it came now where more of it can be shown then.
+
+        Only what verifies takes the place of anything: what is hidden in the one may be anybody's words in the other.
+        """
+        credential = fuller(held, arriving)
+        if credential == held.credential:
+            return held
+        report = await self._checker.report(credential, held.bundle)
+        if report[CheckName.PROOF].outcome is not Outcome.PASSED:
+            return held
+        grown = replace(held, credential=credential, last_check=last_check(report, self._now))
+        self._store.save_holding(grown)
+        return grown
+
     async def _loose(self, source: str, bundle: Bundle, *, used: bool) -> Taken:
         digest = bundle.credential_digest or b""
-        held = next((one for one in self._store.holdings() if digest in digests_of(one.credential)), None)
+        held = next((one for one in self._store.holdings() if digest in digests_of(one.shown)), None)
         if held is not None:
             return Taken(source, Became.BUNDLE_ADDED, held) if used else await self._add(source, held, bundle)
         if used:
@@ -130,18 +146,23 @@ class Importer:
 
 def _read(source: str, data: bytes) -> _File:
     try:
-        if image_kind(data) is None:
-            value = parse_json_object(data, max_bytes=MAX_INPUT_BYTES)
-            if "version" in value and "credentialDigest" in value:
-                return _File(source, None, parse_bundle(value))
+        if (bundle := _loose_bundle(data)) is not None:
+            return _File(source, None, bundle)
         intake = read_intake(data)
         if intake.presentation is not None:
             raise Malformed("a presentation is made for one occasion: import the credential or its bundle")
-        if intake.credentials[0].envelope is not None:
-            # What a token says, without the token, is signed by nobody.
-            raise Malformed("a credential that is a token cannot be kept here yet")
+        envelope = intake.credentials[0].envelope
+        if envelope is not None and envelope.key_binding is not None:
+            raise Malformed("this was made for one verifier: import the credential as its issuer gave it")
     except Malformed as error:
         raise Malformed(
             f"{source}: {error.detail}", type=error.problem.type, path=error.problem.path
         ) from error
     return _File(source, intake.credentials[0])
+
+
+def _loose_bundle(data: bytes) -> Bundle | None:
+    if image_kind(data) is not None or not data.lstrip().startswith(b"{"):
+        return None
+    value = parse_json_object(data, max_bytes=MAX_INPUT_BYTES)
+    return parse_bundle(value) if "version" in value and "credentialDigest" in value else None

@@ -19,50 +19,78 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from node.core.baking import bake, default_png, default_svg, image_kind
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.envelope import enveloped, read_envelope
 from node.core.errors import BonafidesError, Conflict, Malformed, Misconfigured, Unavailable
-from node.core.strict_json import Json
+from node.core.strict_json import Json, JsonObject
+from wallet.disclose import base_proof_in, whole
 from wallet.holdings import Holding, show_only
+from wallet.presentation import ENTROPY_BYTES
 from wallet.store import FILE_NAME, Disk, WalletStore, open_backup, write_whole
 
 _DATA_URL: Final = {"image/png": "png", "image/svg+xml": "svg"}
 
 
 class Format(StrEnum):
-    """What a credential is exported as."""
+    """What a credential is exported as. Own is as it was issued; JSON envelops what is a token."""
 
+    OWN = "own"
     JSON = "json"
     BUNDLE = "bundle"
     PNG = "png"
     SVG = "svg"
 
 
-def encode_export(holding: Holding, form: Format, evidence: Iterable[str] = ()) -> bytes:
+def encode_export(
+    holding: Holding, form: Format, canonicalizer: Canonicalizer, evidence: Iterable[str] = ()
+) -> bytes:
     """The bytes of an export. `evidence` are the names of the items that go along with a bundle.
 
-    JSON is the credential alone, as it was issued. An image carries it in the place that Open Badges names, and the
-    bundle, where one is held, in ours.
+    Own and JSON are the credential alone. An image carries it in the place that Open Badges names, and the bundle,
+    where one is held, in ours. Images are for others to look at: of a base proof, which is for its holder alone, they
+    carry what is derived from it, all of it shown.
     """
     names = tuple(evidence)
-    if form is Format.JSON:
+    if form in (Format.OWN, Format.JSON):
         if names:
             raise Malformed("evidence travels in the bundle: export as bundle, png or svg")
-        return _pretty(holding.credential)
+        return _own(holding) if form is Format.OWN else _pretty(_as_json(holding.credential))
     if form is Format.BUNDLE:
         bundle = show_only(holding.full_bundle(), names)
         return _pretty(bundle.to_json())
+    shown = holding.credential
+    if base_proof_in(holding.document) is not None:
+        shown = whole(shown, holding.shown, canonicalizer, secrets.token_bytes(ENTROPY_BYTES))
     beside = None
     if holding.bundle is not None:
-        beside = _compact(holding.loose_bundle(names).to_json())
+        beside = _compact(holding.loose_bundle(names, shown).to_json())
     elif names:
         holding.full_bundle()  # says that there is none
-    return bake(picture_of(holding, form), _compact(holding.credential), beside)
+    return bake(picture_of(holding, form), shown if isinstance(shown, str) else _compact(shown), beside)
+
+
+def _own(holding: Holding) -> bytes:
+    envelope = holding.shown.envelope
+    if envelope is None:
+        return _pretty(holding.credential)
+    token = envelope.token
+    return token if isinstance(token, bytes) else token.encode() + b"\n"
+
+
+def _as_json(credential: JsonObject | str) -> JsonObject:
+    if isinstance(credential, dict):
+        return credential
+    envelope = read_envelope(credential)
+    if envelope is None or not envelope.media_type.startswith("application/vc"):
+        raise Malformed("this token has no form in JSON: export it as it is (own)")
+    return enveloped(envelope)
 
 
 def picture_of(holding: Holding, form: Format) -> bytes:
     """The badge's own picture where it stands in the credential itself; nothing is fetched. Else one drawn here."""
-    subject = holding.credential.get("credentialSubject")
+    subject = holding.document.get("credentialSubject")
     achievement = subject.get("achievement") if isinstance(subject, dict) else None
-    places = [holding.credential.get("image")]
+    places = [holding.document.get("image")]
     if isinstance(achievement, dict):
         places.append(achievement.get("image"))
     for image in places:

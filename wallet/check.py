@@ -1,21 +1,31 @@
-"""Judging what arrives and what is held, with the same engine that employers use."""
+"""Judging what arrives and what is held, with the same engine that employers use.
+
+Of a credential from which only a part is ever shown (a base proof), what is judged is all of it, derived as for a
+verifier: that it verifies shows that every part does.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from node.core.bundle import Bundle
+from node.core.canonical.rdfc import Canonicalizer
+from node.core.errors import Malformed, NotVerified
 from node.core.strict_json import JsonObject
 from node.core.verify import engine
 from node.core.verify.intake import Intake, Shown
+from node.core.verify.intake import shown as read_credential
 from node.core.verify.materials import Materials, Mode
 from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.core.verify.wording import verdict_of
+from wallet.disclose import base_proof_in, whole
 from wallet.holdings import Holding, LastCheck, merged
 
+_ENTROPY_BYTES = 32
 # The three that only a presentation can answer: a holder looking at his own credential need not hear of them.
 _OF_PRESENTATION = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 
@@ -39,9 +49,9 @@ class Checker:
         self.endpoints = tuple(endpoints)
         self.development = development
 
-    async def report(self, document: JsonObject, bundle: Bundle | None) -> Report:
+    async def report(self, credential: JsonObject | str, bundle: Bundle | None) -> Report:
         """What can be said of a credential with the bundle that is at hand; the issuer is not asked."""
-        intake = Intake((Shown(document, bundle),))
+        intake = Intake((as_others_see(credential, bundle, self.verifier.canonicalizer),))
         if self.verifier.mode is Mode.OFFLINE:
             now = self._clock()
             report = engine.verify(intake, Materials.none(), self.verifier, now=now)
@@ -57,6 +67,19 @@ class Checker:
         policy = EgressPolicy(self.verifier.mode, self.endpoints, allow_loopback=self.development)
         async with Egress(policy) as egress:
             return await examine(intake, self.verifier, egress, now=self._clock())
+
+
+def as_others_see(credential: JsonObject | str, bundle: Bundle | None, canonicalizer: Canonicalizer) -> Shown:
+    """A credential with all that can be shown of it, as a verifier gets it."""
+    shown = read_credential(credential, bundle)
+    if shown.envelope is not None or base_proof_in(shown.document) is None:
+        return shown
+    try:
+        derived = whole(credential, shown, canonicalizer, secrets.token_bytes(_ENTROPY_BYTES))
+    except (Malformed, NotVerified):
+        # Nothing can be derived from it: the engine says what is wrong with it as it is.
+        return shown
+    return read_credential(derived, bundle)
 
 
 def last_check(report: Report, at: datetime) -> LastCheck:

@@ -15,7 +15,7 @@ from node.core.errors import Conflict
 from wallet import words
 from wallet.cli_getting import import_files, receive, refresh
 from wallet.cli_showing import present
-from wallet.config import read_passphrase
+from wallet.config import load_standards, read_passphrase
 from wallet.options import (
     FILE,
     PATH,
@@ -51,14 +51,15 @@ def init(options: Common) -> None:
     """Make a wallet with a key of your own, and print its DID."""
     import secrets  # noqa: PLC0415
 
-    from wallet.holder_keys import SEED_BYTES, HolderKey  # noqa: PLC0415
+    from node.core.keys import KeyKind  # noqa: PLC0415
+    from wallet.holder_keys import make_key  # noqa: PLC0415
     from wallet.store import FILE_NAME, WalletStore  # noqa: PLC0415
 
     if (options.folder / FILE_NAME).exists():
         raise Conflict(f"there is a wallet in {options.folder} already, and it is not overwritten")
     passphrase = options.passphrase("A passphrase for the wallet", confirm=True)
     warn_if_short(passphrase)
-    key = HolderKey(secrets.token_bytes(SEED_BYTES), now())
+    key = make_key(KeyKind.ED25519, secrets.token_bytes, now())
     with WalletStore.create(options.folder, passphrase) as store:
         store.add_key(key)
     tell("without this passphrase, or a backup and its passphrase, what is in the wallet is lost")
@@ -108,12 +109,13 @@ def list_holdings(options: Common, disclosures: bool) -> None:
 @common
 def show(options: Common, holding_id: str) -> None:
     """Show what you hold under ID: facts, results, evidence, the state of its proof."""
-    from wallet.holdings import results_of, summary  # noqa: PLC0415
+    from wallet.claims import results_of  # noqa: PLC0415
+    from wallet.holdings import summary  # noqa: PLC0415
 
     with options.open(writable=False) as store:
         held = store.find(holding_id)
         shown = [one for one in store.disclosures() if any(item.digest == held.id for item in one.shown)]
-    rows = results_of(held.credential)
+    rows = results_of(held.document)
     if options.as_json:
         body = {
             **summary(held),
@@ -154,7 +156,12 @@ def show(options: Common, holding_id: str) -> None:
 @wallet.command()
 @click.argument("holding_id", metavar="ID")
 @click.option(
-    "--format", "form", type=click.Choice(["json", "bundle", "png", "svg"]), default="json", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["own", "json", "bundle", "png", "svg"]),
+    default="own",
+    show_default=True,
+    help="Own is as it was issued, JSON or a token.",
 )
 @click.option("--out", type=PATH, required=True, metavar="FILE")
 @click.option(
@@ -172,14 +179,19 @@ def export(
     all_evidence: bool,
     replace: bool,
 ) -> None:
-    """Write what you hold under ID to a file that anybody can read: JSON, bundle, or badge image."""
+    """Write what you hold under ID to a file that anybody can read: as it was issued, bundle, or badge image."""
     from wallet.backup import Format, encode_export, save_file  # noqa: PLC0415
+    from wallet.disclose import base_proof_in  # noqa: PLC0415
 
     with options.open(writable=False) as store:
         held = store.find(holding_id)
     names = [one.item.name for one in held.evidence] if all_evidence else evidence
-    data = encode_export(held, Format(form), names)
+    data = encode_export(held, Format(form), load_standards().canonicalizer, names)
     save_file(out, data, replace=replace)
+    if form in ("own", "json", "bundle") and base_proof_in(held.document) is not None:
+        tell(
+            "this is for another wallet of yours: whoever has it can show it; show others what `present` writes"
+        )
     if form in ("png", "svg") and held.bundle is None:
         tell("no bundle is held, so the image carries the credential alone")
     options.print({"file": str(out), "format": form, "id": held.id, "evidence": list(names)}, str(out))

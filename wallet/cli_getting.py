@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ async def _receive(
     # The endpoints are named so that the guard knows what no offer may name.
     async with open_egress(endpoints=checker.endpoints, development=options.development) as egress:
         receiver = Receiver(
-            store, store.holder_key(), checker, egress, tell=tell, clock=now, keep_anyway=keep_anyway
+            store, store.holder_keys(), checker, egress, tell=tell, clock=now, keep_anyway=keep_anyway
         )
         if discard is not None:
             receipt = find_receipt(store, discard)
@@ -88,7 +88,8 @@ async def _receive(
             return
         if offer is not None:
             offered = await receiver.look_at(offer)
-            tx_code = _ask_to_receive(offered, store.holder_key().did, tx_code, yes=yes)
+            lines = words.offer_lines(offered, lambda one: receiver.key_for(one).did)
+            tx_code = _ask_to_receive(offered, lines, tx_code, yes=yes)
             receipts = [receiver.accept(offered, tx_code)]
         else:
             receipts = list(pending(store))
@@ -117,11 +118,11 @@ async def _go_on(receiver: Receiver, receipts: Sequence[Receipt], wait: float) -
     return fault
 
 
-def _ask_to_receive(offered: Offered, did_text: str, tx_code: str | None, *, yes: bool) -> str | None:
+def _ask_to_receive(offered: Offered, lines: Iterable[str], tx_code: str | None, *, yes: bool) -> str | None:
     """Say who offers what, and ask for a yes and, where one is needed, for the code."""
     from wallet.receive import check_tx_code  # noqa: PLC0415
 
-    tell_all(words.offer_lines(offered, did_text))
+    tell_all(lines)
     if not yes:
         click.confirm("Take it?", abort=True, err=True)
     if offered.tx_code is not None and tx_code is None and not yes:
@@ -158,7 +159,7 @@ def _print_received(options: Common, receiver: Receiver, unfinished: Sequence[Re
 @judging
 @common
 def import_files(options: Common, files: Sequence[Path], keep_anyway: bool, **judged_by: Any) -> None:
-    """Take credentials, bundles and badge images from files."""
+    """Take credentials from files: JSON, tokens (.jws, .1ob, SD-JWT, COSE), badge images, and bundles beside them."""
     from wallet.arrivals import Became, Importer  # noqa: PLC0415
 
     found = [(path.name, read_file(path)) for path in files]

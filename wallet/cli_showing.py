@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,25 @@ from wallet.options import (
 
 if TYPE_CHECKING:
     from node.core.oid4vp.request import AuthorizationRequest
+    from wallet.claims import Place
     from wallet.holdings import Holding
-    from wallet.present import Presenter, Showing
+    from wallet.present import Presenter
+    from wallet.presentation import Showing
     from wallet.store import WalletStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which claims are to be shown of what can be shown in part, as the options say."""
+
+    disclose: tuple[str, ...] = ()
+    only: bool = False
+    everything: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether the holder said anything."""
+        return bool(self.disclose) or self.only or self.everything
 
 
 @click.command()
@@ -37,6 +54,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, metavar="FILE", help="Where the presentation file goes.")
 @click.option("--replace", is_flag=True, help="Overwrite FILE.")
 @click.option("--use", multiple=True, metavar="ID", help="Answer the request with this credential.")
+@click.option(
+    "--disclose", multiple=True, metavar="CLAIM", help="Show this claim: its name, or a JSON Pointer to it."
+)
+@click.option(
+    "--only", is_flag=True, help="Show nothing but that, what was asked for, and what always shows."
+)
+@click.option("--everything", is_flag=True, help="Show all claims.")
 @click.option("--evidence", multiple=True, metavar="NAME", help="Show this item of evidence too.")
 @click.option("--no-evidence", is_flag=True, help="Show no evidence, and do not ask.")
 @click.option("--yes", is_flag=True, help="Show without asking.")
@@ -47,11 +71,17 @@ def present(options: Common, what: Sequence[str], **more: Any) -> None:
     \b
         bonafides wallet present 'openid4vp://?…'
         bonafides wallet present ID --challenge C --domain D --out presentation.json
+        bonafides wallet present ID --disclose credentialSubject.achievement.name …
 
-    Before anything leaves, you read who asks and what would be shown, and say yes or no.
+    Of a credential that can be shown in part, a verifier gets the claims that it asks for, those that you --disclose,
+    and those that its issuer always shows; the rest stays hidden. Before anything leaves, you read who asks and what
+    would be shown, and say yes or no.
     """
     if more["evidence"] and more["no_evidence"]:
         raise click.UsageError("either --evidence or --no-evidence")
+    more["parts"] = Parts(tuple(more.pop("disclose")), more.pop("only"), more.pop("everything"))
+    if more["parts"].everything and (more["parts"].disclose or more["parts"].only):
+        raise click.UsageError("either --everything, or --disclose and --only")
     with options.open() as store:
         if more["out"] is not None or "://" not in what[0]:
             _present_file(options, store, what, **more)
@@ -70,14 +100,16 @@ async def _present_online(
     evidence: Sequence[str],
     no_evidence: bool,
     yes: bool,
+    parts: Parts = Parts(),
     **_: Any,
 ) -> None:
     from wallet.exchange import host_of, open_egress  # noqa: PLC0415
-    from wallet.present import Presenter, disclosed  # noqa: PLC0415
+    from wallet.present import Presenter  # noqa: PLC0415
+    from wallet.presentation import disclosed  # noqa: PLC0415
 
-    key = store.holder_key()
     async with open_egress(development=options.development) as egress:
-        presenter = Presenter(store, key, load_standards().canonicalizer, egress)
+        canonicalizer = load_standards().canonicalizer
+        presenter = Presenter(store, store.holder_keys(), canonicalizer, egress, secrets.token_bytes)
         request = await presenter.look_at(link)
         holdings = [store.find(text) for text in use] if use else store.holdings()
         found = presenter.answer_for(request, holdings, picked=bool(use))
@@ -91,14 +123,15 @@ async def _present_online(
         takes_bundles = request.client_metadata.bonafides_bundle
         if not takes_bundles and evidence:
             raise Refused(f"{host} takes no proof bundles, so no evidence can be shown to it")
+        found = _with_claims(found, parts)
         showings = _with_evidence(found, evidence, ask=takes_bundles and not (yes or no_evidence or evidence))
-        parts = [disclosed(one, with_bundle=takes_bundles) for one in showings]
-        tell_all(words.disclosed_lines(parts))
+        told = [disclosed(one, with_bundle=takes_bundles) for one in showings]
+        tell_all(words.disclosed_lines(told))
         if not yes and not click.confirm(f"Show this to {host}?", err=True):
             await _decline(presenter, request)
             raise Refused("nothing was shown", code="access_denied")
         redirect = await presenter.send(request, showings, now())
-    body = {"verifier": request.client_id, "shown": [one.to_json() for one in parts], "redirectUri": redirect}
+    body = {"verifier": request.client_id, "shown": [one.to_json() for one in told], "redirectUri": redirect}
     done = f"shown to {host}" + (f"\nopen this to go on: {words.plain(redirect)}" if redirect else "")
     options.print(body, done)
 
@@ -122,40 +155,116 @@ def _present_file(
     evidence: Sequence[str],
     no_evidence: bool,
     yes: bool,
+    parts: Parts,
     **_: Any,
 ) -> None:
     from wallet.backup import check_target, save_file  # noqa: PLC0415
     from wallet.consent import Disclosure, Outcome  # noqa: PLC0415
-    from wallet.present import Showing, disclosed, presentation_file  # noqa: PLC0415
+    from wallet.presentation import Showing, disclosed, for_a_file, presentation_file  # noqa: PLC0415
 
     if not challenge or not domain or out is None:
         raise click.UsageError("a presentation file needs --challenge, --domain and --out")
     check_target(out, replace=replace)
-    key, moment = store.holder_key(), now()
+    keys, moment = store.holder_keys(), now()
     holdings = list({one.digest: one for one in map(store.find, ids)}.values())
-    for one in holdings:
-        if any(subject != key.did for subject in one.subject_ids):
-            tell(f"{one.short} was issued to another DID than yours: a verifier will not accept it from you")
     tell(f"for {words.plain(domain)}, challenge {words.plain(challenge)}")
-    showings = _with_evidence(
-        [Showing(one) for one in holdings], evidence, ask=not (yes or no_evidence or evidence)
-    )
-    parts = [disclosed(one, with_bundle=True) for one in showings]
-    tell_all(words.disclosed_lines(parts))
+    tell_all(words.not_yours_lines(holdings, keys))
+    chosen = for_a_file([Showing(one, selection=()) for one in holdings])
+    chosen = _with_claims(chosen, parts) if parts.told else _ask_for_claims(chosen, ask=not yes)
+    showings = _with_evidence(chosen, evidence, ask=not (yes or no_evidence or evidence))
+    told = [disclosed(one, with_bundle=True) for one in showings]
+    tell_all(words.disclosed_lines(told))
     if not yes:
         click.confirm(f"Write this to {out}?", abort=True, err=True)
     body = presentation_file(
-        key, showings, load_standards().canonicalizer, challenge=challenge, domain=domain, now=moment
+        keys,
+        showings,
+        load_standards().canonicalizer,
+        secrets.token_bytes,
+        challenge=challenge,
+        domain=domain,
+        now=moment,
     )
     # Recorded first: a file that exists and is in no record would be worse than a record without a file.
-    store.save_disclosure(None, Disclosure(moment, domain, None, tuple(parts), Outcome.WRITTEN))
+    store.save_disclosure(None, Disclosure(moment, domain, None, tuple(told), Outcome.WRITTEN))
     save_file(out, json.dumps(body, ensure_ascii=False).encode() + b"\n", replace=replace)
-    options.print({"file": str(out), "shown": [one.to_json() for one in parts]}, str(out))
+    options.print({"file": str(out), "shown": [one.to_json() for one in told]}, str(out))
+
+
+def _with_claims(showings: Sequence[Showing], parts: Parts) -> tuple[Showing, ...]:
+    """The showings with the claims that the holder named besides; NotFound for one that none of them has.
+
+    Refused where one has to be shown whole and the holder said that it must not.
+    """
+    if parts.everything:
+        return tuple(replace(one, selection=None) for one in showings)
+    whole = next((one.holding for one in showings if not _can_choose(one.holding)), None)
+    if whole is not None and parts.told:
+        raise Refused(
+            f"{whole.short} {words.brief(whole.name)} has one signature over all of it and is shown whole: "
+            "leave --disclose and --only out"
+        )
+    missing = [name for name in parts.disclose if not any(_named(one.holding, name) for one in showings)]
+    if missing:
+        raise NotFound(f"nothing that would be shown has a claim {missing[0]!r}: `wallet show ID` lists them")
+    return tuple(
+        replace(
+            one,
+            selection=(
+                *one.chosen,
+                *(place for name in parts.disclose for place in _named(one.holding, name)),
+            ),
+        )
+        for one in showings
+    )
+
+
+def _named(holding: Holding, name: str) -> tuple[Place, ...]:
+    from wallet.disclose import named_places  # noqa: PLC0415
+
+    try:
+        return named_places(holding.choices, [name], holding.document)
+    except NotFound:
+        return ()
+
+
+def _can_choose(holding: Holding) -> bool:
+    return len(holding.choices.reveal(())) < len(holding.choices.places)
+
+
+def _ask_for_claims(showings: Sequence[Showing], *, ask: bool) -> tuple[Showing, ...]:
+    """The showings with the claims that the holder picks from a list; nobody picks unseen."""
+    if not ask and any(_can_choose(one.holding) for one in showings):
+        raise click.UsageError("what can be shown in part needs --disclose, --only or --everything")
+    return tuple(
+        replace(one, selection=_ask_for_places(one.holding)) if _can_choose(one.holding) else one
+        for one in showings
+    )
+
+
+def _ask_for_places(holding: Holding) -> tuple[Place, ...]:
+    from wallet.claims import names_of, path_text  # noqa: PLC0415
+
+    choices = holding.choices
+    always = choices.reveal(())
+    free = [place for place in choices.places if place not in always]
+    names = names_of(free)
+    tell(f"what would you show of {words.brief(holding.name)}, besides what is always shown?")
+    tell_all(f"  {number:>3}  {words.brief(name)}" for number, name in enumerate(names, start=1))
+    while True:
+        answer = click.prompt("Numbers, `all`, or nothing", default="", show_default=False, err=True)
+        if answer.strip() == "all":
+            return tuple(free)
+        picked = set(answer.replace(",", " ").split())
+        if picked <= {str(number) for number in range(1, len(names) + 1)}:
+            wanted = {names[int(number) - 1] for number in picked}
+            return tuple(place for place in free if path_text(place) in wanted)
+        tell("numbers of the list, with spaces between them")
 
 
 def _with_evidence(showings: Sequence[Showing], named: Sequence[str], *, ask: bool) -> Sequence[Showing]:
     """The showings with the evidence that was named, or that the holder says yes to, item by item."""
-    from wallet.present import with_evidence  # noqa: PLC0415
+    from wallet.presentation import with_evidence  # noqa: PLC0415
 
     if not ask:
         return with_evidence(showings, named)

@@ -1,22 +1,18 @@
 """What would be disclosed, to whom, and the record of what was.
 
-A credential with one signature over all of it is shown whole: what a verifier did not ask for goes along and the
-screen says so. Evidence is shown item by item. Pure: asking a person is `cli.py`, keeping the record `store.py`.
+What is always shown, what goes along because it was asked for or chosen, and what stays hidden are told apart. A
+credential with one signature over all of it is shown whole: what a verifier did not ask for goes along and the screen
+says so. Evidence is shown item by item. Pure: asking a person is `cli.py`, keeping the record `store.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
-from node.core.strict_json import Json, JsonObject
+from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
-
-# What carries no claim about anybody: how to read the rest, and the signature over it.
-_NOT_CLAIMS: Final = frozenset({"@context", "proof", "type"})
 
 
 class Outcome(StrEnum):
@@ -31,7 +27,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """One credential as it was shown: its claims by name, and the evidence items that went along."""
+    """One credential as it was shown: its claims by name, and the evidence items that went along.
+
+    `always` are those of the claims that nobody could have left out, `hidden` those that were left out. `withheld` is
+    evidence.
+    """
 
     digest: str
     name: str
@@ -40,6 +40,10 @@ class Disclosed:
     evidence: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     with_bundle: bool = False
+    always: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    linkable: bool = True
+    """Whether what was shown can be seen to be of the same credential as what is shown another time."""
 
     def to_json(self) -> JsonObject:
         """For the store and for `--json`."""
@@ -51,6 +55,9 @@ class Disclosed:
             "evidence": list(self.evidence),
             "withheld": list(self.withheld),
             "withBundle": self.with_bundle,
+            "always": list(self.always),
+            "hidden": list(self.hidden),
+            "linkable": self.linkable,
         }
 
 
@@ -86,6 +93,10 @@ def parse_disclosure(body: JsonObject) -> Disclosure:
             tuple(one["evidence"]),
             tuple(one["withheld"]),
             one["withBundle"],
+            # Records of before there was a choice have none of these.
+            tuple(one.get("always", ())),
+            tuple(one.get("hidden", ())),
+            one.get("linkable", True),
         )
         for one in body["shown"]
     )
@@ -96,28 +107,3 @@ def parse_disclosure(body: JsonObject) -> Disclosure:
         shown,
         Outcome(body["outcome"]),
     )
-
-
-def claims_in(document: JsonObject) -> tuple[str, ...]:
-    """The names of all claims in a credential, as paths: `credentialSubject.achievement.name`, `…result[].value`."""
-    return tuple(dict.fromkeys(_walk(document, "")))
-
-
-def path_text(path: Iterable[str | int | None]) -> str:
-    """A DCQL claims path in the same spelling; an index of an array reads like the whole array."""
-    text = ""
-    for step in path:
-        text += f"{'.' if text else ''}{step}" if isinstance(step, str) else "[]"
-    return text
-
-
-def _walk(value: Json, at: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name not in _NOT_CLAIMS:
-                yield from _walk(inner, f"{at}.{name}" if at else name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner, f"{at}[]")
-    else:
-        yield at

@@ -1,27 +1,36 @@
 """What is held and where it came from: a credential, its bundle, and what the last look at them found.
 
-A credential is known by the digest that its anchor is over (FORMATS.md section 3), so a credential and a bundle that
-arrive apart meet, and the same credential in another file is the same holding. Pure; keeping is `store.py`.
+A credential is kept as it was issued: a JSON object with proofs in it, the text of a token, or, of a token of bytes,
+the object that envelops it. It is known by the digest that its anchor is over (FORMATS.md section 3), so a credential
+and a bundle that arrive apart meet, and the same credential in another file, or with more of it disclosed, is the same
+holding. Pure; keeping is `store.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-from node.core.anchor import credential_digest
-from node.core.bundle import Bundle
+from node.core.anchor import credential_digest, issued_digest
+from node.core.bundle import Bundle, ShownDocument
 from node.core.canonical.jcs import canonicalize
-from node.core.credential import types_of
+from node.core.dataintegrity.proof import proofs_of
+from node.core.envelope import enveloped
 from node.core.errors import Malformed, NotFound, NotVerified
 from node.core.evidence import ShownEvidence, WithheldEvidence, committed_in, verify_shown
 from node.core.evm.header import Header, parse_header
+from node.core.jose.sd_jwt import parse_sd_jwt
 from node.core.merkle.tree import leaf_hash
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, from_unix
+from node.core.verify.intake import Shown
+from node.core.verify.intake import shown as read_credential
+from wallet.claims import begin_in, end_in, issuer_in, issuer_name_in, name_in, subjects_in
+from wallet.disclose import Choices, base_proof_in, choices_of
 
 SHORT_DIGITS: Final = 10
 
@@ -57,12 +66,12 @@ class LastCheck:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Holding:
     """One credential of the holder's. `digest` is how it is known; `bundle` travels without the credential."""
 
     digest: bytes
-    credential: JsonObject
+    credential: JsonObject | str
     provenance: Provenance
     bundle: Bundle | None = None
     last_check: LastCheck | None = None
@@ -77,39 +86,66 @@ class Holding:
         """What lists print."""
         return self.id[:SHORT_DIGITS]
 
+    @cached_property
+    def shown(self) -> Shown:
+        """The credential as the engine reads it, without its bundle."""
+        return read_credential(self.credential)
+
+    @property
+    def document(self) -> JsonObject:
+        """What the credential says; of an SD-JWT VC its claims."""
+        return self.shown.document
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What of it may be left out."""
+        return choices_of(self.credential, self.shown)
+
+    @property
+    def securing(self) -> str:
+        """How it is secured: a cryptosuite or older type of proof, or the kind of token."""
+        envelope = self.shown.envelope
+        if envelope is not None:
+            return envelope.media_type.removeprefix("application/")
+        try:
+            names = [proof.cryptosuite or proof.type for proof in proofs_of(self.document)]
+        except Malformed:
+            names = []
+        return ", ".join(dict.fromkeys(names)) or "nothing"
+
     @property
     def name(self) -> str:
         """What the credential calls itself, else what it is."""
-        achievement = _object(_subject(self.credential).get("achievement"))
-        types = [name for name in types_of(self.credential) if name != "VerifiableCredential"]
-        for value in (self.credential.get("name"), achievement.get("name"), *types):
-            if isinstance(value, str) and value:
-                return value
-        return "a credential"
+        return name_in(self.document)
 
     @property
     def issuer_id(self) -> str:
         """Who says to have issued it."""
-        issuer = self.credential.get("issuer")
-        value = issuer.get("id") if isinstance(issuer, dict) else issuer
-        return value if isinstance(value, str) else ""
+        return issuer_in(self.document) or (self._claimed_issuer or "")
+
+    @property
+    def _claimed_issuer(self) -> str | None:
+        return None if self.shown.envelope is None else self.shown.envelope.claims.issuer
 
     @property
     def issuer_name(self) -> str | None:
         """What the issuer calls itself in the credential; nobody vouches for it."""
-        value = _object(self.credential.get("issuer")).get("name")
-        return value if isinstance(value, str) else None
+        return issuer_name_in(self.document)
 
     @property
     def subject_ids(self) -> tuple[str, ...]:
         """The subjects that are named by an identifier."""
-        subjects = self.credential.get("credentialSubject")
-        listed = subjects if isinstance(subjects, list) else [subjects]
-        return tuple(
-            subject["id"]
-            for subject in listed
-            if isinstance(subject, dict) and isinstance(subject.get("id"), str)
-        )
+        return subjects_in(self.document)
+
+    @property
+    def valid_from(self) -> str | None:
+        """When it begins to be valid, as it says."""
+        return begin_in(self.document)
+
+    @property
+    def valid_until(self) -> str | None:
+        """When it ends, as it says."""
+        return end_in(self.document)
 
     @property
     def evidence(self) -> tuple[ShownEvidence, ...]:
@@ -133,9 +169,19 @@ class Holding:
         """The bundle with the credential in it; NotFound where none is held."""
         return self._bundle().with_credential(self.credential)
 
-    def loose_bundle(self, shown: Iterable[str]) -> Bundle:
-        """The bundle that travels beside the credential, showing the evidence items of these names and no others."""
-        return show_only(self._bundle(), shown).without_credential(self._bundle_digest())
+    def loose_bundle(self, names: Iterable[str], credential: JsonObject | str | None = None) -> Bundle:
+        """The bundle that travels beside the credential, showing the evidence items of these names and no others.
+
+        `credential` is what is shown, where that is not the whole. Beside one that cannot be linked only what is the
+        same for all its holders goes along: the key, and the state that proves it.
+        """
+        bundle = show_only(self._bundle(), names)
+        if not self.choices.linkable:
+            bundle = replace(bundle, anchor=None, evidence=())
+        anchor = bundle.anchor
+        known = self.shown if credential is None else read_credential(credential)
+        digest = ShownDocument(known.document, known.envelope).digest(anchor.proof_value if anchor else None)
+        return bundle.without_credential(self.digest if digest is None else digest)
 
     def _bundle(self) -> Bundle:
         if self.bundle is None:
@@ -144,24 +190,30 @@ class Holding:
             )
         return self.bundle
 
-    def _bundle_digest(self) -> bytes:
-        anchor = self._bundle().anchor
-        return credential_digest(self.credential, anchor.proof_value if anchor else None)
+
+def as_kept(shown: Shown) -> JsonObject | str:
+    """A credential in the form in which it is kept, whatever it came in."""
+    if shown.envelope is None:
+        return shown.document
+    token = shown.envelope.token
+    return token if isinstance(token, str) else enveloped(shown.envelope)
 
 
-def digests_of(document: JsonObject) -> tuple[bytes, ...]:
-    """Every digest under which a bundle can name this credential: one for each of its proofs.
+def digests_of(shown: Shown) -> tuple[bytes, ...]:
+    """Every digest under which a bundle can name this credential: of a token one, else one for each of its proofs.
 
     The first is how the wallet knows it: that of the issuer's proof, where it can be told.
     """
+    if shown.envelope is not None:
+        return (issued_digest(shown.envelope.digest_input),)
+    document = shown.document
     listed = document.get("proof")
     proofs = [one for one in (listed if isinstance(listed, list) else [listed]) if isinstance(one, dict)]
     if len(proofs) == 1:
         return (credential_digest(document),)
-    issuer = document.get("issuer")
-    issuer_id = issuer.get("id") if isinstance(issuer, dict) else issuer
+    issuer = issuer_in(document)
     ordered = sorted(
-        proofs, key=lambda one: not str(one.get("verificationMethod", "")).startswith(f"{issuer_id}#")
+        proofs, key=lambda one: not str(one.get("verificationMethod", "")).startswith(f"{issuer}#")
     )
     found = []
     for proof in ordered:
@@ -171,19 +223,33 @@ def digests_of(document: JsonObject) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(found)) or (sha256(canonicalize(document)).digest(),)
 
 
-def belongs(bundle: Bundle, document: JsonObject) -> bool:
+def belongs(bundle: Bundle, shown: Shown) -> bool:
     """Whether a bundle is this credential's."""
     if bundle.credential is not None:
-        return bundle.credential == document
-    return bundle.credential_digest in digests_of(document)
+        return ShownDocument(shown.document, shown.envelope).is_same(bundle.credential)
+    return bundle.credential_digest in digests_of(shown)
 
 
-def new_holding(document: JsonObject, bundle: Bundle | None, provenance: Provenance) -> Holding:
-    """A holding of `document`; NotVerified where the bundle is another credential's."""
-    digest = digests_of(document)[0]
-    if bundle is not None and not belongs(bundle, document):
+def new_holding(credential: JsonObject | str, bundle: Bundle | None, provenance: Provenance) -> Holding:
+    """A holding of `credential`; NotVerified where the bundle is another credential's."""
+    shown = read_credential(credential)
+    digest = digests_of(shown)[0]
+    if bundle is not None and not belongs(bundle, shown):
         raise NotVerified("the bundle belongs to another credential")
-    return Holding(digest, document, provenance, bundle.without_credential(digest) if bundle else None)
+    return Holding(digest, as_kept(shown), provenance, bundle.without_credential(digest) if bundle else None)
+
+
+def fuller(held: Holding, arriving: JsonObject | str) -> JsonObject | str:
+    """The one of two forms of a credential of which more can be shown: a base proof, more Disclosures of an SD-JWT."""
+    if isinstance(held.credential, str) and isinstance(arriving, str):
+        if "~" not in held.credential or "~" not in arriving:
+            return held.credential
+        known, more = parse_sd_jwt(held.credential), parse_sd_jwt(arriving)
+        return "~".join((known.issued_text, *dict.fromkeys((*known.disclosures, *more.disclosures)), ""))
+    if isinstance(held.credential, dict) and isinstance(arriving, dict):
+        is_base = base_proof_in(held.credential) is not None
+        return held.credential if is_base or base_proof_in(arriving) is None else arriving
+    return held.credential
 
 
 def merged(held: Holding, arriving: Bundle, *, header_trusted: bool) -> Holding:
@@ -202,7 +268,7 @@ def merged(held: Holding, arriving: Bundle, *, header_trusted: bool) -> Holding:
     if bundle.anchor is None and bundle.key is None:
         bundle = replace(arriving.without_credential(held.digest), evidence=bundle.evidence)
     return replace(
-        held, bundle=replace(bundle, evidence=_union(held.credential, bundle.evidence, arriving.evidence))
+        held, bundle=replace(bundle, evidence=_union(held.document, bundle.evidence, arriving.evidence))
     )
 
 
@@ -230,46 +296,13 @@ def find(holdings: Sequence[Holding], text: str) -> Holding:
     """The holding that a digest, the beginning of one, or a credential's own id names; NotFound, or ambiguous."""
     wanted = text.lower().removeprefix("0x")
     matching = [
-        one for one in holdings if (wanted and one.id.startswith(wanted)) or one.credential.get("id") == text
+        one for one in holdings if (wanted and one.id.startswith(wanted)) or one.document.get("id") == text
     ]
     if not matching:
         raise NotFound(f"nothing held is named {text!r}: `wallet list` shows what there is")
     if len(matching) > 1:
         raise NotFound(f"{text!r} names {len(matching)} holdings: give more digits")
     return matching[0]
-
-
-@dataclass(frozen=True, slots=True)
-class ResultRow:
-    """One result of the assessment, as a person reads it; empty texts where the credential says nothing."""
-
-    criterion: str
-    level: str
-    value: str
-    description: str
-
-
-def results_of(document: JsonObject) -> tuple[ResultRow, ...]:
-    """The results of an Open Badges credential, each joined with its description by the achievement."""
-    subject = _subject(document)
-    described = {
-        _text(one, "id"): one
-        for one in _objects(_object(subject.get("achievement")).get("resultDescription"))
-    }
-    rows = []
-    for result in _objects(subject.get("result")):
-        about = described.get(_text(result, "resultDescription"), {})
-        levels = {_text(one, "id"): one for one in _objects(about.get("rubricCriterionLevel"))}
-        level = levels.get(_text(result, "achievedLevel"), {})
-        rows.append(
-            ResultRow(
-                _text(about, "name") or _text(result, "resultDescription"),
-                _text(level, "name") or _text(result, "achievedLevel"),
-                _text(result, "value") or _text(result, "status") or _text(level, "points"),
-                _text(level, "description"),
-            )
-        )
-    return tuple(rows)
 
 
 def summary(holding: Holding) -> JsonObject:
@@ -280,7 +313,8 @@ def summary(holding: Holding) -> JsonObject:
         "name": holding.name,
         "issuer": holding.issuer_id,
         "issuerCallsItself": holding.issuer_name,
-        "validUntil": holding.credential.get("validUntil"),
+        "securing": holding.securing,
+        "validUntil": holding.valid_until,
         "received": format_datetime_stamp(holding.provenance.received),
         "how": holding.provenance.how,
         "source": holding.provenance.source,
@@ -339,19 +373,5 @@ def _listing(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _subject(document: Mapping[str, Any]) -> JsonObject:
-    subjects = _objects(document.get("credentialSubject"))
-    return subjects[0] if subjects else {}
-
-
-def _object(value: Json) -> JsonObject:
-    return value if isinstance(value, dict) else {}
-
-
 def _objects(value: Json) -> list[JsonObject]:
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
-
-
-def _text(members: JsonObject, name: str) -> str:
-    value = members.get(name)
-    return value if isinstance(value, str) else ""

@@ -1,149 +1,56 @@
-"""Showing credentials: as an answer to a verifier's request (OpenID4VP 1.0), or as a presentation file.
+"""Answering a verifier's request (OpenID4VP 1.0).
 
-A presentation is signed by the holder's key for one challenge and one domain, so that nobody can use it twice or
-elsewhere. The disclosure is recorded before anything is sent: whatever happens then, the holder can see who may have
-got what. Bundles go beside the presentation, with the evidence items that were chosen; of the others the leaf hash.
+The disclosure is recorded before anything is sent: whatever happens then, the holder can see who may have got what. Of
+what can be shown in part, what was asked for is shown, and what the holder adds. Bundles go beside the presentation,
+with the evidence items that were chosen; of the others the leaf hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from node.core.bundle import Bundle
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.credential import BASE_CONTEXT
-from node.core.dataintegrity.suites import prepare_proof
-from node.core.did.document import AUTHENTICATION
-from node.core.errors import BonafidesError, Malformed, NotFound, NotVerified, Refused, Unavailable
-from node.core.oid4vp.dcql import expanded_types
+from node.core.errors import BonafidesError, Malformed, NotVerified, Refused, Unavailable
+from node.core.jose.jwe import IV_BYTES, SECRET_BYTES
+from node.core.oid4vci.metadata import FORMATS, LDP_VC
+from node.core.oid4vp.dcql import Candidate, candidate_of
+from node.core.oid4vp.formats import SD_JWTS, format_of
 from node.core.oid4vp.request import (
     MAX_REQUEST_BYTES,
     MEDIA_TYPE,
     AuthorizationRequest,
     RequestReference,
-    check_formats,
     parse_link,
     parse_request_object,
 )
 from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, parse_answer
 from node.core.strict_json import JsonObject, parse_json_object
-from node.core.times import format_datetime_stamp
 from node.outbound.http import Egress, EgressDenied
-from wallet.consent import Disclosed, Disclosure, Outcome, claims_in, path_text
+from wallet.claims import path_text
+from wallet.consent import Disclosure, Outcome
+from wallet.disclose import Occasion
 from wallet.exchange import Exchange, host_of
+from wallet.formats import is_version_1_1, suites_taken, takes_signature
 from wallet.holder_keys import HolderKey
 from wallet.holdings import Holding
+from wallet.presentation import (
+    ENTROPY_BYTES,
+    Draw,
+    Showing,
+    bind_token,
+    bundles_of,
+    disclosed,
+    holder_of,
+    sign_presentation,
+    sign_token,
+)
 from wallet.select import Choice, Option, choose
 from wallet.store import WalletStore
 
-# The one that most verifiers know comes first.
-SUITES: Final = ("eddsa-rdfc-2022", "eddsa-jcs-2022")
 _MAX_ERROR_CHARS: Final = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """One credential as it will be shown. `evidence` are the names of the items that go along."""
-
-    holding: Holding
-    evidence: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-    query_id: str = ""
-    bound: bool = True
-    """Whether it is shown inside a presentation that the holder signs."""
-
-
-def with_evidence(showings: Sequence[Showing], names: Iterable[str]) -> tuple[Showing, ...]:
-    """The same showings, each with those of the named items that it holds; NotFound for a name that none holds."""
-    wanted = tuple(dict.fromkeys(names))
-    held = {item.item.name for one in showings for item in one.holding.evidence}
-    if missing := [name for name in wanted if name not in held]:
-        there = ", ".join(sorted(held)) or "none"
-        raise NotFound(f"no evidence named {missing[0]!r} is held with what would be shown: there is {there}")
-    return tuple(
-        replace(
-            one,
-            evidence=tuple(item.item.name for item in one.holding.evidence if item.item.name in wanted),
-        )
-        for one in showings
-    )
-
-
-def disclosed(showing: Showing, *, with_bundle: bool) -> Disclosed:
-    """What a showing discloses, for the consent screen and the record."""
-    holding = showing.holding
-    names = [item.item.name for item in holding.evidence]
-    sent = with_bundle and holding.bundle is not None
-    return Disclosed(
-        holding.id,
-        holding.name,
-        claims_in(holding.credential),
-        showing.asked,
-        showing.evidence if sent else (),
-        tuple(name for name in names if not sent or name not in showing.evidence),
-        sent,
-    )
-
-
-def bundles_of(showings: Sequence[Showing]) -> tuple[Bundle, ...]:
-    """The bundles that travel beside a presentation, each once."""
-    found = {one.holding.digest: one for one in showings if one.holding.bundle is not None}
-    return tuple(one.holding.loose_bundle(one.evidence) for one in found.values())
-
-
-def sign_presentation(
-    key: HolderKey,
-    documents: Sequence[JsonObject],
-    canonicalizer: Canonicalizer,
-    *,
-    challenge: str,
-    domain: str,
-    now: datetime,
-    suites: Sequence[str] = SUITES,
-) -> JsonObject:
-    """A VC 2.0 presentation of `documents`, signed for this challenge and this domain.
-
-    The first suite that can sign it is taken: RDF canonicalization needs every context to be pinned here.
-    """
-    presentation: JsonObject = {
-        "@context": [BASE_CONTEXT],
-        "type": ["VerifiablePresentation"],
-        "holder": key.did,
-        "verifiableCredential": list(documents),
-    }
-    options: JsonObject = {
-        "verificationMethod": key.verification_method,
-        "proofPurpose": AUTHENTICATION,
-        "created": format_datetime_stamp(now),
-        "challenge": challenge,
-        "domain": domain,
-    }
-    obstacle: BonafidesError | None = None
-    for suite in suites:
-        try:
-            prepared = prepare_proof(presentation, {"cryptosuite": suite, **options}, canonicalizer)
-            return prepared.finish(key.sign(prepared.message))
-        except (Malformed, Unavailable) as error:
-            obstacle = obstacle or error
-    raise obstacle or Malformed("no suite was given to sign a presentation with")
-
-
-def presentation_file(
-    key: HolderKey,
-    showings: Sequence[Showing],
-    canonicalizer: Canonicalizer,
-    *,
-    challenge: str,
-    domain: str,
-    now: datetime,
-) -> JsonObject:
-    """A presentation file (FORMATS.md section 7): the presentation, and the bundles beside it."""
-    documents = [one.holding.credential for one in showings]
-    signed = sign_presentation(key, documents, canonicalizer, challenge=challenge, domain=domain, now=now)
-    return {"presentation": signed, "bundles": [bundle.to_json() for bundle in bundles_of(showings)]}
 
 
 def read_error(status: int, body: bytes, *, asked: str) -> BonafidesError:
@@ -170,33 +77,45 @@ def read_error(status: int, body: bytes, *, asked: str) -> BonafidesError:
 
 
 class Presenter:
-    """Answers verifiers' requests from a wallet."""
+    """Answers verifiers' requests from a wallet. `draw` gives random bytes, for proofs that need them."""
 
     def __init__(
-        self, store: WalletStore, key: HolderKey, canonicalizer: Canonicalizer, egress: Egress
+        self,
+        store: WalletStore,
+        keys: Sequence[HolderKey],
+        canonicalizer: Canonicalizer,
+        egress: Egress,
+        draw: Draw,
     ) -> None:
         self._store = store
-        self._key = key
+        self._keys = tuple(keys)
         self._canonicalizer = canonicalizer
         self._http = Exchange(egress, read_error)
+        self._draw = draw
 
     async def look_at(self, link: str) -> AuthorizationRequest:
-        """What a link asks for; nothing is said to anybody yet but that somebody looked."""
+        """What a link asks for; nothing is said to anybody yet but that somebody looked.
+
+        Refused (vp_formats_not_supported) where the verifier takes nothing that this wallet can sign.
+        """
         found = parse_link(link)
         if isinstance(found, RequestReference):
             answer = await self._http.get(found.request_uri, accept=MEDIA_TYPE, max_bytes=MAX_REQUEST_BYTES)
             if answer.content_type != MEDIA_TYPE:
                 raise Malformed(f"{host_of(found.request_uri)} answered with something else than a request")
             found = parse_request_object(answer.body, found.client_id)
-        self._suites(found)
+        formats = found.client_metadata.vp_formats_supported
+        if not any(takes_signature(formats, form, key) for form in FORMATS for key in self._keys):
+            raise Refused("the verifier takes no format that is known here", code="vp_formats_not_supported")
         return found
 
     def answer_for(
         self, request: AuthorizationRequest, holdings: Sequence[Holding], *, picked: bool = False
     ) -> tuple[Showing, ...] | None:
         """What would answer the request, out of `holdings`; None where they cannot. `picked`: by the holder."""
-        options = [Option(one, self._types(one)) for one in holdings]
-        choices = choose(request.dcql_query, options, self._key.did, as_many_as_fit=picked)
+        options = [Option(one, found) for one in holdings if (found := self._candidate(one)) is not None]
+        formats = request.client_metadata.vp_formats_supported
+        choices = choose(request.dcql_query, options, self._keys, formats, as_many_as_fit=picked)
         return None if choices is None else tuple(map(_showing, choices))
 
     async def send(
@@ -207,10 +126,13 @@ class Presenter:
     ) -> str | None:
         """Sign, record, send; where the verifier wants the browser to go, if anywhere."""
         with_bundles = request.client_metadata.bonafides_bundle
-        tokens: dict[str, tuple[JsonObject, ...]] = {}
-        for one in showings:
-            tokens[one.query_id] = (*tokens.get(one.query_id, ()), self._shown(request, one, now))
-        response = AuthorizationResponse(tokens, request.state, bundles_of(showings) if with_bundles else ())
+        made = [self._made(request, one) for one in showings]
+        tokens: dict[str, tuple[JsonObject | str, ...]] = {}
+        for one, credential in zip(showings, made, strict=True):
+            signed = self._signed(request, one, credential, now)
+            tokens[one.query_id] = (*tokens.get(one.query_id, ()), signed)
+        bundles = bundles_of(showings, made) if with_bundles else ()
+        response = AuthorizationResponse(tokens, request.state, bundles)
         disclosure = Disclosure(
             now,
             request.client_id,
@@ -220,7 +142,7 @@ class Presenter:
         )
         number = self._store.save_disclosure(None, disclosure)
         try:
-            answer = await self._http.post_form(request.response_uri, response.to_form())
+            answer = await self._http.post_form(request.response_uri, self._form(request, response))
         except Refused as error:
             outcome = Outcome.UNSENT if isinstance(error, EgressDenied) else Outcome.REFUSED
             self._store.save_disclosure(number, replace(disclosure, outcome=outcome))
@@ -228,44 +150,50 @@ class Presenter:
         self._store.save_disclosure(number, replace(disclosure, outcome=Outcome.SENT))
         return parse_answer(answer.body) if answer.body.strip() else None
 
+    def _form(self, request: AuthorizationRequest, response: AuthorizationResponse) -> dict[str, str]:
+        if request.encryption is None:
+            return response.to_form()
+        return response.to_encrypted_form(
+            request.encryption, secret=self._draw(SECRET_BYTES), iv=self._draw(IV_BYTES)
+        )
+
     async def decline(self, request: AuthorizationRequest) -> None:
         """Say no. One code for "has none" and "does not want to": which of them is nobody's business."""
         error = AuthorizationError("access_denied", None, request.state)
         await self._http.post_form(request.response_uri, error.to_form(), expected=range(200, 500))
 
-    def _shown(self, request: AuthorizationRequest, showing: Showing, now: datetime) -> JsonObject:
+    def _made(self, request: AuthorizationRequest, showing: Showing) -> JsonObject | str:
+        occasion = Occasion(self._draw(ENTROPY_BYTES), request.nonce, request.client_id)
+        return showing.made(self._canonicalizer, occasion)
+
+    def _signed(
+        self, request: AuthorizationRequest, showing: Showing, credential: JsonObject | str, now: datetime
+    ) -> JsonObject | str:
         if not showing.bound:
-            return showing.holding.credential
-        return sign_presentation(
-            self._key,
-            [showing.holding.credential],
-            self._canonicalizer,
-            challenge=request.nonce,
-            domain=request.client_id,
-            now=now,
-            suites=self._suites(request),
-        )
+            return credential
+        shown, key = showing.holding.shown, holder_of(showing.holding, self._keys)
+        form, nonce, audience = format_of(shown.envelope), request.nonce, request.client_id
+        if form == LDP_VC:
+            return sign_presentation(
+                key,
+                [credential],
+                self._canonicalizer,
+                challenge=nonce,
+                domain=audience,
+                now=now,
+                suites=suites_taken(request.client_metadata.vp_formats_supported, key),
+            )
+        if form in SD_JWTS and isinstance(credential, str):
+            return bind_token(key, credential, challenge=nonce, domain=audience, now=now)
+        old = is_version_1_1(shown)
+        return sign_token(key, [credential], challenge=nonce, domain=audience, now=now, version_1_1=old)
 
-    def _suites(self, request: AuthorizationRequest) -> tuple[str, ...]:
-        """The suites that the verifier takes; Refused (vp_formats_not_supported) where there is none."""
-        found = []
-        obstacle: Refused | None = None
-        for suite in SUITES:
-            try:
-                check_formats(request, suite)
-                found.append(suite)
-            except Refused as error:
-                obstacle = error
-        if obstacle is not None and not found:
-            raise obstacle
-        return tuple(found)
-
-    def _types(self, holding: Holding) -> frozenset[str]:
+    def _candidate(self, holding: Holding) -> Candidate | None:
         try:
-            return expanded_types(holding.credential, self._canonicalizer)
+            return candidate_of(holding.document, holding.shown.envelope, self._canonicalizer)
         except (Malformed, NotVerified, Unavailable):
-            # Its words have no meaning here, so it is nothing that could be asked for by a type.
-            return frozenset()
+            # Its words have no meaning here, so it is nothing that could be asked for.
+            return None
 
 
 def _showing(choice: Choice) -> Showing:
@@ -275,4 +203,5 @@ def _showing(choice: Choice) -> Showing:
         tuple(path_text(claim.path) for claim in choice.claims),
         choice.query.id,
         choice.query.require_cryptographic_holder_binding,
+        choice.places,
     )

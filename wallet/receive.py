@@ -9,13 +9,15 @@ polled again. What arrives is judged before it is kept, and kept in the same sav
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from node.core.bundle import MEDIA_TYPE, Bundle, parse_bundle
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, NotVerified, Refused
+from node.core.keys import KeyKind
 from node.core.oid4vci.credential_request import CredentialRequest, Notification, NotificationEvent
 from node.core.oid4vci.credential_response import (
     MAX_RESPONSE_BYTES,
@@ -26,7 +28,6 @@ from node.core.oid4vci.credential_response import (
 from node.core.oid4vci.errors import INVALID_GRANT, INVALID_NONCE, INVALID_TOKEN, parse_error
 from node.core.oid4vci.key_proof import JWT, prepare_jwt_proof
 from node.core.oid4vci.metadata import (
-    LDP_VC,
     CredentialConfiguration,
     IssuerMetadata,
     issuer_metadata_url,
@@ -49,12 +50,14 @@ from node.core.oid4vci.token import (
 )
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
-from node.core.verify.report import Acceptance, Report
+from node.core.verify.intake import shown as read_credential
+from node.core.verify.report import Acceptance, CheckName, Outcome, Report
 from node.outbound.http import Egress
 from wallet.check import Checker, last_check, with_bundle
 from wallet.exchange import Exchange, host_of, json_of
-from wallet.holder_keys import HolderKey
-from wallet.holdings import Holding, Provenance, belongs, new_holding
+from wallet.formats import RECEIVED
+from wallet.holder_keys import HolderKey, make_key
+from wallet.holdings import Holding, Provenance, as_kept, belongs, fuller, new_holding
 from wallet.store import WalletStore
 
 ISSUED: Final = "issued"
@@ -65,6 +68,9 @@ _DEFAULT_POLL_SECONDS: Final = 5.0
 _NONCE_ATTEMPTS: Final = 2
 # An issuer may say any number; a year is as good as for ever, and no date overflows.
 _MAX_TOKEN_SECONDS: Final = 366 * 24 * 3600
+
+# The algorithms by which issuers call the signatures of our keys.
+_NAMES: Final = {KeyKind.ED25519: {"EdDSA", "Ed25519"}, KeyKind.P256: {"ES256"}}
 
 Tell = Callable[[str], None]
 
@@ -110,9 +116,11 @@ class Part:
     proof_types: tuple[str, ...] = ()
     transaction_id: str | None = None
     interval_seconds: int = 0
-    items: tuple[tuple[JsonObject, JsonObject | None], ...] | None = None
+    items: tuple[tuple[JsonObject | str, JsonObject | None], ...] | None = None
     notification_id: str | None = None
     digests: tuple[str, ...] | None = None
+    did: str | None = None
+    """Whom it is made out to, one of the wallet's keys; None is the first of them."""
 
     @property
     def done(self) -> bool:
@@ -138,6 +146,7 @@ class Part:
             "items": None if self.items is None else [list(item) for item in self.items],
             "notificationId": self.notification_id,
             "digests": None if self.digests is None else list(self.digests),
+            "did": self.did,
         }
 
 
@@ -151,6 +160,7 @@ def _parse_part(body: JsonObject) -> Part:
         None if items is None else tuple((credential, bundle) for credential, bundle in items),
         body["notificationId"],
         None if digests is None else tuple(digests),
+        body.get("did"),
     )
 
 
@@ -246,7 +256,7 @@ class Receiver:
     def __init__(
         self,
         store: WalletStore,
-        key: HolderKey,
+        keys: Sequence[HolderKey],
         checker: Checker,
         egress: Egress,
         *,
@@ -255,7 +265,7 @@ class Receiver:
         keep_anyway: bool = False,
     ) -> None:
         self._store = store
-        self._key = key
+        self._keys = list(keys)
         self._checker = checker
         self._http = Exchange(egress, parse_error)
         self._tell = tell
@@ -293,14 +303,34 @@ class Receiver:
             _check_format(configuration)
         return offered
 
+    def key_for(self, configuration: CredentialConfiguration) -> HolderKey:
+        """The key that a credential is made out to: the first whose proofs the issuer takes.
+
+        Where it takes none of those there are, a new one on P-256, which is kept with the yes.
+        """
+        algorithms = configuration.proof_types.get(JWT)
+        for key in self._keys:
+            if algorithms is None or _NAMES[key.kind] & set(algorithms):
+                return key
+        self._keys.append(make_key(KeyKind.P256, secrets.token_bytes, self._clock()))
+        return self._keys[-1]
+
     def accept(self, offered: Offered, tx_code: str | None) -> Receipt:
         """The holder said yes: from here on the offer is in the store."""
         check_tx_code(offered.tx_code, tx_code)
-        metadata, issuer = offered.metadata, offered.offer.credential_issuer
         parts = tuple(
-            Part(configuration.id, tuple(configuration.proof_types))
+            Part(configuration.id, tuple(configuration.proof_types), did=self.key_for(configuration).did)
             for configuration in offered.configurations()
         )
+        with self._store.transaction():
+            kept = {key.did for key in self._store.holder_keys()}
+            for key in self._keys:
+                if key.did not in kept and any(part.did == key.did for part in parts):
+                    self._store.add_key(key)
+            return self._begin(offered, parts, tx_code)
+
+    def _begin(self, offered: Offered, parts: tuple[Part, ...], tx_code: str | None) -> Receipt:
+        metadata, issuer = offered.metadata, offered.offer.credential_issuer
         return self._keep(
             Receipt(
                 issuer,
@@ -392,7 +422,7 @@ class Receiver:
         for attempt in range(_NONCE_ATTEMPTS):
             request = CredentialRequest(part.configuration_id)
             if part.proof_types:
-                request = replace(request, proof_type=JWT, proofs=(await self._proof(receipt),))
+                request = replace(request, proof_type=JWT, proofs=(await self._proof(receipt, part),))
             try:
                 return await self._credential(receipt, receipt.credential_endpoint, request.to_json())
             except Refused as error:
@@ -400,18 +430,24 @@ class Receiver:
                     raise
         raise AssertionError("unreachable")
 
-    async def _proof(self, receipt: Receipt) -> str:
-        nonce = None
+    async def _proof(self, receipt: Receipt, part: Part) -> str:
+        nonce, key = None, self._key_of(part)
         if receipt.nonce_endpoint is not None:
             nonce = parse_nonce_response(json_of(await self._http.post_json(receipt.nonce_endpoint, None)))
         prepared = prepare_jwt_proof(
-            self._key.public_key,
+            key.public_key,
             credential_issuer=receipt.issuer,
             nonce=nonce,
             now=self._clock(),
-            kid=self._key.verification_method,
+            kid=key.verification_method,
         )
-        return prepared.finish(self._key.sign(prepared.message))
+        return prepared.finish(key.sign(prepared.message))
+
+    def _key_of(self, part: Part) -> HolderKey:
+        for key in self._keys:
+            if part.did in (None, key.did):
+                return key
+        raise NotFound("the key that the offer was accepted with is no longer in the wallet")
 
     async def _poll(self, receipt: Receipt, part: Part) -> Issued | Deferred:
         if receipt.deferred_endpoint is None:
@@ -433,14 +469,8 @@ class Receiver:
                 part, transaction_id=answer.transaction_id, interval_seconds=answer.interval_seconds
             )
         else:
-            items = []
-            for item in answer.items:
-                if isinstance(item.credential, str):
-                    raise Malformed("the issuer sent a token, which this wallet does not hold yet")
-                items.append((item.credential, item.bundle))
-            part = replace(
-                part, transaction_id=None, items=tuple(items), notification_id=answer.notification_id
-            )
+            items = tuple((item.credential, item.bundle) for item in answer.items)
+            part = replace(part, transaction_id=None, items=items, notification_id=answer.notification_id)
         return self._replaced(receipt, index, part)
 
     # --- what arrived ---
@@ -461,13 +491,17 @@ class Receiver:
         await self._notify(receipt, part, NotificationEvent.ACCEPTED)
         return receipt
 
-    async def _judge(self, receipt: Receipt, document: JsonObject, bundle_json: JsonObject | None) -> Arrived:
+    async def _judge(
+        self, receipt: Receipt, credential: JsonObject | str, bundle_json: JsonObject | None
+    ) -> Arrived:
         bundle = None if bundle_json is None else parse_bundle(bundle_json)
         provenance = Provenance(ISSUED, receipt.issuer, self._clock())
-        holding = new_holding(document, bundle, provenance)
-        report = await self._checker.report(document, holding.bundle)
+        holding = new_holding(as_kept(read_credential(credential)), bundle, provenance)
+        report = await self._checker.report(holding.credential, holding.bundle)
         held = self._store.holding(holding.digest)
         if held is not None:
+            if report[CheckName.PROOF].outcome is Outcome.PASSED:
+                held = replace(held, credential=fuller(held, holding.credential))
             holding = held if holding.bundle is None else with_bundle(held, holding.bundle, report)
         holding = replace(holding, last_check=last_check(report, self._clock()))
         kept = report.acceptance is not Acceptance.REFUSED or self._keep_anyway
@@ -504,7 +538,7 @@ class Receiver:
 
     async def _judge_bundle(self, digest: bytes, bundle: Bundle) -> Arrived:
         held = self._store.holding(digest)
-        if held is None or not belongs(bundle, held.credential):
+        if held is None or not belongs(bundle, held.shown):
             raise NotVerified("the issuer sent the bundle of another credential")
         report = await self._checker.report(held.credential, bundle)
         kept = report.acceptance is not Acceptance.REFUSED or self._keep_anyway
@@ -545,7 +579,7 @@ class Receiver:
 def _has_more(holding: Holding) -> bool:
     """Whether a bundle is to be fetched: an issuer without a chain has none to give but for evidence."""
     return holding.bundle is None and (
-        holding.issuer_id.startswith("did:ethr:") or bool(holding.credential.get("evidence"))
+        holding.issuer_id.startswith("did:ethr:") or bool(holding.document.get("evidence"))
     )
 
 
@@ -560,14 +594,14 @@ def _server_of(offer: CredentialOffer, metadata: IssuerMetadata) -> str:
 
 
 def _check_format(configuration: CredentialConfiguration) -> None:
-    if configuration.format != LDP_VC:
+    if configuration.format not in RECEIVED:
         raise Refused(
-            f"the offer is of the format {configuration.format[:40]}, which this wallet does not hold yet"
+            f"the offer is of the format {configuration.format[:40]}, which this wallet does not hold"
         )
     if configuration.proof_types:
         algorithms = configuration.proof_types.get(JWT, ())
-        if not {"EdDSA", "Ed25519"} & set(algorithms):
-            raise Refused("the issuer takes no proof that this wallet's key can make")
+        if not any(names & set(algorithms) for names in _NAMES.values()):
+            raise Refused("the issuer takes no proof that a key of this wallet can make")
 
 
 def _retry_after(text: str | None) -> float:

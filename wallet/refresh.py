@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from node.core.anchor import CREDENTIAL, credential_digest
-from node.core.bundle import BundleState
+from node.core.anchor import CREDENTIAL
+from node.core.bundle import BundleState, ShownDocument
 from node.core.errors import NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.network import Network
 from node.core.verify import engine
-from node.core.verify.intake import Intake, Shown
+from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode
 from node.core.verify.reading import read_document
@@ -25,7 +25,7 @@ from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
 from node.outbound.http import Egress
-from wallet.check import last_check
+from wallet.check import as_others_see, last_check
 from wallet.holdings import Holding
 
 
@@ -70,21 +70,22 @@ class Refresher:
     async def refresh(self, holding: Holding) -> Refreshed:
         """The holding with a renewed proof. Unavailable where the chain cannot be read; NotVerified where it lies."""
         bundle = holding.bundle
-        if bundle is None or bundle.anchor is None or bundle.key is None:
+        if bundle is None or bundle.key is None or (bundle.anchor is None and holding.choices.linkable):
             return Refreshed(holding, note="no bundle with an anchor is held")
-        document = read_document(holding.credential, self._verifier.canonicalizer, self._verifier.schemas)
+        document = read_document(
+            holding.document, self._verifier.canonicalizer, self._verifier.schemas, holding.shown.envelope
+        )
         if document.ethr is None:
             return Refreshed(holding, note="its issuer keeps no record on a chain")
         target = await self._target(document.ethr.chain_id)
         held = holding.header
-        if target.header.number < bundle.anchor.block:
+        if bundle.anchor is not None and target.header.number < bundle.anchor.block:
             return Refreshed(holding, note="no block of the series is final yet that knows its anchor")
         if held is not None and held.number >= target.header.number:
             return Refreshed(holding, note=f"block {held.number} is the newest that can be proven")
-        digest = credential_digest(holding.credential, bundle.anchor.proof_value)
         wanted = Wanted(
             Identity(document.ethr.chain_id, document.ethr.identity),
-            bundle.anchor.commitment_of(CREDENTIAL, digest),
+            _commitment(holding),
             bundle.key.public_key,
             document.entries,
         )
@@ -94,7 +95,8 @@ class Refresher:
         renewed = replace(holding, bundle=replace(bundle, state=BundleState(target.header.raw, nodes)))
         report = self._judge(renewed, target)
         anchor = report[CheckName.ANCHOR]
-        if report.header is None or anchor.outcome is not Outcome.PASSED:
+        wanted_outcome = Outcome.NOT_APPLICABLE if bundle.anchor is None else Outcome.PASSED
+        if report.header is None or anchor.outcome is not wanted_outcome:
             raise NotVerified(
                 f"the proof that {target.client.host} gave does not hold, and the old one was kept: {anchor.basis}"
             )
@@ -105,7 +107,8 @@ class Refresher:
         hashes = {target.header.number: target.header.hash, target.newest.number: target.newest.hash}
         answer = HeaderAnswer(target.newest, hashes, f"the endpoint {target.client.host}", weak=True)
         need = HeaderNeed(target.network.chain_id, (target.header.number,))
-        intake = Intake((Shown(holding.credential, holding.bundle),))
+        shown = as_others_see(holding.credential, holding.bundle, self._verifier.canonicalizer)
+        intake = Intake((shown,))
         materials = Materials({need: answer}, self._egress.contacted)
         return engine.verify(intake, materials, self._verifier, now=self._now)
 
@@ -135,3 +138,12 @@ class Refresher:
                 )
             return client
         raise Unavailable(f"no endpoint that was named is of the chain {network.name} ({network.chain})")
+
+
+def _commitment(holding: Holding) -> bytes | None:
+    """What the anchor's slot is named by; None where there is no anchor (bbs-2023)."""
+    anchor = holding.bundle.anchor if holding.bundle else None
+    digest = ShownDocument(holding.document, holding.shown.envelope).digest(
+        anchor.proof_value if anchor else None
+    )
+    return None if anchor is None or digest is None else anchor.commitment_of(CREDENTIAL, digest)

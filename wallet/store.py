@@ -28,7 +28,8 @@ from typing import Final, Self
 from node.core import sealed
 from node.core.bundle import Bundle, parse_bundle
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified, Unavailable
-from node.core.strict_json import Json, JsonObject, parse_json_object
+from node.core.keys import KeyKind
+from node.core.strict_json import Json, JsonObject, parse_json, parse_json_object
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from wallet.consent import Disclosure, parse_disclosure
 from wallet.holder_keys import HolderKey
@@ -39,7 +40,7 @@ _NEW_NAME: Final = "wallet.bonafides.new"
 _LOCK_NAME: Final = "wallet.lock"
 STORE_PURPOSE: Final = b"bonafides wallet 1\0"
 BACKUP_PURPOSE: Final = b"bonafides wallet backup 1\0"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 # The image in the envelope, base64url: see `sealed.MAX_ENVELOPE_BYTES`.
 _MAX_JSON_BYTES: Final = 256 * 1024 * 1024
 
@@ -56,6 +57,10 @@ _STEPS: Final = (
     CREATE TABLE loose_bundles (digest BLOB PRIMARY KEY, bundle TEXT NOT NULL) STRICT;
     CREATE TABLE receipts (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
     CREATE TABLE disclosures (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
+    # Keys of several kinds. `credential` is JSON as before: an object, and from here on also a text, a token.
+    """
+    ALTER TABLE holder_keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'Ed25519';
     """,
 )
 
@@ -243,18 +248,24 @@ class WalletStore:
         """Keep a holder's key."""
         with self.transaction():
             self._db.execute(
-                "INSERT INTO holder_keys (did, relation, seed, created) VALUES (?, ?, ?, ?)",
-                (key.did, key.relation, key.seed, format_datetime_stamp(key.created)),
+                "INSERT INTO holder_keys (did, relation, seed, created, kind) VALUES (?, ?, ?, ?, ?)",
+                (key.did, key.relation, key.seed, format_datetime_stamp(key.created), str(key.kind)),
             )
 
+    def holder_keys(self) -> tuple[HolderKey, ...]:
+        """The keys that the holder authenticates with, the first that was made first."""
+        rows = self._db.execute("SELECT seed, created, relation, kind FROM holder_keys ORDER BY rowid")
+        return tuple(
+            HolderKey(seed, parse_datetime_stamp(created), relation, KeyKind(kind))
+            for seed, created, relation, kind in rows
+        )
+
     def holder_key(self) -> HolderKey:
-        """The key that the holder authenticates with: the first that was made."""
-        row = self._db.execute(
-            "SELECT seed, created, relation FROM holder_keys ORDER BY rowid LIMIT 1"
-        ).fetchone()
-        if row is None:
+        """The key that identifies the holder: the first that was made."""
+        keys = self.holder_keys()
+        if not keys:
             raise NotFound("the wallet has no key")
-        return HolderKey(row[0], parse_datetime_stamp(row[1]), row[2])
+        return keys[0]
 
     # --- holdings ---
 
@@ -443,7 +454,7 @@ def _holding(row: tuple[bytes, str, str | None, str, str, str, str | None]) -> H
     digest, credential, bundle, how, source, received, last_check = row
     return Holding(
         digest,
-        _loads(credential),
+        parse_json(credential, max_bytes=_MAX_JSON_BYTES),
         Provenance(how, source, parse_datetime_stamp(received)),
         None if bundle is None else parse_bundle(_loads(bundle)),
         None if last_check is None else _last_check(_loads(last_check)),

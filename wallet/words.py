@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from node.core.oid4vci.metadata import CredentialConfiguration
     from node.core.oid4vp.request import AuthorizationRequest
     from wallet.arrivals import Taken
     from wallet.consent import Disclosed
+    from wallet.holder_keys import HolderKey
     from wallet.holdings import Holding, LastCheck
     from wallet.receive import Offered, Receipt
 
@@ -20,13 +22,13 @@ _NAME_CHARS: Final = 100
 def facts(held: Holding) -> list[str]:
     """The facts of a holding, a line each."""
     name = held.issuer_name
-    start = plain(str(held.credential.get("validFrom", "ever")))
-    end = plain(str(held.credential.get("validUntil", "further notice")))
+    start, end = plain(held.valid_from or "ever"), plain(held.valid_until or "further notice")
     lines = [
         f"{held.short}  {brief(held.name)}",
         f"issuer     {plain(held.issuer_id)}" + (f" (calls itself {brief(name)!r})" if name else ""),
         f"subject    {plain(', '.join(held.subject_ids)) or 'not named by an identifier'}",
         f"valid      from {start} until {end}",
+        f"secured    with {plain(held.securing)}: {_can_be_shown(held)}",
         f"{held.provenance.how:<10} from {plain(held.provenance.source)} on {held.provenance.received:%Y-%m-%d}",
     ]
     header = held.header
@@ -38,6 +40,14 @@ def facts(held: Holding) -> list[str]:
         moment = datetime.fromtimestamp(header.timestamp, UTC)
         lines.append(f"bundle     proven at block {header.number}, {moment:%Y-%m-%d %H:%M}Z")
     return lines
+
+
+def _can_be_shown(held: Holding) -> str:
+    """How much of it has to be shown."""
+    choices = held.choices
+    if len(choices.reveal(())) == len(choices.places):
+        return "shown whole"
+    return "shown in part" if choices.linkable else "shown in part, and no two showings can be linked"
 
 
 def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
@@ -53,7 +63,7 @@ def holding_line(held: Holding) -> str:
     """A holding in one line."""
     last = held.last_check
     verdict = last.acceptance if last else "not looked at"
-    until = plain(str(held.credential.get("validUntil") or "")[:_DAY_CHARS])
+    until = plain((held.valid_until or "")[:_DAY_CHARS])
     details = [verdict, "with bundle" if held.bundle else "no bundle", *([f"until {until}"] if until else [])]
     return f"{held.short}  {brief(held.name)}  ({', '.join(details)})"
 
@@ -119,27 +129,55 @@ def request_lines(request: AuthorizationRequest, host: str) -> Iterator[str]:
     yield f"  known as {plain(request.client_id)}"
 
 
+def not_yours_lines(holdings: Sequence[Holding], keys: Sequence[HolderKey]) -> Iterator[str]:
+    """Which of them a verifier will not accept from this wallet."""
+    from node.core.errors import NotFound  # noqa: PLC0415
+    from wallet.presentation import holder_of  # noqa: PLC0415
+
+    for one in holdings:
+        try:
+            holder_of(one, keys)
+        except NotFound as error:
+            yield f"{one.short} {brief(one.name)}: {error.detail}: a verifier will not accept it from you"
+
+
 def disclosed_lines(parts: Sequence[Disclosed]) -> Iterator[str]:
     """What would be shown, each claim by name."""
     for part in parts:
         yield f"you would show {part.digest[:10]}  {brief(part.name)}"
         if part.asked:
             yield f"  asked for:       {', '.join(map(brief, part.asked))}"
-        rest = [name for name in part.claims if name not in part.asked]
-        yield f"  shown with it:   {', '.join(map(brief, rest))}"
+        yield from _claims_lines(part)
         yield f"  evidence shown:  {', '.join(map(plain, part.evidence)) or 'none'}"
         if part.withheld:
             yield f"  evidence kept:   {', '.join(map(plain, part.withheld))}"
         yield f"  proof bundle:    {'goes along' if part.with_bundle else 'does not go along'}"
 
 
-def offer_lines(offered: Offered, did: str) -> Iterator[str]:
+def _claims_lines(part: Disclosed) -> Iterator[str]:
+    """The claims that go along: chosen, always there, or all because there is one signature over them."""
+    rest = [name for name in part.claims if name not in part.asked]
+    if not part.hidden and len(part.always) == len(part.claims):
+        yield f"  shown with it:   {', '.join(map(brief, rest)) or 'nothing'}"
+        return
+    always = [name for name in rest if name in part.always]
+    chosen = [name for name in rest if name not in part.always]
+    if chosen:
+        yield f"  shown as well:   {', '.join(map(brief, chosen))}"
+    yield f"  always shown:    {', '.join(map(brief, always)) or 'nothing'}"
+    yield f"  kept hidden:     {', '.join(map(brief, part.hidden)) or 'nothing'}"
+    if not part.linkable:
+        yield "  cannot be linked to what you showed of it to others"
+
+
+def offer_lines(offered: Offered, did_of: Callable[[CredentialConfiguration], str]) -> Iterator[str]:
     """Who offers what, and to whom it would be made out."""
     name = offered.metadata.display_name
     yield f"{offered.host} offers you" + (f" (it calls itself {brief(name)!r})" if name else "")
     for configuration in offered.configurations():
-        types = ", ".join(brief(one) for one in configuration.types if one != "VerifiableCredential")
+        kinds = [one for one in configuration.types if one != "VerifiableCredential"]
+        types = ", ".join(map(brief, kinds or [configuration.vct or ""]))
         title = brief(configuration.display_name or configuration.id)
-        yield f"  {title}" + (f" ({types})" if types else "")
+        yield f"  {title}" + (f" ({types})" if types else "") + f", as {brief(configuration.format)}"
         if configuration.proof_types:
-            yield f"  made out to {did}"
+            yield f"  made out to {did_of(configuration)}"

@@ -25,7 +25,7 @@ LAYERS = (
         "node.core.bls12381",
     ),
     ("node.core.keys", "node.core.canonical", "node.core.merkle", "node.core.bbs"),
-    ("node.core.credential", "node.core.did", "node.core.related_resource"),
+    ("node.core.credential", "node.core.did", "node.core.related_resource", "node.core.securing"),
     ("node.core.anchor", "node.core.evm", "node.core.dataintegrity", "node.core.jose", "node.core.cose"),
     (
         "node.core.envelope",
@@ -37,7 +37,8 @@ LAYERS = (
         "node.core.baking",
     ),
     ("node.core.verify", "node.core.oid4vci", "node.core.oid4vp"),
-    ("wallet.holdings", "wallet.consent", "wallet.select", "wallet.holder_keys"),
+    ("wallet.claims", "wallet.disclose", "wallet.consent", "wallet.holder_keys", "wallet.formats"),
+    ("wallet.holdings", "wallet.presentation", "wallet.select"),
     ("node.outbound",),
     ("node.chain", "node.storage", "node.keystore"),
     ("node.services",),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from node.core.credential import BASE_CONTEXT
 from node.core.errors import Malformed, NotFound, Refused, Unavailable
 from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
+from node.core.oid4vp.formats import vp_formats
 from node.core.oid4vp.request import (
     MEDIA_TYPE,
     AuthorizationRequest,
@@ -28,7 +30,6 @@ from node.core.oid4vp.request import (
     client_id_of,
     encode_link,
     encode_request_object,
-    vp_formats,
 )
 from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, parse_response
 from node.core.verify import engine
@@ -40,7 +41,8 @@ from wallet import cli_showing
 from wallet.consent import Outcome
 from wallet.exchange import open_egress
 from wallet.options import Common
-from wallet.present import Presenter, Showing, disclosed, presentation_file, with_evidence
+from wallet.present import Presenter
+from wallet.presentation import Showing, disclosed, presentation_file, with_evidence
 from wallet.store import WalletStore
 
 FULL = Story(show=(0, 1, 2))
@@ -115,7 +117,7 @@ async def serving(verifier: FakeVerifier) -> AsyncIterator[FakeVerifier]:
 @asynccontextmanager
 async def presenting(store: WalletStore) -> AsyncIterator[Presenter]:
     async with open_egress(development=True) as egress:
-        yield Presenter(store, LEARNER_KEY, standards().canonicalizer, egress)
+        yield Presenter(store, store.holder_keys(), standards().canonicalizer, egress, secrets.token_bytes)
 
 
 async def send(store: WalletStore, verifier: FakeVerifier, *evidence: str) -> str | None:
@@ -126,12 +128,12 @@ async def send(store: WalletStore, verifier: FakeVerifier, *evidence: str) -> st
         return await presenter.send(request, with_evidence(found, evidence), NOW)
 
 
-def judged(answer: AuthorizationResponse, request: AuthorizationRequest) -> Any:
+def judged(answer: AuthorizationResponse, request: AuthorizationRequest, story: Story = FULL) -> Any:
     """As a verifier judges it, with the endpoint and the trust list of the story."""
     ((token,),) = answer.vp_token.values()
     asked = Asked(request.nonce, (request.client_id,))
     return engine.verify(
-        presented(token, answer.bundles), Materials.none(), FULL.verifier(), now=NOW, asked=asked
+        presented(token, answer.bundles), Materials.none(), story.verifier(), now=NOW, asked=asked
     )
 
 
@@ -223,7 +225,9 @@ async def test_what_may_have_arrived_is_not_forgotten(
 async def test_what_was_never_sent_is_not_said_to_be_refused(store: WalletStore) -> None:
     store.save_holding(holding_of(FULL))
     async with serving(FakeVerifier()) as verifier, open_egress() as egress:
-        presenter = Presenter(store, LEARNER_KEY, standards().canonicalizer, egress)
+        presenter = Presenter(
+            store, store.holder_keys(), standards().canonicalizer, egress, secrets.token_bytes
+        )
         found = presenter.answer_for(verifier.request, store.holdings())
         assert found is not None
         with pytest.raises(EgressDenied):
@@ -284,20 +288,21 @@ async def test_somebody_elses_credential_does_not_answer(store: WalletStore) -> 
 async def test_the_presentation_is_signed_with_a_suite_that_the_verifier_takes(
     store: WalletStore, suite: str
 ) -> None:
-    store.save_holding(holding_of(FULL))
+    story = replace(FULL, options={"cryptosuite": suite})
+    store.save_holding(holding_of(story))
     formats = {"ldp_vc": {"cryptosuite_values": [suite]}}
     async with serving(FakeVerifier(ClientMetadata(formats, bonafides_bundle=True))) as verifier:
         await send(store, verifier)
         (answer,) = verifier.got
         assert isinstance(answer, AuthorizationResponse)
         assert answer.vp_token["badge"][0]["proof"][0]["cryptosuite"] == suite
-        assert judged(answer, verifier.request).acceptance == "accepted"
+        assert judged(answer, verifier.request, story).acceptance == "accepted"
 
 
 async def test_a_verifier_that_takes_no_suite_of_ours_is_told_before_anything_is_shown(
     store: WalletStore,
 ) -> None:
-    formats = {"ldp_vc": {"cryptosuite_values": ["bbs-2023"]}}
+    formats = {"ldp_vc": {"cryptosuite_values": ["a-suite-of-2040"]}}
     async with serving(FakeVerifier(ClientMetadata(formats))) as verifier, presenting(store) as presenter:
         with pytest.raises(Refused) as refused:
             await presenter.look_at(verifier.link)
@@ -316,7 +321,13 @@ async def test_what_is_no_request_is_one_clear_error(store: WalletStore) -> None
 def test_a_presentation_file_is_accepted_with_its_challenge_and_domain() -> None:
     showings = with_evidence([Showing(holding_of(FULL))], ["log.txt"])
     body = presentation_file(
-        LEARNER_KEY, showings, standards().canonicalizer, challenge=CHALLENGE, domain=DOMAIN, now=NOW
+        [LEARNER_KEY],
+        showings,
+        standards().canonicalizer,
+        secrets.token_bytes,
+        challenge=CHALLENGE,
+        domain=DOMAIN,
+        now=NOW,
     )
     assert list(body) == ["presentation", "bundles"]
     assert body["presentation"]["@context"] == [BASE_CONTEXT]

@@ -44,7 +44,7 @@ class Wallet:
         async with open_egress(development=True) as egress:
             receiver = Receiver(
                 self.store,
-                LEARNER_KEY,
+                self.store.holder_keys(),
                 self.checker,
                 egress,
                 tell=self.told.append,
@@ -317,7 +317,9 @@ async def test_the_same_credential_again_is_the_same_holding(store: WalletStore)
 async def test_plain_http_and_loopback_are_for_development_only(store: WalletStore) -> None:
     async with serving(FakeIssuer(Story())) as issuer, open_egress() as egress:
         checker = Checker(Story().verifier(), clock=lambda: Story().now)
-        receiver = Receiver(store, LEARNER_KEY, checker, egress, tell=print, clock=lambda: datetime.now(UTC))
+        receiver = Receiver(
+            store, [LEARNER_KEY], checker, egress, tell=print, clock=lambda: datetime.now(UTC)
+        )
         with pytest.raises(EgressDenied):
             await receiver.look_at(issuer.link)
         assert issuer.log == []

@@ -20,7 +20,7 @@ from wallet.cli_showing import _with_evidence
 from wallet.consent import Disclosed
 from wallet.holdings import Holding, LastCheck
 from wallet.options import Common
-from wallet.present import Showing
+from wallet.presentation import Showing
 from wallet.store import Disk
 
 STEERING = "\x1b[2J\x1b]0;x\x07\x9b2K\u202e\u2066\u2028\r\n"
@@ -60,7 +60,7 @@ def test_a_yes_to_evidence_of_one_credential_is_none_for_that_of_another(
 
 def test_nothing_that_somebody_else_wrote_steers_the_terminal() -> None:
     held = holding_of(of_key_school(), bundled=False)
-    credential = held.credential | {
+    credential = held.document | {
         "name": f"Badge{STEERING}",
         "issuer": {"id": f"did:x:{STEERING}", "name": STEERING},
         "validUntil": f"{STEERING}2030",

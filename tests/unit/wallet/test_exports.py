@@ -7,14 +7,14 @@ import json
 
 import pytest
 from fixtures.verification import Story, evidence, of_key_school
-from fixtures.wallets import holding_of
+from fixtures.wallets import exported, holding_of
 
 from node.core.baking import default_png, default_svg, unbake
 from node.core.bundle import parse_bundle
 from node.core.errors import BonafidesError, Malformed, NotFound
 from node.core.evidence import ShownEvidence
 from node.core.verify.intake import read_intake
-from wallet.backup import Format, encode_export, picture_of
+from wallet.backup import Format, picture_of
 
 FULL = Story(show=(0, 1, 2))
 
@@ -25,11 +25,11 @@ def shown(bundle: object) -> list[str]:
 
 def test_json_is_the_credential_as_it_was_issued() -> None:
     held = holding_of(FULL)
-    assert json.loads(encode_export(held, Format.JSON)) == FULL.credential()
+    assert json.loads(exported(held, Format.JSON)) == FULL.credential()
 
 
 def test_a_bundle_holds_the_credential_and_only_the_evidence_that_was_named() -> None:
-    body = json.loads(encode_export(holding_of(FULL), Format.BUNDLE, ["marks"]))
+    body = json.loads(exported(holding_of(FULL), Format.BUNDLE, ["marks"]))
     assert next(iter(body)) == "version"
     assert shown(body) == ["marks"]
     assert body["credential"] == FULL.credential()
@@ -38,7 +38,7 @@ def test_a_bundle_holds_the_credential_and_only_the_evidence_that_was_named() ->
 @pytest.mark.parametrize("form", [Format.PNG, Format.SVG])
 def test_an_image_carries_the_plain_credential_and_the_bundle_beside_it(form: Format) -> None:
     held = holding_of(FULL)
-    data = encode_export(held, form, ["code.py"])
+    data = exported(held, form, ["code.py"])
     baked = unbake(data)
     assert baked.kind == form
     assert json.loads(baked.credential) == FULL.credential()
@@ -52,7 +52,7 @@ def test_an_image_carries_the_plain_credential_and_the_bundle_beside_it(form: Fo
 
 
 def test_by_default_no_evidence_leaves() -> None:
-    data = encode_export(holding_of(FULL), Format.PNG)
+    data = exported(holding_of(FULL), Format.PNG)
     for item in evidence().items:
         assert item.name.encode() not in data
         assert base64.urlsafe_b64encode(item.data).rstrip(b"=") not in data
@@ -60,16 +60,16 @@ def test_by_default_no_evidence_leaves() -> None:
 
 def test_without_a_bundle_an_image_carries_the_credential_alone() -> None:
     held = holding_of(of_key_school(), bundled=False)
-    assert unbake(encode_export(held, Format.SVG)).bundle is None
+    assert unbake(exported(held, Format.SVG)).bundle is None
     with pytest.raises(NotFound, match="no bundle"):
-        encode_export(held, Format.BUNDLE)
+        exported(held, Format.BUNDLE)
     with pytest.raises(BonafidesError):
-        encode_export(held, Format.PNG, ["code.py"])
+        exported(held, Format.PNG, ["code.py"])
 
 
 def test_evidence_has_no_place_in_plain_json() -> None:
     with pytest.raises(Malformed, match="travels in the bundle"):
-        encode_export(holding_of(FULL), Format.JSON, ["marks"])
+        exported(holding_of(FULL), Format.JSON, ["marks"])
 
 
 def test_the_badges_own_picture_is_used_where_it_lies_in_the_badge() -> None:

@@ -21,7 +21,9 @@ from node.core.anchor import credential_digest
 from node.core.errors import NotFound, NotVerified
 from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.merkle.tree import leaf_hash
-from wallet.holdings import belongs, digests_of, find, merged, new_holding, results_of, show_only
+from node.core.verify.intake import shown
+from wallet.claims import results_of
+from wallet.holdings import belongs, digests_of, find, merged, new_holding, show_only
 
 ALL = (0, 1, 2)
 
@@ -32,7 +34,7 @@ def names(items: tuple[ShownEvidence | WithheldEvidence, ...]) -> list[str]:
 
 def test_a_credential_is_known_by_the_digest_of_its_anchor() -> None:
     credential = Story().credential()
-    assert digests_of(credential) == (credential_digest(credential),)
+    assert digests_of(shown(credential)) == (credential_digest(credential),)
 
 
 def test_with_several_proofs_the_issuers_comes_first_and_each_is_a_name() -> None:
@@ -40,8 +42,9 @@ def test_with_several_proofs_the_issuers_comes_first_and_each_is_a_name() -> Non
     credential = story.credential()
     credential["proof"].reverse()
     value = next(one["proofValue"] for one in credential["proof"] if "did:ethr" in one["verificationMethod"])
-    assert digests_of(credential)[0] == credential_digest(credential, value)
-    assert len(digests_of(credential)) == 2
+    digests = digests_of(shown(credential))
+    assert digests[0] == credential_digest(credential, value)
+    assert len(digests) == 2
 
 
 def test_a_bundle_of_another_credential_is_not_taken() -> None:
@@ -55,8 +58,8 @@ def test_a_bundle_that_travels_apart_meets_its_credential_by_digest() -> None:
     story = Story()
     credential = story.credential()
     loose = story.bundle(credential).without_credential(credential_digest(credential))
-    assert belongs(loose, credential)
-    assert not belongs(loose, of_key_school().credential())
+    assert belongs(loose, shown(credential))
+    assert not belongs(loose, shown(of_key_school().credential()))
 
 
 def test_an_export_shows_the_named_items_and_of_the_others_the_leaf_alone() -> None:
@@ -121,9 +124,9 @@ def test_a_holding_is_found_by_the_beginning_of_its_digest_or_its_own_id() -> No
     held = holding_of(Story())
     other = holding_of(of_key_school(), bundled=False)
     assert find([held, other], held.id[:4]) == held
-    assert find([held], held.credential["id"]) == held
+    assert find([held], held.document["id"]) == held
     with pytest.raises(NotFound, match="names 2 holdings"):
-        find([held, other], held.credential["id"])
+        find([held, other], held.document["id"])
     with pytest.raises(NotFound, match="nothing held"):
         find([held], "")
 

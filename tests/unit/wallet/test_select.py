@@ -6,16 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 from fixtures.verification import NOW
+from fixtures.wallets import LEARNER_KEY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core.oid4vp.dcql import Candidate, matched_claims, parse_dcql
-from wallet.consent import claims_in, path_text
+from node.core.oid4vp.formats import vp_formats
+from wallet.claims import names_of, path_text, places_in
 from wallet.holdings import Holding, LastCheck, Provenance
 from wallet.select import Option, candidates, choose
 
-ME, OTHER = "did:key:me", "did:key:other"
+ME, OTHER = LEARNER_KEY.did, "did:key:other"
+KEYS, FORMATS = [LEARNER_KEY], vp_formats()
 TYPES = ("urn:type:a", "urn:type:b", "urn:type:c")
+PROOF = {
+    "type": "DataIntegrityProof",
+    "cryptosuite": "eddsa-jcs-2022",
+    "verificationMethod": "did:key:school#1",
+    "proofPurpose": "assertionMethod",
+    "proofValue": "z1",
+}
 NAMES = ("marks", "level", "name")
 
 
@@ -28,11 +38,15 @@ def holding(
     last = LastCheck(NOW, "refused" if refused else "accepted", "", "")
     return Holding(
         bytes([number]) * 32,
-        {"credentialSubject": body},
+        {"credentialSubject": body, "proof": PROOF},
         Provenance("imported", "x", NOW - timedelta(days=age)),
         None,
         last,
     )
+
+
+def option(held: Holding, types: frozenset[str] = frozenset({TYPES[0]})) -> Option:
+    return Option(held, Candidate(held.document, types))
 
 
 def query(*credentials: dict[str, Any], sets: list[dict[str, Any]] | None = None) -> Any:
@@ -65,7 +79,7 @@ holdings = st.lists(
     max_size=6,
 ).map(
     lambda made: [
-        Option(holding(at, claims, subject, refused), types)
+        option(holding(at, claims, subject, refused), types)
         for at, (claims, subject, types, refused) in enumerate(made)
     ]
 )
@@ -109,13 +123,13 @@ def whole_queries(draw: st.DrawFn) -> Any:
 @settings(max_examples=150, deadline=None)
 @given(whole_queries(), holdings, st.booleans())
 def test_select_never_discloses_what_was_not_asked(asked: Any, options: list[Option], many: bool) -> None:
-    chosen = choose(asked, options, ME, as_many_as_fit=many)
+    chosen = choose(asked, options, KEYS, FORMATS, as_many_as_fit=many)
     if chosen is None:
         return
-    types = {option.holding.digest: option.types for option in options}
-    wanted = asked.choose([one.id for one in asked.credentials if candidates(one, options, ME)])
+    known = {option.holding.digest: option.candidate for option in options}
+    wanted = asked.choose([one.id for one in asked.credentials if candidates(one, options, KEYS, FORMATS)])
     for choice in chosen:
-        found = Candidate(choice.holding.credential, types[choice.holding.digest])
+        found = known[choice.holding.digest]
         assert matched_claims(choice.query, found) is not None, "it answers its query"
         assert choice.query.id in wanted, "its query was wanted"
         if choice.query.require_cryptographic_holder_binding:
@@ -129,26 +143,26 @@ def test_select_never_discloses_what_was_not_asked(asked: Any, options: list[Opt
 
 
 def test_where_one_credential_is_missing_nothing_at_all_is_chosen() -> None:
-    options = [Option(holding(1, {}), frozenset({TYPES[0]}))]
-    assert choose(query(asking("a"), asking("b", [TYPES[1]])), options, ME) is None
+    options = [option(holding(1, {}))]
+    assert choose(query(asking("a"), asking("b", [TYPES[1]])), options, KEYS, FORMATS) is None
 
 
 def test_an_optional_set_without_a_match_is_left_out() -> None:
-    options = [Option(holding(1, {}), frozenset({TYPES[0]}))]
+    options = [option(holding(1, {}))]
     sets = [{"options": [["a"]]}, {"options": [["b"]], "required": False}]
-    chosen = choose(query(asking("a"), asking("b", [TYPES[1]]), sets=sets), options, ME)
+    chosen = choose(query(asking("a"), asking("b", [TYPES[1]]), sets=sets), options, KEYS, FORMATS)
     assert chosen is not None
     assert [choice.query.id for choice in chosen] == ["a"]
 
 
 def test_of_several_that_answer_the_newest_that_was_not_refused_is_chosen() -> None:
     options = [
-        Option(holding(1, {}, age=2), frozenset({TYPES[0]})),
-        Option(holding(2, {}, age=1), frozenset({TYPES[0]})),
-        Option(holding(3, {}, refused=True), frozenset({TYPES[0]})),
-        Option(holding(4, {}, subject=None), frozenset({TYPES[0]})),
+        option(holding(1, {}, age=2)),
+        option(holding(2, {}, age=1)),
+        option(holding(3, {}, refused=True)),
+        option(holding(4, {}, subject=None)),
     ]
-    chosen = choose(query(asking()), options, ME)
+    chosen = choose(query(asking()), options, KEYS, FORMATS)
     assert chosen is not None
     assert [choice.holding.digest[0] for choice in chosen] == [2]
 
@@ -161,7 +175,7 @@ def test_claims_are_listed_by_name_without_context_types_and_signature() -> None
         "credentialSubject": {"result": [{"value": "1"}, {"value": "2", "status": "Completed"}]},
         "proof": [{"proofValue": "z"}],
     }
-    assert claims_in(document) == (
+    assert names_of(places_in(document)) == (
         "issuer.id",
         "credentialSubject.result[].value",
         "credentialSubject.result[].status",
