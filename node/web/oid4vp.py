@@ -64,7 +64,12 @@ class RequestRoutes:
         return twin(
             request,
             self._ask_page,
-            {"create": {"method": "POST", "body": {"dcql_query": example, "flow": list(Flow)}}},
+            {
+                "create": {
+                    "method": "POST",
+                    "body": {"dcql_query": example, "flow": list(Flow), "encrypted": [False, True]},
+                }
+            },
         )
 
     def _ask_page(
@@ -84,7 +89,7 @@ class RequestRoutes:
             made = await self._presentations.create(open_badge_query(achievement=achievement or None))
             raise web.HTTPSeeOther(f"/results/{made.result_id}")
         body = await read_json_object(request, MAX_REQUEST_BYTES)
-        if unknown := body.keys() - {"dcql_query", "achievement", "flow"}:
+        if unknown := body.keys() - {"dcql_query", "achievement", "flow", "encrypted"}:
             raise Malformed(f"unknown members: {', '.join(sorted(unknown))}")
         if "dcql_query" in body:
             query = parse_dcql(body["dcql_query"])
@@ -93,7 +98,11 @@ class RequestRoutes:
             if named is not None and not isinstance(named, str):
                 raise Malformed("achievement is a text", path=("achievement",))
             query = open_badge_query(achievement=named)
-        made = await self._presentations.create(query, _flow(body.get("flow", Flow.CROSS_DEVICE)))
+        encrypted = body.get("encrypted", False)
+        if not isinstance(encrypted, bool):
+            raise Malformed("expected true or false", path=("encrypted",))
+        flow = _flow(body.get("flow", Flow.CROSS_DEVICE))
+        made = await self._presentations.create(query, flow, encrypted=encrypted)
         result = f"{self._base_url}/results/{made.result_id}"
         return json_response(_created(made, result), status=201, headers={"Location": result})
 

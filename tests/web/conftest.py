@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from fixtures.school import empty_database, learner, school, standards
+from fixtures.served import served, world
 
-__all__ = ["empty_database", "learner", "school", "standards"]
+__all__ = ["empty_database", "learner", "school", "served", "standards", "world"]

@@ -7,110 +7,27 @@ import copy
 import json
 import re
 import threading
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import FormData
-from aiohttp.test_utils import TestClient, TestServer
-from fixtures.shown import FixedClock, World, bundle_of
+from fixtures.served import HTML, JSON, URL, Served
+from fixtures.shown import FixedClock, bundle_of
 
 from node.core.baking import bake, default_svg
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import NotFound
 from node.core.jose.vc_jwt import prepare_vc_jwt
-from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
 from node.core.verify import engine
 from node.core.verify.intake import MAX_INPUT_BYTES
-from node.core.verify.verifier import Standards
 from node.services import presentations, verification
-from node.storage.database import sqlite_url
 from node.web.downloads import MAX_KEPT_BYTES, Shelf
 from node.web.oid4vp import MAX_FORM_BYTES
-from node.web.verifier import VerifierOptions, make_verifier_app
 
-URL = "https://verifier.example"
-HTML = {"Accept": "text/html"}
-JSON = {"Accept": "application/json"}
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=\"")
-
-
-class Served:
-    """A verifier, and everything that people and wallets do with it."""
-
-    def __init__(self, client: TestClient[Any, Any], world: World, clock: FixedClock) -> None:
-        self.client = client
-        self.world = world
-        self.clock = clock
-
-    async def verify(self, body: bytes | dict[str, Any], query: str = "") -> dict[str, Any]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.client.post("/verify" + query, data=data) as answer:
-            assert answer.status == 200, await answer.text()
-            report: dict[str, Any] = await answer.json()
-        return report
-
-    async def page(self, body: bytes, **fields: str) -> tuple[int, str]:
-        form = FormData(fields)
-        form.add_field("file", body, filename="badge.json", content_type="application/json")
-        async with self.client.post("/verify", data=form, headers=HTML) as answer:
-            return answer.status, await answer.text()
-
-    async def post(self, path: str, body: Any, **more: Any) -> tuple[int, Any]:
-        async with self.client.post(path, json=body, **more) as answer:
-            return answer.status, await answer.json()
-
-    async def get(self, path: str, headers: dict[str, str] = JSON) -> tuple[int, str]:
-        async with self.client.get(path, headers=headers) as answer:
-            return answer.status, await answer.text()
-
-    async def ask(self, **body: Any) -> tuple[dict[str, Any], AuthorizationRequest]:
-        """A new request, and what the wallet finds behind its link."""
-        status, made = await self.post("/requests", body)
-        assert status == 201
-        reference = parse_link(made["link"])
-        assert isinstance(reference, RequestReference)
-        async with self.client.get(urlsplit(reference.request_uri).path) as answer:
-            assert answer.content_type == "application/oauth-authz-req+jwt"
-            return made, parse_request_object(await answer.read(), reference.client_id)
-
-    async def answer(
-        self, request: AuthorizationRequest, presentation: Any, bundles: str | None = None, **changes: Any
-    ) -> tuple[int, Any]:
-        form = AuthorizationResponse({"badge": (presentation,)}, request.state).to_form() | changes
-        if bundles is not None:
-            form["bonafides_bundles"] = bundles
-        async with self.client.post(urlsplit(request.response_uri).path, data=form) as answer:
-            return answer.status, await answer.json()
-
-    async def result(self, made: dict[str, Any], query: str = "") -> dict[str, Any]:
-        status, text = await self.get(urlsplit(made["result"]).path + query)
-        assert status == 200, text
-        result: dict[str, Any] = json.loads(text)
-        return result
-
-    def present(self, request: AuthorizationRequest, badge: dict[str, Any] | None = None) -> dict[str, Any]:
-        shown = badge or self.world.badge()
-        return self.world.holder.present(self.world.standards, [shown], request.nonce, request.client_id)
-
-
-@pytest.fixture
-def world(standards: Standards) -> World:
-    return World(standards)
-
-
-@pytest.fixture
-async def served(tmp_path: Path, world: World) -> AsyncIterator[Served]:
-    clock = FixedClock()
-    options = VerifierOptions(
-        URL, sqlite_url(tmp_path / "verifier.db"), world.verifier(), name="An employer", clock=clock
-    )
-    async with TestClient(TestServer(make_verifier_app(options))) as client:
-        yield Served(client, world, clock)
 
 
 # --- POST /verify
