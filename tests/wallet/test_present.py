@@ -14,14 +14,17 @@ import click
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from fixtures.held import Form, forms, held
+from fixtures.sd_jwt import VCT
 from fixtures.verification import CHALLENGE, DOMAIN, NOW, OTHER_LEARNER, Story, standards
 from fixtures.wallets import LEARNER_KEY, holding_of
 
 from node.core.credential import BASE_CONTEXT
 from node.core.errors import Malformed, NotFound, Refused, Unavailable
 from node.core.evidence import ShownEvidence, WithheldEvidence
+from node.core.jose.jwe import CONTENT_ENCRYPTIONS, DecryptionKey
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
-from node.core.oid4vp.formats import vp_formats
+from node.core.oid4vp.formats import format_of, vp_formats
 from node.core.oid4vp.request import (
     MEDIA_TYPE,
     AuthorizationRequest,
@@ -30,12 +33,15 @@ from node.core.oid4vp.request import (
     client_id_of,
     encode_link,
     encode_request_object,
+    encryption_of,
 )
 from node.core.oid4vp.response import AuthorizationError, AuthorizationResponse, parse_response
 from node.core.verify import engine
 from node.core.verify.holder import Asked
-from node.core.verify.intake import presented
+from node.core.verify.intake import given
 from node.core.verify.materials import Materials
+from node.core.verify.report import CheckName
+from node.core.verify.report import Outcome as CheckOutcome
 from node.outbound.http import EgressDenied
 from wallet import cli_showing
 from wallet.consent import Outcome
@@ -46,6 +52,7 @@ from wallet.presentation import Showing, disclosed, presentation_file, with_evid
 from wallet.store import WalletStore
 
 FULL = Story(show=(0, 1, 2))
+KEY = DecryptionKey(b"\x05" * 48, "key-1")
 QUERY = {
     "credentials": [
         {
@@ -77,11 +84,21 @@ class FakeVerifier:
     content_type: str = MEDIA_TYPE
     url: str = ""
     on_post: Any = None
+    key: DecryptionKey | None = None
+    """To which answers are to be encrypted."""
 
     @property
     def request(self) -> AuthorizationRequest:
+        metadata = self.metadata
+        if self.key is not None:
+            metadata = replace(metadata, keys=(self.key.to_jwk(),), enc_values=tuple(CONTENT_ENCRYPTIONS))
         return AuthorizationRequest(
-            client_id_of(f"{self.url}/response"), "n0nce-of-this-request", self.query, self.metadata, "st4te"
+            client_id_of(f"{self.url}/response"),
+            "n0nce-of-this-request",
+            self.query,
+            metadata,
+            "st4te",
+            None if self.key is None else encryption_of(metadata),
         )
 
     @property
@@ -94,7 +111,7 @@ class FakeVerifier:
     async def _response(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.raw.append(json.dumps(form))
-        self.got.append(parse_response(form))
+        self.got.append(parse_response(form, self.key))
         if self.on_post is not None:
             self.on_post()
         headers = {"Location": "https://elsewhere.example"} if self.status == 302 else {}
@@ -133,7 +150,7 @@ def judged(answer: AuthorizationResponse, request: AuthorizationRequest, story: 
     ((token,),) = answer.vp_token.values()
     asked = Asked(request.nonce, (request.client_id,))
     return engine.verify(
-        presented(token, answer.bundles), Materials.none(), story.verifier(), now=NOW, asked=asked
+        given(token, answer.bundles), Materials.none(), story.verifier(), now=NOW, asked=asked
     )
 
 
@@ -346,3 +363,93 @@ def test_without_a_bundle_no_evidence_is_said_to_be_shown() -> None:
     part = disclosed(Showing(holding_of(FULL), ("marks",)), with_bundle=False)
     assert part.evidence == ()
     assert part.withheld == ("code.py", "log.txt", "marks")
+
+
+# Every format ------------------------------------------------------------------------------------------------
+
+
+def asking_for(name: str, form: Form, **more: Any) -> DcqlQuery:
+    """A query in the credential's own format, for the claims that the form names."""
+    meta: dict[str, Any] = {"type_values": [["https://www.w3.org/2018/credentials#VerifiableCredential"]]}
+    if name == "dc+sd-jwt":
+        meta = {"vct_values": [VCT]}
+    claims = [{"path": one.split(".")} for one in form.chosen]
+    body = {"id": "badge", "format": format_of(held(form.story).shown.envelope), "meta": meta, **more}
+    return parse_dcql({"credentials": [{**body, "claims": claims} if claims else body]})
+
+
+FORMS = forms()
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "encrypted"])
+@pytest.mark.parametrize("name", FORMS)
+async def test_each_format_answers_a_query_for_it(store: WalletStore, name: str, encrypted: bool) -> None:
+    form = FORMS[name]
+    store.save_holding(held(form.story))
+    binding = not form.by_itself
+    asked = asking_for(name, form, require_cryptographic_holder_binding=binding)
+    async with serving(FakeVerifier(query=asked, key=KEY if encrypted else None)) as verifier:
+        await send(store, verifier)
+        (answer,) = verifier.got
+        assert isinstance(answer, AuthorizationResponse)
+        report = judged(answer, verifier.request, form.story)
+        assert report.acceptance == "accepted"
+        bound = CheckOutcome.PASSED if binding else CheckOutcome.UNKNOWN
+        assert report[CheckName.HOLDER_BINDING].outcome is bound
+        assert report[CheckName.CHALLENGE].outcome is CheckOutcome.PASSED
+        if encrypted:
+            assert "vp_token" not in json.loads(verifier.raw[0])
+
+
+@pytest.mark.parametrize("name", ["ecdsa-sd-2023", "bbs-2023", "vc+sd-jwt", "dc+sd-jwt"])
+async def test_what_was_not_asked_for_does_not_leave(store: WalletStore, name: str) -> None:
+    form = FORMS[name]
+    if name == "dc+sd-jwt":
+        form = replace(form, chosen=("grade",))
+    store.save_holding(held(form.story))
+    async with serving(FakeVerifier(query=asking_for(name, form))) as verifier:
+        await send(store, verifier)
+        (record,) = store.disclosures()
+        (shown,) = record.shown
+        assert set(form.chosen) == set(shown.asked) <= set(shown.claims)
+        assert shown.hidden
+        withheld = {"dc+sd-jwt": "Ada"}.get(name, "All tests pass")
+        assert withheld not in json.dumps(documents_of(verifier.got[0]))
+
+
+def documents_of(answer: Any) -> Any:
+    """What the credentials in an answer say, as far as it is disclosed."""
+    ((token,),) = answer.vp_token.values()
+    return [one.document for one in given(token, ()).credentials]
+
+
+@pytest.mark.parametrize("name", ["ecdsa-sd-2023", "vc+sd-jwt"])
+async def test_a_query_without_claims_gets_only_what_is_always_shown(store: WalletStore, name: str) -> None:
+    """OpenID4VP 1.0 section 6.4.1: then no claim that could be left out is asked for."""
+    form = replace(FORMS[name], chosen=())
+    store.save_holding(held(form.story))
+    async with serving(FakeVerifier(query=asking_for(name, form))) as verifier:
+        await send(store, verifier)
+        (record,) = store.disclosures()
+        assert set(record.shown[0].claims) == set(record.shown[0].always)
+
+
+async def test_an_unlinkable_badge_in_a_presentation_of_its_holder_is_said_to_be_linkable(
+    store: WalletStore,
+) -> None:
+    form = FORMS["bbs-2023"]
+    store.save_holding(held(form.story))
+    for binding, linkable in ((True, True), (False, False)):
+        asked = asking_for("bbs-2023", form, require_cryptographic_holder_binding=binding)
+        async with serving(FakeVerifier(query=asked)) as verifier, presenting(store) as presenter:
+            request = await presenter.look_at(verifier.link)
+            (one,) = presenter.answer_for(request, store.holdings()) or ()
+            assert disclosed(one, with_bundle=True).linkable is linkable
+
+
+async def test_what_the_verifier_cannot_read_does_not_answer(store: WalletStore) -> None:
+    store.save_holding(held(FORMS["ecdsa-sd-2023"].story))
+    metadata = ClientMetadata({"ldp_vc": {"cryptosuite_values": ["eddsa-rdfc-2022", "eddsa-jcs-2022"]}})
+    async with serving(FakeVerifier(metadata)) as verifier, presenting(store) as presenter:
+        request = await presenter.look_at(verifier.link)
+        assert presenter.answer_for(request, store.holdings()) is None
