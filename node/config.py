@@ -200,6 +200,10 @@ class VerifierConfig(ServerSettings):
     max_open_requests: int = Field(
         10_000, ge=1, le=1_000_000, description="Challenges and requests that may wait for an answer at once."
     )
+    reuse_port: bool = Field(
+        False,
+        description="Share the port with other processes of this verifier, all with the same folder or database.",
+    )
     suite: bool = Field(
         False,
         description="Serve `/suite`, the VC API as interoperability suites expect it; not for the public.",

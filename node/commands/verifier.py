@@ -71,6 +71,14 @@ def verifier() -> None:
 )
 @click.option("--development", is_flag=True, default=None, help="Admit loopback hosts and plain http.")
 @click.option(
+    "--reuse-port",
+    is_flag=True,
+    default=None,
+    show_envvar=True,
+    help="Share the port with other processes of this verifier. A file that somebody's document showed can then be "
+    "downloaded from the process that judged it alone.",
+)
+@click.option(
     "--suite",
     is_flag=True,
     default=None,
@@ -130,7 +138,14 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
             )
         )
 
-    run_app(make_app, config.host, config.port, tls=tls, ready=print_ready(as_json=as_json))
+    run_app(
+        make_app,
+        config.host,
+        config.port,
+        tls=tls,
+        ready=print_ready(as_json=as_json),
+        reuse_port=config.reuse_port,
+    )
 
 
 def _make_folder(folder: Path) -> None:

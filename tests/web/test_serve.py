@@ -64,6 +64,22 @@ def start(
         process.communicate()
 
 
+@contextmanager
+def serving(folder: Path, port: int) -> Iterator[str]:
+    arguments = ["verifier", "serve", "--dir", str(folder), "--development", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node", *arguments, "--reuse-port", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
 async def live(url: str, context: ssl.SSLContext | None = None) -> int:
     async with (
         aiohttp.ClientSession() as session,
@@ -84,6 +100,13 @@ async def test_two_processes_may_share_a_port() -> None:
     with start() as (url, _), start(port=int(url.rpartition(":")[2])) as (same, _):
         assert url == same
         assert await live(same) == 200
+
+
+async def test_two_verifiers_may_share_a_port_and_a_folder(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as url, serving(tmp_path, int(url.rpartition(":")[2])) as same:
+        assert url == same
+        # A new connection each: the kernel chooses who answers.
+        assert [await live(same) for _ in range(8)] == [200] * 8
 
 
 async def test_tls_with_files(tmp_path: Path) -> None:
