@@ -316,6 +316,76 @@ def test_a_difference_is_one_that_a_clause_decides(
     assert theirs(document), f"no difference any more: {clause}"
 
 
+# Several proofs -----------------------------------------------------------------------------------------------
+
+FIRST_ID = "urn:uuid:00000000-0000-4000-8000-0000000000aa"
+
+
+def _two(by: Person = ISSUER, **second: Any) -> Document:
+    """A badge with two proofs, which differ in their suite."""
+    first = badges.sign(badges.make_badge(1), RDFC[0], CANONICALIZER, id=FIRST_ID)
+    return badges.sign(first, JCS[0], CANONICALIZER, by=by, **second)
+
+
+def _spoiled(document: Document, proof: int, **members: Any) -> Document:
+    document["proof"][proof].update(members)
+    return document
+
+
+def _of_another_badge() -> Document:
+    other = badges.sign(badges.make_badge(2), RDFC[0], CANONICALIZER, id=FIRST_ID)
+    return _spoiled(_two(previousProof=FIRST_ID), 0, **other["proof"][0])
+
+
+def _reversed(document: Document) -> Document:
+    document["proof"].reverse()
+    return document
+
+
+def _without_first(document: Document) -> Document:
+    del document["proof"][0]
+    return document
+
+
+LATER = {"created": "2026-03-01T00:00:00Z"}
+ALL = "VC Data Integrity 1.0 section 4.5: verified if every proof is; to them one that verifies is enough"
+# Documents, whether we accept them and whether they do, and the clause where that differs.
+SEVERAL: dict[str, tuple[Callable[[], Document], tuple[bool, bool], str]] = {
+    "a set": (_two, (True, True), ""),
+    "a set, the other by a stranger": (lambda: _two(STRANGER), (True, True), ""),
+    "a set, its first broken": (lambda: _spoiled(_two(), 0, **LATER), (False, True), ALL),
+    "a set, its second broken": (lambda: _spoiled(_two(), 1, **LATER), (False, True), ALL),
+    "a chain": (lambda: _two(previousProof=[FIRST_ID]), (True, True), ""),
+    "a chain by a string": (lambda: _two(previousProof=FIRST_ID), (True, True), ""),
+    "a chain in another order": (lambda: _reversed(_two(previousProof=FIRST_ID)), (True, True), ""),
+    "a chain, its first broken": (
+        lambda: _spoiled(_two(previousProof=FIRST_ID), 0, **LATER),
+        (False, False),
+        "",
+    ),
+    "a chain, its first taken away": (
+        lambda: _without_first(_two(previousProof=FIRST_ID)),
+        (False, False),
+        "",
+    ),
+    "a chain, its first of another badge": (_of_another_badge, (False, False), ""),
+    "a chain to nothing": (
+        lambda: _spoiled(_two(previousProof=FIRST_ID), 1, previousProof=FIRST_ID[:-1] + "b"),
+        (False, True),
+        ALL,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_several_proofs_are_judged_alike_or_by_a_clause(
+    case: str, theirs: Callable[[Document], bool]
+) -> None:
+    make, expected, clause = SEVERAL[case]
+    document = make()
+    assert (accepted(document), theirs(document)) == expected, clause
+
+
 @by_suite
 def test_a_member_written_twice_is_refused_by_us_and_read_once_by_them(
     suite: Suite, other_software: Any
