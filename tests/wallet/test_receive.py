@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.held import ecdsa_sd, forms, held
 from fixtures.verification import Story, evidence, of_key_school
 from fixtures.wallets import LEARNER_KEY, PASSPHRASE, QUICK, FakeIssuer, serving
 
@@ -19,6 +20,8 @@ from node.core.errors import (
     Refused,
     Unavailable,
 )
+from node.core.keys import KeyKind
+from node.core.oid4vp.formats import format_of
 from node.core.verify.report import Acceptance
 from node.outbound.http import EgressDenied
 from wallet import receive as receiving
@@ -339,3 +342,81 @@ async def test_an_offer_that_is_gone_is_said_to_be_gone(store: WalletStore) -> N
     async with serving(FakeIssuer(Story())) as issuer:
         with pytest.raises(NotFound, match="taken or has run out"):
             await Wallet(store, story=Story()).take(f"{issuer.url}/offers/2")
+
+
+# Every format ------------------------------------------------------------------------------------------------
+
+FORMS = forms()
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_each_format_is_taken_and_judged_as_others_will_judge_it(store: WalletStore, name: str) -> None:
+    story = FORMS[name].story
+    form = format_of(held(story).shown.envelope)
+    async with serving(FakeIssuer(story, format=form, bundle_after=1)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link, wait=20)
+        (kept,) = store.holdings()
+        assert kept.credential == story.issued()
+        assert kept.last_check is not None
+        assert kept.last_check.acceptance == "accepted"
+        assert (kept.bundle is not None) == story.issuer.did.startswith("did:ethr:")
+        assert pending(store) == ()
+
+
+async def test_a_base_proof_that_was_changed_on_the_way_is_refused(store: WalletStore) -> None:
+    """A part would verify, with what was changed left out: all of it is judged."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["credentialSubject"]["achievement"]["description"] = "Something greater"
+
+    story = ecdsa_sd()
+    async with serving(FakeIssuer(story, spoil=change, bundle_with_credential=True)) as issuer:
+        wallet = Wallet(store, story=story)
+        await wallet.take(issuer.link)
+        assert [one.kept for one in wallet.arrived] == [False]
+        assert store.holdings() == ()
+
+
+async def test_for_an_issuer_that_takes_no_eddsa_a_key_on_p_256_is_made_once(store: WalletStore) -> None:
+    story = of_key_school()
+    for _ in range(2):
+        async with serving(FakeIssuer(story, algorithms=("ES256",))) as issuer:
+            await Wallet(store, story=story, keep_anyway=True).take(issuer.link)
+            first, second = store.holder_keys()
+            assert first == LEARNER_KEY
+            assert second.kind is KeyKind.P256
+            assert [proof.did for proof in issuer.proven] == [second.did]
+    assert store.holder_key() == LEARNER_KEY
+
+
+async def test_the_key_of_an_offer_that_was_not_accepted_is_not_kept(store: WalletStore) -> None:
+    async with serving(FakeIssuer(of_key_school(), algorithms=("ES256",))) as issuer:
+
+        async def look(receiver: Receiver) -> None:
+            offered = await receiver.look_at(issuer.link)
+            assert receiver.key_for(offered.configurations()[0]).kind is KeyKind.P256
+
+        await Wallet(store, story=of_key_school())._with(look)
+    assert store.holder_keys() == (LEARNER_KEY,)
+
+
+async def test_where_no_proof_is_wanted_none_is_made(store: WalletStore) -> None:
+    story = of_key_school()
+    async with serving(FakeIssuer(story, algorithms=())) as issuer:
+        await Wallet(store, story=story).take(issuer.link)
+        assert issuer.proven == []
+        assert len(store.holdings()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"format": "mso_mdoc"}, "does not hold"), ({"algorithms": ("RS256",)}, "no proof that a key")],
+)
+async def test_what_cannot_be_held_or_proven_is_said_before_the_yes(
+    store: WalletStore, changes: dict[str, Any], why: str
+) -> None:
+    async with serving(FakeIssuer(of_key_school(), **changes)) as issuer:
+        with pytest.raises(Refused, match=why):
+            await Wallet(store, story=of_key_school()).take(issuer.link)
+        assert pending(store) == ()
