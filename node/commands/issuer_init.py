@@ -14,6 +14,8 @@ from node.commands.issuer_options import (
     ask_new_passphrase,
     finish,
     issuer_place,
+    key_kind,
+    kind_option,
     print_json,
     run_async,
 )
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="ethr: an identity on a chain. key: no chain, no anchors, no revocation on it; the quickest start.",
 )
+@kind_option
 @click.option(
     "--networks", type=FILE, show_envvar=True, help="Your table of networks, beside the one built in."
 )
@@ -61,6 +64,7 @@ async def init(
     name: str,
     url: str,
     method: str,
+    kind: str,
     networks: Path | None,
     suspendable: bool,
     with_status: bool,
@@ -81,12 +85,18 @@ async def init(
     place = replace(place, development=development or place.development)
     if method == "ethr" and place.rpc is None:
         raise Misconfigured("an identity on a chain needs an endpoint: --rpc URL (or --did key)")
+    if method == "ethr" and kind != "Ed25519":
+        raise Misconfigured(f"the first key is Ed25519: then `issuer key add --kind {kind}`")
+    if kind == "BLS12-381" and (with_status or suspendable):
+        raise Misconfigured("a BLS12-381 key signs no status lists: leave --status and --suspendable out")
     await _check_method(place, method)
     passphrase = ask_new_passphrase(passphrase_file, folder)
     place.save()
     place.keep_networks(networks)
     if method == "key":
-        made = await _init_key(place, passphrase, name, url, suspendable=suspendable, with_status=with_status)
+        made = await _init_key(
+            place, passphrase, name, url, kind, suspendable=suspendable, with_status=with_status
+        )
     else:
         made = await _init_chain(place, passphrase, name, url, faucet, suspendable=suspendable)
     if as_json:
@@ -124,7 +134,7 @@ def _check_public_url(url: str, *, development: bool) -> None:
 
 
 async def _init_key(
-    place: Folder, passphrase: str, name: str, url: str, *, suspendable: bool, with_status: bool
+    place: Folder, passphrase: str, name: str, url: str, kind: str, *, suspendable: bool, with_status: bool
 ) -> dict[str, Any]:
     from node.commands.loading import load_standards  # noqa: PLC0415
     from node.core.status.entry import REVOCATION, SUSPENSION  # noqa: PLC0415
@@ -134,7 +144,7 @@ async def _init_key(
     store = await open_database(place.database_url)
     try:
         where = setup.Place(place.path, store, passphrase)
-        made = await setup.create_without_chain(where, load_standards(), name, url)
+        made = await setup.create_without_chain(where, load_standards(), name, url, key_kind(kind))
         for purpose, wanted in ((REVOCATION, with_status or suspendable), (SUSPENSION, suspendable)):
             if wanted:
                 await status_lists.ensure_list(made, purpose)

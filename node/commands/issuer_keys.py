@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +13,17 @@ from node.commands.issuer_options import (
     ask_passphrase,
     finish,
     issuer_place,
+    key_kind,
+    kind_option,
     no_wait_option,
     opened,
     print_json,
     run_async,
     stamp,
 )
+
+if TYPE_CHECKING:
+    from node.services.issuer import Issuer
 
 
 @click.group()
@@ -28,6 +33,37 @@ def key() -> None:
 
 @key.command()
 @issuer_place
+@kind_option
+@no_wait_option
+@as_json_option
+@run_async
+async def add(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    kind: str,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Add an assertion key of another kind, for what the present ones cannot sign: see `issue --securing`.
+
+    An issuer without a chain is its one key and has no other: `issuer init --did key --kind …` makes another issuer.
+    """
+    from node.services import rotation  # noqa: PLC0415
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+    passphrase = ask_passphrase(passphrase_file)
+    async with opened(folder, passphrase_file, rpc, database, passphrase=passphrase) as node:
+        made = await rotation.add(node, folder, passphrase, key_kind(kind))
+        worker = AnchorWorker(node)
+        await (worker.tick() if no_wait else finish(worker, "adding the key"))
+        await _print_keys(node, {"added": made.multibase}, as_json=as_json)
+
+
+@key.command()
+@issuer_place
+@kind_option
 @click.option("--again", is_flag=True, help="Begin another rotation within a day of the last one.")
 @no_wait_option
 @as_json_option
@@ -37,48 +73,63 @@ async def rotate(
     passphrase_file: Path | None,
     rpc: str | None,
     database: str | None,
+    kind: str,
     again: bool,
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Replace the assertion key: add the new one, wait, sign with it alone, wait for old batches, retire the old.
+    """Replace the assertion key of a kind: add the new one, wait, sign with it alone, wait for old batches, retire
+    the old.
 
     Credentials that were anchored before stay valid. An interrupted rotation is gone on with, by this command or by
     whatever else runs for the issuer; run again within a day of its end, this changes nothing without --again.
     """
     from node.services import rotation  # noqa: PLC0415
     from node.services.anchoring import AnchorWorker  # noqa: PLC0415
-    from node.storage.base import KeyRole  # noqa: PLC0415
 
     passphrase = ask_passphrase(passphrase_file)
+    chosen = key_kind(kind)
     async with opened(folder, passphrase_file, rpc, database, passphrase=passphrase) as node:
-        made = None if again else await rotation.finished_lately(node)
+        made = None if again else await rotation.finished_lately(node, chosen)
         rotated = made is None
         if made is None:
-            made = await rotation.begin(node, folder, passphrase)
+            made = await rotation.begin(node, folder, passphrase, chosen)
             worker = AnchorWorker(node)
             await (worker.tick() if no_wait else finish(worker, "rotating the key"))
         else:
             minutes = int((node.clock() - made.created_at).total_seconds() // 60)
             click.echo(f"nothing to do: rotated {minutes} minutes ago (--again begins another)", err=True)
-        async with node.store.reading() as reading:
-            keys = await reading.keys.all(KeyRole.ASSERTION)
-        if as_json:
-            print_json({"rotated": rotated, "new": made.multibase, "keys": [_key_json(one) for one in keys]})
-            return
-        for one in keys:
-            click.echo(f"{one.multibase}  {one.state}  {one.verification_method or ''}")
+        await _print_keys(node, {"rotated": rotated, "new": made.multibase}, as_json=as_json)
+
+
+async def _print_keys(node: Issuer, result: dict[str, Any], *, as_json: bool) -> None:
+    from node.storage.base import KeyRole  # noqa: PLC0415
+
+    async with node.store.reading() as reading:
+        keys = await reading.keys.all(KeyRole.ASSERTION)
+    if as_json:
+        print_json({**result, "keys": [_key_json(one) for one in keys]})
+        return
+    for one in keys:
+        click.echo(f"{one.multibase}  {one.state}  {one.verification_method or ''}")
 
 
 def _key_json(one: Any) -> dict[str, Any]:
     return {
         "publicKeyMultibase": one.multibase,
+        "kind": str(_kind_of(one)),
         "role": str(one.role),
         "state": str(one.state),
         "verificationMethod": one.verification_method,
         "from": one.valid_from,
         "until": one.valid_until,
     }
+
+
+def _kind_of(one: Any) -> Any:
+    from node.core.keys import parse_multikey  # noqa: PLC0415
+
+    return parse_multikey(one.multibase).kind
 
 
 @click.group()

@@ -151,6 +151,23 @@ def print_json(body: Any) -> None:
     click.echo(orjson.dumps(body).decode())
 
 
+_KINDS: Final = ("Ed25519", "P-256", "P-384", "BLS12-381")
+kind_option: Final = click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default=_KINDS[0],
+    show_default=True,
+    help="Kind of key: ECDSA suites need P-256 or P-384, ecdsa-sd-2023 P-256, bbs-2023 BLS12-381.",
+)
+
+
+def key_kind(name: str) -> Any:
+    """The KeyKind that `--kind` names."""
+    from node.core.keys import KeyKind  # noqa: PLC0415
+
+    return KeyKind.BLS12381_G2 if name == _KINDS[-1] else KeyKind(name)
+
+
 async def finish(
     worker: AnchorWorker,
     what: str,

@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from node.core.anchor import CREDENTIAL, Anchor, commitment
+from node.core.anchor import CREDENTIAL, Anchor, commitment, credential_digest
 from node.core.bundle import Bundle, BundleKey, BundleState, parse_bundle
 from node.core.encoding import decode_hex
 from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
@@ -30,14 +30,16 @@ from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import from_unix
 from node.core.verify import engine
-from node.core.verify.intake import Intake, Shown
+from node.core.verify.intake import Intake, shown
 from node.core.verify.ledger import Identity, Wanted
 from node.core.verify.materials import Materials
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import CheckName, Outcome
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
+from node.services.derivation import derive_all, is_base
 from node.services.issuer import Issuer
+from node.services.securing import issued_value, method_of, read_issued
 from node.storage.base import (
     AnchoredPlace,
     CredentialRecord,
@@ -67,7 +69,7 @@ class _Subject:
     """One credential to be proven: what is known of it, and the slots that decide about it."""
 
     digest: bytes
-    document: JsonObject
+    credential: JsonObject | str
     place: AnchoredPlace
     key: BundleKey
     slots: tuple[bytes, ...]
@@ -186,16 +188,16 @@ async def _subject(issuer: Issuer, reading: Transaction, digest: bytes, header: 
         return None
     if place.batch.block_number is None or place.batch.block_number > header.number:
         return None
-    document = parse_json_object(record.signed.document)
+    issued = read_issued(record.signed.document)
     public_key = parse_multikey(record.signed.key_multibase)
     wanted = Wanted(
         Identity(issuer.require_chain().network.chain_id, issuer.identity),
         commitment(place.batch.size, place.batch.root),
         public_key,
-        parse_status_entries(document),
+        parse_status_entries(issued.document),
     )
-    key = BundleKey(document["proof"][0]["verificationMethod"], public_key)
-    return _Subject(digest, document, place, key, wanted.slots())
+    key = BundleKey(method_of(issued), public_key)
+    return _Subject(digest, issued_value(record.signed.document), place, key, wanted.slots())
 
 
 def _parts(subjects: Sequence[_Subject]) -> list[list[_Subject]]:
@@ -253,7 +255,7 @@ def _bundle(issuer: Issuer, subject: _Subject, header: Header, nodes: tuple[byte
         block=AnchorRecord.from_word(proven.values[slot]).block,
     )
     bundle = Bundle(
-        credential=subject.document, key=subject.key, anchor=anchor, state=BundleState(header.raw, nodes)
+        credential=subject.credential, key=subject.key, anchor=anchor, state=BundleState(header.raw, nodes)
     )
     _judge(issuer, bundle, header)
     body = orjson.dumps(bundle.without_credential(subject.digest).to_json())
@@ -273,7 +275,13 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
         policy=ANY_ISSUER_UNSAFE,
     )
     assert bundle.credential is not None  # noqa: S101 - made with it
-    intake = Intake((Shown(bundle.credential, bundle),))
+    given = shown(bundle.credential)
+    if given.envelope is None and is_base(given.document):
+        # Judged as all that its holder could show: the base proof itself is for the holder alone.
+        derived = derive_all(given.document, issuer.standards.canonicalizer)
+        digest = credential_digest(given.document)
+        given, bundle = shown(derived), bundle.without_credential(digest)
+    intake = Intake((replace(given, bundle=bundle),))
     report = engine.verify(intake, Materials.none(), verifier, now=issuer.clock())
     for check in report.checks:
         bad = check.name in _MUST_PASS and check.outcome is not Outcome.PASSED
@@ -290,15 +298,14 @@ def _at_fault(client: ChainClient, what: str) -> Unavailable:
 
 async def _complete(issuer: Issuer, record: CredentialRecord, stored: StoredBundle | None) -> Bundle:
     assert record.signed is not None  # noqa: S101 - it was found by its digest
-    document = parse_json_object(record.signed.document)
+    credential = issued_value(record.signed.document)
     async with issuer.store.reading() as reading:
         evidence = _evidence(await reading.evidence.load(record.intent.credential_id))
     if stored is None:
-        key = BundleKey(
-            document["proof"][0]["verificationMethod"], parse_multikey(record.signed.key_multibase)
-        )
-        return Bundle(credential=document, key=key, evidence=evidence)
-    proven = parse_bundle(parse_json_object(stored.body)).with_credential(document)
+        method = method_of(read_issued(record.signed.document))
+        key = BundleKey(method, parse_multikey(record.signed.key_multibase))
+        return Bundle(credential=credential, key=key, evidence=evidence)
+    proven = parse_bundle(parse_json_object(stored.body)).with_credential(credential)
     return replace(proven, evidence=evidence)
 
 

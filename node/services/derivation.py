@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity import derive_proof, proofs_of, selective_suite_of
+from node.core.dataintegrity import derive_proof, proofs_of, selective_suite_of, unsecured
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
 
@@ -29,6 +29,25 @@ def derive(credential: JsonObject, pointers: Sequence[str], canonicalizer: Canon
         raise Malformed(f"expected one base proof to derive from, found {len(bases)}", path=("proof",))
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
     return one_proof(derive_proof(credential, bases[0], pointers, canonicalizer, entropy=entropy))
+
+
+def is_base(credential: JsonObject) -> bool:
+    """Whether a credential with embedded proofs is one to derive from: its holder's alone."""
+    return any(
+        suite.is_base(proof)
+        for proof in proofs_of(credential)
+        if (suite := selective_suite_of(proof)) is not None
+    )
+
+
+def derive_all(credential: JsonObject, canonicalizer: Canonicalizer) -> JsonObject:
+    """All that the holder of a base proof can show, as a verifier is shown it."""
+    everything = [
+        "/" + name.replace("~", "~0").replace("/", "~1")
+        for name in unsecured(credential)
+        if name != "@context"
+    ]
+    return derive(credential, everything, canonicalizer)
 
 
 def pointers_of(options: JsonObject, name: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from node.core.times import format_datetime_stamp
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services import bundles, lookup
 from node.services.issuer import Issuer
+from node.services.securing import issued_value
 from node.storage.base import CredentialRecord, Transaction
 
 MAX_CHECKPOINT_HEADERS: Final = 5000
@@ -41,11 +42,12 @@ async def bundle_json(issuer: Issuer, name: str) -> bytes:
 
 
 async def document_json(issuer: Issuer, name: str) -> bytes:
-    """The credential alone, byte for byte as it was signed."""
+    """The credential alone, byte for byte as it was signed; of a token its text."""
     record = await lookup.find_credential(issuer, name)
     if record.signed is None:
         raise NotFound(f"{name} is not signed yet")
-    return record.signed.document
+    credential = issued_value(record.signed.document)
+    return credential.encode("ascii") if isinstance(credential, str) else record.signed.document
 
 
 async def did_document_json(issuer: Issuer) -> bytes:

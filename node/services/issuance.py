@@ -22,35 +22,38 @@ import contextlib
 import secrets
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, TypeVar
 
-from node.core.anchor import CREDENTIAL, credential_digest
+from node.core.anchor import CREDENTIAL
+from node.core.bundle import ShownDocument
 from node.core.canonical.jcs import canonicalize
 from node.core.did.resolution import same_issuer
 from node.core.did.syntax import parse_did
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified
 from node.core.evidence import EvidenceSet, build_evidence
+from node.core.keys import KeyKind, parse_multikey
+from node.core.securing import BBS, DEFAULT_SECURING, KINDS, is_anchored
 from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry, entries_to_json
-from node.core.strict_json import JsonObject, parse_json_object
+from node.core.strict_json import JsonObject
 from node.services import status_lists
 from node.services.cohort import Cohort, PreparedRow, uncollected
 from node.services.faults import Fault, InputFaults
-from node.services.issuer import DEFAULT_SUITE, Issuer, SigningKey
+from node.services.issuer import Issuer, SigningKey
 from node.services.preparing import (
     Given,
     Prepared,
-    Secured,
     Terms,
     check_issuable,
     check_secured,
     identity_of,
-    secure,
     throwaway_key,
 )
+from node.services.securing import Secured, issued_value, read_issued, secure
 from node.services.shapes import Shapes
+from node.services.template import unlinkable_faults
 from node.storage.base import (
     CredentialRecord,
     CredentialState,
@@ -107,9 +110,12 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
 
     InputFaults with all that is wrong; Conflict where a row that was issued already now reads differently.
     """
+    if terms.securing == BBS and (faults := list(unlinkable_faults(cohort.template))):
+        raise InputFaults(faults)
     name = cohort.template.cohort
     async with issuer.store.reading() as reading:
         known = await reading.credentials.known_rows(name)
+        kind = await _kind_of_key(issuer, reading, terms.securing)
     changed = [
         row for row in cohort.rows if row.key in known and known[row.key].content_digest != row.content_digest
     ]
@@ -117,8 +123,8 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
         raise InputFaults([Fault("cohort", _CHANGED, row=row.number) for row in changed])
     purposes = _purposes(cohort, terms)
     new = tuple(row for row in cohort.rows if row.key not in known)
-    shapes = Shapes(issuer, cohort.template, terms, purposes)
-    faults: list[Fault] = []
+    shapes = Shapes(issuer, cohort.template, terms, purposes, kind)
+    faults = []
     with uncollected():
         for done, row in enumerate(new, 1):
             try:
@@ -138,7 +144,14 @@ _CHANGED: Final = (
 )
 
 
+async def _kind_of_key(issuer: Issuer, reading: Transaction, securing: str) -> KeyKind:
+    key = await issuer.active_key(reading, KINDS[securing])
+    return parse_multikey(key.multibase).kind
+
+
 def _purposes(cohort: Cohort, terms: Terms) -> tuple[str, ...]:
+    if terms.securing == BBS:
+        return ()
     if not terms.with_status:
         if cohort.template.suspendable:
             raise Misconfigured("a suspendable template needs status entries: --status")
@@ -166,6 +179,7 @@ class _Claim:
 
     credential_id: str
     subject_did: str | None
+    securing: str
     secure: Callable[[str | None, SigningKey, datetime], Secured]
     shape: object | None = None
 
@@ -175,9 +189,10 @@ class _Claim:
         prepared = Prepared.of(intent)
 
         def secured(subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
-            return secure(issuer, prepared.at_signing(now, subject_did), key, prepared.suite, now)
+            document = prepared.at_signing(now, subject_did)
+            return secure(issuer, document, key, prepared.securing, now, prepared.mandatory)
 
-        return cls(intent.credential_id, subject_did, secured)
+        return cls(intent.credential_id, subject_did, prepared.securing, secured)
 
 
 async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
@@ -237,7 +252,9 @@ async def _intend(
             )
         )
         if at_once:
-            claims.append(_Claim(credential_id, row.subject_did, draft.secure, draft.shape))
+            claims.append(
+                _Claim(credential_id, row.subject_did, plan.terms.securing, draft.secure, draft.shape)
+            )
         if items is not None:
             evidence.append((credential_id, _stored(items)))
     await transaction.credentials.intend(intents)
@@ -285,17 +302,22 @@ async def sign_intended(issuer: Issuer, cohort: str | None = None, progress: Pro
 
 async def _sign(issuer: Issuer, claims: Sequence[_Claim]) -> None:
     """Sign, then record and let the digests wait for the next batch."""
-    while claims:
-        key = await issuer.signing_key()
+    for securing in dict.fromkeys(claim.securing for claim in claims):
+        await _sign_alike(issuer, [claim for claim in claims if claim.securing == securing], securing)
+
+
+async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str) -> None:
+    while True:
+        key = await issuer.signing_key(kinds=KINDS[securing])
         now = issuer.clock()
         signed = [_signed(claim, key, now) for claim in claims]
         _read_back(issuer, claims, signed, key)
         async with issuer.store.transaction() as transaction:
-            current = await issuer.signing_key(transaction)
+            current = await issuer.active_key(transaction, KINDS[securing])
             if current.multibase != key.multibase:
                 continue  # rotated meanwhile: what the old key signed now would be anchored too late
             await transaction.credentials.record_signed(signed)
-            if issuer.on_chain:
+            if issuer.on_chain and is_anchored(securing):
                 await transaction.batches.enqueue(CREDENTIAL, [one.digest for one in signed], now)
             return
 
@@ -325,9 +347,9 @@ def _read_back(
             by_shape.setdefault(id(claim.shape), []).append(one)
     for alike in by_shape.values():
         one = secrets.choice(alike)
-        document = parse_json_object(one.document)
-        check_secured(issuer, document, key.signer.public_key)
-        if credential_digest(document) != one.digest:
+        check_secured(issuer, issued_value(one.document), key.signer.public_key)
+        issued = read_issued(one.document)
+        if ShownDocument(issued.document, issued.envelope).digest(None) != one.digest:
             raise NotVerified("what is anchored is not what was signed")
 
 
@@ -378,7 +400,12 @@ async def results(issuer: Issuer, cohort: Cohort) -> list[Issued]:
 
 
 async def issue_document(
-    issuer: Issuer, credential: JsonObject, *, suite: str = DEFAULT_SUITE, with_status: bool = True
+    issuer: Issuer,
+    credential: JsonObject,
+    *,
+    securing: str = DEFAULT_SECURING,
+    mandatory: tuple[str, ...] = (),
+    with_status: bool = True,
 ) -> CredentialRecord:
     """Sign a credential as it was given (VC API `/credentials/issue`); it joins the next batch.
 
@@ -388,7 +415,11 @@ async def issue_document(
     """
     if "proof" in credential or "credentialStatus" in credential:
         raise Malformed("proof and credentialStatus are the issuer's to add")
-    content = {**credential, "suite": suite, "status": with_status}
+    if securing == BBS:
+        raise Malformed(f"{BBS} is for cohorts, whose members nothing tells apart", path=("options",))
+    # Named as it was when there were cryptosuites alone: what was sent then is known when it is sent again.
+    content: JsonObject = {**credential, "suite": securing, "status": with_status}
+    content |= {"mandatoryPointers": list(mandatory)} if mandatory else {}
     digest = sha256(canonicalize(content)).digest()
     document = _adopted(issuer, credential)
     record = await _known(issuer, document["id"])
@@ -396,10 +427,13 @@ async def issue_document(
         purposes = (REVOCATION,) if with_status else ()
         stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
         rehearsed = {**document, **({"credentialStatus": entries_to_json(stand_in)} if stand_in else {})}
-        prepared = Prepared(rehearsed, suite, None)
-        check_issuable(issuer, prepared.at_signing(issuer.clock(), None), suite, throwaway_key(issuer))
+        prepared = Prepared(rehearsed, securing, None, mandatory)
+        async with issuer.store.reading() as reading:
+            kind = await _kind_of_key(issuer, reading, securing)
+        throwaway = throwaway_key(issuer, kind)
+        check_issuable(issuer, prepared.at_signing(issuer.clock(), None), securing, throwaway, mandatory)
         try:
-            await _intend_document(issuer, document, digest, suite, purposes)
+            await _intend_document(issuer, replace(prepared, credential=document), digest, purposes)
         except Conflict:
             # Asked for twice at one moment, one of them finds it recorded.
             if await _known(issuer, document["id"]) is None:
@@ -435,26 +469,23 @@ def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
 
 
 async def _intend_document(
-    issuer: Issuer,
-    document: JsonObject,
-    digest: bytes,
-    suite: str,
-    purposes: Sequence[str],
+    issuer: Issuer, prepared: Prepared, digest: bytes, purposes: Sequence[str]
 ) -> None:
-    credential_id = document["id"]
+    credential_id = prepared.credential["id"]
     async with issuer.store.transaction() as transaction:
         entries = [
             (await status_lists.allocate(transaction, purpose, [credential_id]))[credential_id]
             for purpose in purposes
         ]
         if entries:
-            document = {**document, "credentialStatus": entries_to_json(entries)}
+            document = {**prepared.credential, "credentialStatus": entries_to_json(entries)}
+            prepared = replace(prepared, credential=document)
         intent = Intent(
             credential_id=credential_id,
             cohort=API_COHORT,
             row_key="id:" + credential_id,
             content_digest=digest,
-            body=Prepared(document, suite, None).to_bytes(),
+            body=prepared.to_bytes(),
             subject_did=None,
             state=CredentialState.INTENDED,
             evidence_size=0,

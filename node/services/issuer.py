@@ -7,29 +7,22 @@ is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from node import keystore
-from node.core.dataintegrity import prepare_proof
-from node.core.dataintegrity.suites import PreparedProof
 from node.core.did.ethr_identity import ethereum_address
 from node.core.errors import Misconfigured
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network
-from node.core.keys import Signer, parse_multikey
+from node.core.keys import KeyKind, Signer, parse_multikey
 from node.core.openbadges import Profile
 from node.core.strict_json import JsonObject
-from node.core.times import format_datetime_stamp
 from node.core.verify.verifier import Standards
 from node.outbound.chain import ChainClient
-from node.storage.base import IssuerKey, IssuerSettings, KeyRole, Store, Transaction
-
-DEFAULT_SUITE: Final = "eddsa-rdfc-2022"
-ASSERTION_METHOD: Final = "assertionMethod"
+from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store, Transaction
 
 
 class Keyring:
@@ -124,31 +117,32 @@ class Issuer:
         settings = self.settings
         return Profile(id=settings.did, name=settings.name, url=settings.url).to_json()
 
-    async def signing_key(self, transaction: Transaction | None = None) -> SigningKey:
-        """The key to sign with now, opened: the newest active one."""
+    async def signing_key(
+        self, transaction: Transaction | None = None, kinds: Collection[KeyKind] | None = None
+    ) -> SigningKey:
+        """The key to sign with now, opened: the newest active one, of these kinds where only they fit."""
         if transaction is None:
             async with self.store.reading() as reading:
-                return await self.signing_key(reading)
-        key = await transaction.keys.active(KeyRole.ASSERTION)
-        if key is None or key.verification_method is None:
-            raise Misconfigured("no assertion key is active yet: finish `issuer init`")
+                return await self.signing_key(reading, kinds)
+        key = await self.active_key(transaction, kinds)
+        assert key.verification_method is not None  # noqa: S101 - an active key has one
         return SigningKey(key.multibase, key.verification_method, self.keyring.signer(key.uri))
 
-    def prepare(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> PreparedProof:
-        """The assertion proof by `key` that `document` lacks."""
-        options = {
-            "cryptosuite": suite,
-            "created": format_datetime_stamp(now),
-            "verificationMethod": key.verification_method,
-            "proofPurpose": ASSERTION_METHOD,
-        }
-        kind = key.signer.public_key.kind
-        return prepare_proof(document, options, self.standards.canonicalizer, key_kind=kind)
-
-    def secure(self, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> JsonObject:
-        """`document` with an assertion proof by `key`."""
-        prepared = self.prepare(document, key, suite, now)
-        return prepared.finish(key.signer.sign(prepared.message))
+    async def active_key(self, reading: Transaction, kinds: Collection[KeyKind] | None = None) -> IssuerKey:
+        """As `signing_key`, without opening it; Misconfigured where none fits."""
+        keys = [key for key in await reading.keys.all(KeyRole.ASSERTION) if key.state is KeyState.ACTIVE]
+        fitting = [key for key in keys if kinds is None or parse_multikey(key.multibase).kind in kinds]
+        if fitting and fitting[-1].verification_method is not None:
+            return fitting[-1]
+        if not keys or kinds is None:
+            raise Misconfigured("no assertion key is active yet: finish `issuer init`")
+        wanted = " or ".join(sorted(kinds))
+        if not self.on_chain:
+            raise Misconfigured(
+                f"this needs a {wanted} key, and a did:key is its one key: `issuer init --did key --kind …` makes"
+                " another issuer, in another folder"
+            )
+        raise Misconfigured(f"this needs a {wanted} key, and none is active: `issuer key add --kind …`")
 
 
 def address_of(key: IssuerKey) -> bytes:

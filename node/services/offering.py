@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from node.services import offers
+from node.services.configurations import configuration_of
 from node.services.issuance import Issued, chunks
 from node.services.issuer import Issuer
 from node.services.offers import NewOffer
@@ -24,18 +25,27 @@ async def offer(
     made: list[NewOffer] = []
     for part in chunks(issued):
         async with issuer.store.transaction() as transaction:
-            due = [one for one in part if await _needs_offer(transaction, one, again=again)]
-            for unbound in (False, True):
-                ids = [one.credential_id for one in due if unbound == (bearer and one.subject_did is None)]
+            due: dict[str, list[str]] = {}
+            for one in part:
+                if await _needs_offer(transaction, one, again=again):
+                    name = await _configuration(transaction, one, bearer=bearer)
+                    due.setdefault(name, []).append(one.credential_id)
+            for name, ids in due.items():
                 made += await offers.create_offers(
                     transaction,
                     ids,
                     url=issuer.settings.url,
                     now=issuer.clock(),
                     with_tx_code=with_tx_code,
-                    bearer=unbound,
+                    configuration_id=name,
                 )
     return made
+
+
+async def _configuration(transaction: Transaction, issued: Issued, *, bearer: bool) -> str:
+    record = await transaction.credentials.load(issued.credential_id)
+    assert record is not None  # noqa: S101 - it was issued
+    return configuration_of(record, bearer=bearer and issued.subject_did is None)
 
 
 async def _needs_offer(transaction: Transaction, issued: Issued, *, again: bool) -> bool:

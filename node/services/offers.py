@@ -21,30 +21,25 @@ from typing import Final
 from node.core.bundle import Bundle
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Conflict, Malformed, NotFound, NotVerified, Refused, Unavailable
+from node.core.keys import parse_multikey
 from node.core.oid4vci import errors as codes
 from node.core.oid4vci.credential_request import CredentialRequest, Notification
 from node.core.oid4vci.credential_response import Deferred, Issued, Item
-from node.core.oid4vci.key_proof import (
-    BINDING_METHODS,
-    CRYPTOSUITES,
-    DI_VP,
-    JWT,
-    JWT_ALGORITHMS,
-    KeyProof,
-    verify_key_proof,
-)
-from node.core.oid4vci.metadata import LDP_VC, CredentialConfiguration, IssuerMetadata, ServerMetadata
+from node.core.oid4vci.key_proof import KeyProof, verify_key_proof
+from node.core.oid4vci.metadata import IssuerMetadata, ServerMetadata
 from node.core.oid4vci.offer import CredentialOffer, TxCode, offer_link
 from node.core.oid4vci.token import TokenRequest, TokenResponse
-from node.core.openbadges import OB_CONTEXT
-from node.core.strict_json import parse_json_object
-from node.services import bundles, issuance
-from node.services.issuer import DEFAULT_SUITE, Issuer
+from node.services import bundles, configurations, issuance
+from node.services.configurations import BADGE
+from node.services.issuer import Issuer
 from node.services.preparing import Prepared
+from node.services.securing import issued_value, read_issued
 from node.storage.base import (
     AccessToken,
     CredentialRecord,
     CredentialState,
+    KeyRole,
+    KeyState,
     NoncePurpose,
     NonceUse,
     Offer,
@@ -67,12 +62,6 @@ TX_CODE_DIGITS: Final = 6
 _TX_CODE_PAUSE: Final = timedelta(seconds=1)
 RETRY_SECONDS: Final = 5
 
-BADGE: Final = "OpenBadgeCredential"
-"""The configuration of badges that are bound to their holder's key."""
-BEARER_BADGE: Final = "OpenBadgeCredentialBearer"
-"""The configuration of badges without a subject, `--bearer`: no key is asked for."""
-_CONTEXTS: Final = ("https://www.w3.org/ns/credentials/v2", OB_CONTEXT)
-_TYPES: Final = ("VerifiableCredential", "OpenBadgeCredential")
 _REFUSALS: Final = {
     Redemption.UNKNOWN: (codes.INVALID_GRANT, "there is no such code"),
     Redemption.USED: (codes.INVALID_GRANT, "the code was used, or burned after wrong guesses"),
@@ -121,11 +110,11 @@ async def create_offers(
     now: datetime,
     lifetime: timedelta = OFFER_LIFETIME,
     with_tx_code: bool = False,
-    bearer: bool = False,
+    configuration_id: str = BADGE,
 ) -> tuple[NewOffer, ...]:
     """An offer for each credential, recorded in the caller's transaction; `url` is the issuer's.
 
-    `bearer`: the credentials have no subject and none is asked for.
+    `configuration_id` is what all of them are (`configurations.py`).
     """
     made, records = [], []
     for credential_id in credential_ids:
@@ -135,7 +124,7 @@ async def create_offers(
         record = Offer(
             id=_offer_id(secret),
             credential_id=credential_id,
-            configuration_id=BEARER_BADGE if bearer else BADGE,
+            configuration_id=configuration_id,
             code_hash=_hashed(code),
             tx_code_hash=None if tx_code is None else _tx_code_hash(code, tx_code),
             tx_code_failures=0,
@@ -157,8 +146,11 @@ async def create_offer(
     return made[0]
 
 
-def issuer_metadata(issuer: Issuer, url: str) -> IssuerMetadata:
-    """The credential issuer's metadata at its public `url`."""
+async def issuer_metadata(issuer: Issuer, url: str) -> IssuerMetadata:
+    """The credential issuer's metadata at its public `url`: what its present keys can sign."""
+    async with issuer.store.reading() as reading:
+        keys = await reading.keys.all(KeyRole.ASSERTION)
+    kinds = {parse_multikey(key.multibase).kind for key in keys if key.state is KeyState.ACTIVE}
     return IssuerMetadata(
         credential_issuer=url,
         authorization_servers=(url,),
@@ -168,27 +160,13 @@ def issuer_metadata(issuer: Issuer, url: str) -> IssuerMetadata:
         notification_endpoint=f"{url}/notification",
         bundle_endpoint=f"{url}/bundles",
         display_name=issuer.settings.name,
-        configurations={name: _configuration(name) for name in (BADGE, BEARER_BADGE)},
+        configurations=configurations.offered(kinds, issuer.settings.url),
     )
 
 
 def server_metadata(url: str) -> ServerMetadata:
     """The authorization server's metadata: the issuer is its own."""
     return ServerMetadata(url, f"{url}/token", anonymous_access=True)
-
-
-def _configuration(name: str) -> CredentialConfiguration:
-    is_bound = name == BADGE
-    return CredentialConfiguration(
-        id=name,
-        format=LDP_VC,
-        contexts=_CONTEXTS,
-        types=_TYPES,
-        binding_methods=BINDING_METHODS if is_bound else (),
-        proof_types={JWT: JWT_ALGORITHMS, DI_VP: CRYPTOSUITES} if is_bound else {},
-        signing_algorithms=(DEFAULT_SUITE,),
-        display_name="Badge" if is_bound else "Badge without a holder's key",
-    )
 
 
 @dataclass(slots=True)
@@ -348,8 +326,8 @@ class OfferDesk:
         self, record: CredentialRecord, token: AccessToken, request: CredentialRequest
     ) -> str | None:
         """The DID for which the wallet has proven its key; None for a credential without a subject."""
-        configuration = _configuration(token.configuration_id)
-        if not configuration.proof_types:
+        proof_types = configurations.proof_types_of(token.configuration_id)
+        if not proof_types:
             return None
         if request.proof_type is None:
             raise Refused("a key proof is needed", code=codes.INVALID_PROOF)
@@ -358,7 +336,7 @@ class OfferDesk:
             request.proofs[0],
             credential_issuer=self.url,
             now=self.issuer.clock(),
-            proof_types=configuration.proof_types,
+            proof_types=proof_types,
             canonicalizer=self.issuer.standards.canonicalizer,
         )
         await self._use_nonce(proof)
@@ -410,7 +388,7 @@ class OfferDesk:
             await transaction.deliveries.expect_notification(_hashed(notification_id), token.offer_id)
             if transaction_id is not None:
                 await transaction.deliveries.mark_delivered(_hashed(transaction_id), self.issuer.clock())
-        return Issued((Item(parse_json_object(signed.document), shown),), notification_id)
+        return Issued((Item(issued_value(signed.document), shown),), notification_id)
 
 
 def _check_asked(request: CredentialRequest, token: AccessToken) -> None:
@@ -436,7 +414,7 @@ def _subject_of(transaction_id: str) -> str | None:
 
 def _credential_name(record: CredentialRecord) -> str:
     signed = record.signed
-    credential = parse_json_object(signed.document) if signed else Prepared.of(record.intent).credential
+    credential = read_issued(signed.document).document if signed else Prepared.of(record.intent).credential
     name = credential.get("name")
     return name if isinstance(name, str) else "Credential"
 

@@ -11,51 +11,63 @@ from typing import Final
 
 import orjson
 
-from node.core.anchor import credential_digest
 from node.core.credential import BASE_CONTEXT, check_credential
-from node.core.dataintegrity import SUITES, proofs_of, verify_proof
+from node.core.dataintegrity import proofs_of, selective_suite_of, verify_proof
+from node.core.dataintegrity.bbs_terms import broken_terms, validity_of
 from node.core.dataintegrity.suites import unsecured
 from node.core.errors import Malformed, Misconfigured
 from node.core.evidence import EvidenceSet
 from node.core.keys import KeyKind, PublicKey, Signer
 from node.core.openbadges import OB_CONTEXT, IdentityObject
+from node.core.securing import BBS, DC_SD_JWT, DEFAULT_SECURING, KINDS, SELECTIVE
 from node.core.status.entry import StatusEntry, entries_to_json
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
-from node.core.verify.reading import read_document
+from node.core.verify.intake import shown
+from node.core.verify.reading import Document, read_document
 from node.core.verify.report import Outcome
 from node.keystore import generate_secret, signer_of
-from node.services.issuer import DEFAULT_SUITE, Issuer, SigningKey
+from node.services.derivation import derive_all
+from node.services.issuer import Issuer, SigningKey
+from node.services.securing import issued_value, secure
 from node.services.template import Filled
 from node.storage.base import Intent
 
 _TERMS: Final = "$terms"  # no term of any context begins so
+_DAYS_A_WEEK: Final = 7
+_BBS_WEEKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a cohort is issued: the suite, whether rows may stay unbound, how many status entries."""
+    """How a cohort is issued: how it is secured, whether rows may stay unbound, whether they get status entries."""
 
-    suite: str = DEFAULT_SUITE
+    securing: str = DEFAULT_SECURING
     bearer: bool = False
     with_status: bool = True
 
     def __post_init__(self) -> None:
-        if self.suite not in SUITES:
-            raise Misconfigured(f"no suite {self.suite}: there are {', '.join(sorted(SUITES))}")
+        if self.securing not in KINDS:
+            raise Misconfigured(f"nothing is secured by {self.securing}: there are {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What an intent keeps: the credential without proof, and what is settled when it is signed."""
+    """What an intent keeps: the credential without proof, and what is settled when it is signed.
+
+    `mandatory` are JSON Pointers to what its holder cannot withhold.
+    """
 
     credential: JsonObject
-    suite: str
+    securing: str
     valid_days: int | None
+    mandatory: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """As `Intent.body`: the credential, with what is settled later under a member of its own."""
-        terms = {"suite": self.suite, "validDays": self.valid_days}
+        terms: JsonObject = {"securing": self.securing, "validDays": self.valid_days}
+        if self.mandatory:
+            terms["mandatoryPointers"] = list(self.mandatory)
         return orjson.dumps({**self.credential, _TERMS: terms})
 
     @classmethod
@@ -63,11 +75,20 @@ class Prepared:
         """What was stored with an intent."""
         body = parse_json_object(intent.body)
         terms = body.pop(_TERMS)
-        return cls(body, terms["suite"], terms["validDays"])
+        # Intents of earlier releases know cryptosuites alone.
+        securing = terms["securing"] if "securing" in terms else terms["suite"]
+        return cls(body, securing, terms["validDays"], tuple(terms.get("mandatoryPointers", ())))
 
     def at_signing(self, now: datetime, subject_did: str | None) -> JsonObject:
-        """The document to be signed at `now`, for the holder who is known by then."""
+        """The document to be signed at `now`, for the holder who is known by then.
+
+        Under bbs-2023 it names no holder, and holds for the weeks from the begin of the epoch.
+        """
         document = dict(self.credential)
+        if self.securing == BBS:
+            weeks = _BBS_WEEKS if self.valid_days is None else self.valid_days // _DAYS_A_WEEK
+            document["validFrom"], document["validUntil"] = validity_of(now, weeks)
+            return document
         begins = parse_datetime_stamp(document["validFrom"]) if "validFrom" in document else now
         document["validFrom"] = format_datetime_stamp(begins)
         if "validUntil" not in document and self.valid_days is not None:
@@ -100,11 +121,14 @@ def prepare(issuer: Issuer, filled: Filled, given: Given, terms: Terms) -> Prepa
         "issuer": issuer.profile(),
         "credentialSubject": subject,
     }
+    if terms.securing == BBS:
+        del document["id"]  # whoever saw it twice would know that it is one credential
     if given.evidence is not None:
         document["evidence"] = [{**given.evidence.evidence_object(), **filled.evidence}]
     if given.entries:
         document["credentialStatus"] = entries_to_json(given.entries)
-    return Prepared(document, terms.suite, filled.template.valid_days)
+    template = filled.template
+    return Prepared(document, terms.securing, template.valid_days, template.mandatory)
 
 
 def identity_of(row_key: str, salt: str) -> IdentityObject:
@@ -113,48 +137,76 @@ def identity_of(row_key: str, salt: str) -> IdentityObject:
     return IdentityObject.of(row_key, "ext:row", salt)
 
 
-def throwaway_key(issuer: Issuer) -> SigningKey:
-    """A key that nobody knows, for rehearsals."""
-    signer: Signer = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
+def throwaway_key(issuer: Issuer, kind: KeyKind = KeyKind.ED25519) -> SigningKey:
+    """A key that nobody knows, for rehearsals; of the kind that will sign."""
+    signer: Signer = signer_of(kind, generate_secret(kind))
     return SigningKey(signer.public_key.multibase, f"{issuer.settings.did}#throwaway", signer)
 
 
-def check_issuable(issuer: Issuer, document: JsonObject, suite: str, throwaway: SigningKey) -> None:
+def check_issuable(
+    issuer: Issuer,
+    document: JsonObject,
+    securing: str,
+    throwaway: SigningKey,
+    mandatory: tuple[str, ...] = (),
+) -> None:
     """Raise unless `document`, once signed, would conform, fit its schema and verify.
 
     It is signed with a key that nobody knows and that is thrown away, and read back as a verifier reads it.
     """
     check_credential(document, for_issuing=True)
-    check_secured(
-        issuer, issuer.secure(document, throwaway, suite, issuer.clock()), throwaway.signer.public_key
-    )
+    _check_terms(document, securing)
+    if securing == DC_SD_JWT:
+        # Claims have no schema: what they are made of has.
+        issuer.standards.canonicalizer.check(document)
+        _check_read(read_document(document, issuer.standards.canonicalizer, issuer.standards.schemas))
+    secured = secure(issuer, document, throwaway, securing, issuer.clock(), mandatory)
+    check_secured(issuer, issued_value(secured.document), throwaway.signer.public_key)
 
 
-def check_secured(issuer: Issuer, secured: JsonObject, public_key: PublicKey) -> None:
-    """Raise unless a verifier who trusts `public_key` finds the secured document conforming, fitting and genuine."""
-    canonicalizer = issuer.standards.canonicalizer
-    read = read_document(secured, canonicalizer, issuer.standards.schemas)
-    for check in (read.conformance, read.schema):
-        if check.outcome is Outcome.FAILED or (
-            check is read.conformance and check.outcome is not Outcome.PASSED
-        ):
-            first = check.problems[0] if check.problems else None
-            raise Malformed(first.detail if first else check.basis, path=first.path if first else ())
+def _check_terms(document: JsonObject, securing: str) -> None:
+    """Raise Malformed where what a holder may withhold could not be told from what is not there (FORMATS.md section 2).
+
+    And where bbs-2023 would not keep apart what it is for (section 3).
+    """
+    if securing == BBS:
+        if broken := broken_terms(document, end_is_mandatory=True):
+            raise Malformed(f"not under {BBS}: {broken[0]}")
+        return
+    if securing not in SELECTIVE:
+        return
+    for member, remedy in (("validUntil", "validDays"), ("credentialStatus", "--status")):
+        if member not in document:
+            detail = f"of what is shown in part nobody could tell whether its {member} is hidden: {remedy}"
+            raise Malformed(detail, path=(member,))
+
+
+def check_secured(issuer: Issuer, issued: JsonObject | str, public_key: PublicKey) -> None:
+    """Raise unless a verifier who trusts `public_key` finds what was issued conforming, fitting and genuine.
+
+    Of what is shown in part, that is all that its holder could show: a base proof is never shown itself.
+    """
+    canonicalizer, schemas = issuer.standards.canonicalizer, issuer.standards.schemas
+    given = shown(issued)
+    if given.envelope is not None:
+        _check_read(read_document(given.document, canonicalizer, schemas, given.envelope))
+        given.envelope.verify(public_key)
+        return
+    secured = given.document
+    if selective_suite_of(proofs_of(secured)[-1]) is not None:
+        secured = derive_all(secured, canonicalizer)
+    read = read_document(secured, canonicalizer, schemas)
+    _check_read(read)
     if read.read != secured and read.read != unsecured(secured):
         raise Malformed("it uses context terms in a form that others would have to rewrite: write it plainly")
     (proof,) = proofs_of(secured)
     verify_proof(secured, proof, public_key, canonicalizer)
 
 
-@dataclass(frozen=True, slots=True)
-class Secured:
-    """A credential as it is handed out, and the digest that is anchored (FORMATS.md section 3)."""
-
-    document: bytes
-    digest: bytes
-
-
-def secure(issuer: Issuer, document: JsonObject, key: SigningKey, suite: str, now: datetime) -> Secured:
-    """Sign: what is stored of a credential, whatever secures it."""
-    secured = issuer.secure(document, key, suite, now)
-    return Secured(orjson.dumps(secured), credential_digest(secured))
+def _check_read(read: Document) -> None:
+    for check in (read.conformance, read.schema):
+        if check.outcome is Outcome.FAILED or (
+            check is read.conformance and check.outcome is not Outcome.PASSED
+        ):
+            first = check.problems[0] if check.problems else None
+            raise Malformed(first.detail if first else check.basis, path=first.path if first else ())

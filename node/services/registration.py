@@ -16,7 +16,7 @@ from node.core.errors import Conflict, NotFound
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRole
-from node.core.keys import parse_multikey
+from node.core.keys import KeyKind, parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of
 from node.services.writers import writer_record
@@ -30,7 +30,7 @@ ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
 WRITER_VALIDITY: Final = timedelta(days=10 * 365)
 WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
 _SET_WRITER: Final = "set_writer"
-KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
+_KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
 _MODES: Final = {
     ListMode.OR_ONLY: registry.MODE_OR_ONLY,
     ListMode.SETTABLE: registry.MODE_SETTABLE,
@@ -54,7 +54,10 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
     """Ask for an assertion key to be listed by ERC-1056 and opened in the CredentialRegistry; once."""
     if key.state is not KeyState.PREPARED:
         return
-    data = parse_multikey(key.multibase).multicodec_bytes
+    public_key = parse_multikey(key.multibase)
+    data = public_key.multicodec_bytes
+    # What is not anchored has no time, so that its key is judged by other rules and must be for nothing else.
+    purposes = KeyPurpose.BBS if public_key.kind is KeyKind.BLS12381_G2 else _KEY_PURPOSES
     did_registry, credential_registry = _registries(issuer)
     owner = address_of(await owner_of(transaction))
     now = issuer.clock()
@@ -63,7 +66,7 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
             "set_attribute",
             did_registry.set_attribute(issuer.identity, ATTRIBUTE, data, ATTRIBUTE_VALIDITY_SECONDS),
         ),
-        ("add_key", credential_registry.add_key(issuer.identity, data, int(KEY_PURPOSES))),
+        ("add_key", credential_registry.add_key(issuer.identity, data, int(purposes))),
     )
     for purpose, call in calls:
         await transaction.outbox.add(purpose, owner, call.to, call.data, now)

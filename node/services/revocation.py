@@ -53,7 +53,7 @@ async def change_status(
     """
     if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
         raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
-    await issuer.signing_key()  # opened before the transaction: unsealing takes its time
+    await status_lists.signing_key(issuer)  # opened before the transaction: unsealing takes its time
     changes = []
     touched: dict[bytes, None] = {}
     async with issuer.store.transaction() as transaction:

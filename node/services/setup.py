@@ -68,11 +68,13 @@ def check_url(url: str) -> str:
     return url
 
 
-async def create_without_chain(place: Place, standards: Standards, name: str, url: str) -> Issuer:
-    """An issuer that is its key: did:key, ready at once."""
+async def create_without_chain(
+    place: Place, standards: Standards, name: str, url: str, kind: KeyKind = KeyKind.ED25519
+) -> Issuer:
+    """An issuer that is its one key: did:key, ready at once."""
     settings = await _known_settings(place)
     if settings is None:
-        multibase = make_key(KeyKind.ED25519, place.folder, "file:keys/assertion-1.json", place.passphrase)
+        multibase = make_key(kind, place.folder, "file:keys/assertion-1.json", place.passphrase)
         did = f"did:key:{multibase}"
         settings = IssuerSettings(did, name, check_url(url), None, None, None, None, now_utc())
         key = _key(multibase, KeyRole.ASSERTION, "file:keys/assertion-1.json", KeyState.ACTIVE, settings)
@@ -81,6 +83,8 @@ async def create_without_chain(place: Place, standards: Standards, name: str, ur
             await transaction.keys.add(key)
     elif settings.identity is not None:
         raise Conflict(f"the issuer here has a chain: {settings.did}")
+    elif parse_multikey(settings.did.removeprefix("did:key:")).kind is not kind:
+        raise Conflict(f"the issuer here is another key, for good: {settings.did}")
     return Issuer(place.store, settings, Keyring(place.folder, place.passphrase), standards)
 
 

@@ -34,6 +34,7 @@ from node.core.encoding import encode_base64url, encode_multibase
 from node.core.errors import Malformed, NotVerified
 from node.core.evidence import EvidenceItem, build_evidence
 from node.core.keys import KeyKind, PublicKey
+from node.core.securing import HASH_SUITES
 from node.core.status.entry import StatusEntry
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
@@ -42,14 +43,14 @@ from node.services.issuer import Issuer, SigningKey
 from node.services.preparing import (
     Given,
     Prepared,
-    Secured,
     Terms,
     check_issuable,
     identity_of,
     prepare,
-    secure,
     throwaway_key,
 )
+from node.services.securing import Secured, secure
+from node.services.securing import prepare as prepare_signature
 from node.services.stencil import Form, JsonForms, StatementForms, escape_json, escape_nquads
 from node.services.template import Filled, Omitted, Template
 
@@ -198,8 +199,9 @@ class Draft:
             secured = self.shapes.press(self._stencil, self.row.filled, self.given, subject_did, key, now)
             if secured is not None:
                 return secured
-        document = self._prepared().at_signing(now, subject_did)
-        return secure(self.shapes.issuer, document, key, self.shapes.terms.suite, now)
+        prepared = self._prepared()
+        document = prepared.at_signing(now, subject_did)
+        return secure(self.shapes.issuer, document, key, self.shapes.terms.securing, now, prepared.mandatory)
 
     @property
     def shape(self) -> object | None:
@@ -213,11 +215,18 @@ class Draft:
 class Shapes:
     """The shapes of a cohort that were met so far."""
 
-    def __init__(self, issuer: Issuer, template: Template, terms: Terms, purposes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        issuer: Issuer,
+        template: Template,
+        terms: Terms,
+        purposes: tuple[str, ...],
+        kind: KeyKind = KeyKind.ED25519,
+    ) -> None:
         self.issuer = issuer
         self.terms = terms
         self._purposes = purposes
-        self._throwaway = throwaway_key(issuer)
+        self._throwaway = throwaway_key(issuer, kind)
         self._kinds: list[_Kind | None] = [None] * template.slot_count
         self._met: dict[tuple[Any, ...], int | _Stencil | None] = {}
         self._sealed: tuple[str, datetime] | None = None
@@ -231,8 +240,11 @@ class Shapes:
         subject = row.subject_did or (None if self.terms.bearer else _holder(0))
         given = self._stand_in(row, 0)
         prepared = prepare(self.issuer, row.filled, given, self.terms)
-        self._rehearse(prepared.at_signing(self.issuer.clock(), subject))
-        self._meet(row)
+        document = prepared.at_signing(self.issuer.clock(), subject)
+        check_issuable(self.issuer, document, self.terms.securing, self._throwaway, prepared.mandatory)
+        # Only where one hash of the whole is signed are its forms all that there is.
+        if self.terms.securing in HASH_SUITES:
+            self._meet(row)
 
     def draft(self, row: PreparedRow, given: Given) -> Draft:
         """The row with what it was given, by its stencil if there is one."""
@@ -262,7 +274,9 @@ class Shapes:
     def _seal(self, stencil: _Stencil, key: SigningKey, now: datetime) -> Seal:
         # All shapes of a cohort have the same contexts, and of a document these alone enter the proof.
         if self._sealed != (key.verification_method, now) or self._last_seal is None:
-            self._last_seal = Seal(self.issuer.prepare(stencil.example, key, self.terms.suite, now))
+            self._last_seal = Seal(
+                prepare_signature(self.issuer, stencil.example, key, self.terms.securing, now)
+            )
             self._sealed = (key.verification_method, now)
         return self._last_seal
 
@@ -317,7 +331,7 @@ class Shapes:
         return True
 
     def _rehearse(self, document: JsonObject) -> None:
-        check_issuable(self.issuer, document, self.terms.suite, self._throwaway)
+        check_issuable(self.issuer, document, self.terms.securing, self._throwaway)
 
     def _cut(self, row: PreparedRow) -> _Stencil | None:
         kinds = tuple(kind or _FIXED for kind in self._kinds)
@@ -328,7 +342,8 @@ class Shapes:
         try:
             example = self._example(row, values, kinds, 0)
             document, marks = example.document, example.texts
-            seal = Seal(self.issuer.prepare(document, self._throwaway, self.terms.suite, self.issuer.clock()))
+            now = self.issuer.clock()
+            seal = Seal(prepare_signature(self.issuer, document, self._throwaway, self.terms.securing, now))
         except (Malformed, NotVerified, TypeError):
             return None
         nquads = None
@@ -346,7 +361,7 @@ class Shapes:
 
     @property
     def _signs_rdf(self) -> bool:
-        return SUITES[self.terms.suite].signs_rdf
+        return SUITES[self.terms.securing].signs_rdf
 
     def _is_proven(self, stencil: _Stencil, row: PreparedRow, seal: Seal) -> bool:
         """Whether the stencil and the general way make the same bytes, and each is fit to be issued."""

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import orjson
-
-from node.core.errors import Conflict
+from node.core.errors import Conflict, Misconfigured
 from node.core.evm.registry import list_id
+from node.core.keys import KeyKind
 from node.core.status.bitstring import Bitstring
 from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
 from node.core.status.status_list import build_list_credential
 from node.core.strict_json import parse_json_object
-from node.services.issuer import DEFAULT_SUITE, Issuer
-from node.storage.base import KeyRole, ListCredential, ListMode, StatusList, Transaction
+from node.services.issuer import Issuer, SigningKey
+from node.services.securing import secure
+from node.storage.base import ListCredential, ListMode, StatusList, Transaction
 
 LOG2_ENTRIES: Final = 17
 _MODES: Final = {REVOCATION: ListMode.OR_ONLY, SUSPENSION: ListMode.SETTABLE}
 # A list credential that is signed again each week ends the reign of a stolen copy; caches may keep it an hour.
 _VALID: Final = timedelta(days=14)
 _RENEW_BEFORE: Final = timedelta(days=7)
+# What signs lists, the one that most verifiers know first.
+_SUITES: Final = {
+    KeyKind.ED25519: "eddsa-rdfc-2022",
+    KeyKind.P256: "ecdsa-rdfc-2019",
+    KeyKind.P384: "ecdsa-rdfc-2019",
+}
 _TTL_MILLISECONDS: Final = 3_600_000
 # The store gives out no more than half of a list; the next one is opened before that.
 _NEARLY_FULL_PERCENT: Final = 80
@@ -124,7 +130,7 @@ def _drawing(count: int) -> Callable[[int], int]:
 
 async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusList) -> None:
     """Sign the list as it shall be, and serve it from now on; in the transaction that changed it."""
-    key = await issuer.signing_key(transaction)
+    key = await signing_key(issuer, transaction)
     now = issuer.clock()
     bits = Bitstring(await transaction.status_lists.bitstring(status_list.list_id))
     document = build_list_credential(
@@ -136,20 +142,38 @@ async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusL
         valid_until=now + _VALID,
         ttl=_TTL_MILLISECONDS,
     )
-    secured = issuer.secure(document, key, DEFAULT_SUITE, now)
+    secured = secure(issuer, document, key, _SUITES[key.signer.public_key.kind], now)
     await transaction.status_lists.save_credential(
-        status_list.list_id, ListCredential(orjson.dumps(secured), now, now + _VALID)
+        status_list.list_id, ListCredential(secured.document, now, now + _VALID)
     )
     if status_list.mode is ListMode.PUBLISHED:
         await transaction.status_lists.mark_published(status_list.list_id)
+
+
+async def signing_key(issuer: Issuer, transaction: Transaction | None = None) -> SigningKey:
+    """The key that signs lists: the newest Ed25519 key, else the newest ECDSA key."""
+    if transaction is None:
+        async with issuer.store.reading() as reading:
+            return await signing_key(issuer, reading)
+    return await issuer.signing_key(transaction, await _kinds(issuer, transaction))
+
+
+async def _kinds(issuer: Issuer, reading: Transaction) -> Collection[KeyKind]:
+    try:
+        await issuer.active_key(reading, {KeyKind.ED25519})
+    except Misconfigured:
+        return _SUITES.keys()
+    return {KeyKind.ED25519}
 
 
 async def publish_due(issuer: Issuer) -> int:
     """Sign the open lists that have no list credential, an old one, or one by a former key; how many."""
     now = issuer.clock()
     async with issuer.store.reading() as reading:
-        key = await reading.keys.active(KeyRole.ASSERTION)
-        method = None if key is None else key.verification_method
+        try:
+            method = (await issuer.active_key(reading, await _kinds(issuer, reading))).verification_method
+        except Misconfigured:
+            method = None
         due = [
             one
             for one in await reading.status_lists.all()

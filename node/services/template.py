@@ -6,6 +6,8 @@ A template is one JSON object, closed, `"template": 1`:
     description, subject       members of the credential and of its AchievementSubject
     results                    Results; each names one of the achievement's result descriptions
     awardedDate, validFrom, validUntil, validDays, suspendable
+    securing                   how the credentials are secured, unless the command says it
+    mandatoryPointers          JSON Pointers into the credential: what its holder cannot withhold beside what nobody can
     cohort                     the name within which row ids are unique; else the achievement's id
     evidence                   name, description, narrative, genre; `folder` or `files`; `items`
 
@@ -29,6 +31,7 @@ from typing import Any, Final
 from node.core.canonical.jcs import canonicalize
 from node.core.errors import Malformed
 from node.core.evidence import check_name
+from node.core.securing import BBS, KINDS
 from node.core.strict_json import MAX_INTEGER, Json, JsonObject, parse_json_object
 from node.core.times import parse_datetime_stamp
 from node.services.faults import Fault, InputFaults
@@ -37,6 +40,7 @@ VERSION: Final = 1
 MAX_TEMPLATE_BYTES: Final = 1024 * 1024
 MAX_VALID_DAYS: Final = 36_525  # a hundred years
 MAX_ITEMS: Final = 64
+_BBS_DAYS: Final = (7, 14, 21, 28)  # whole epochs (FORMATS.md section 3)
 _MAX_KNOWN: Final = 10_000
 
 _MEMBERS: Final[Mapping[str, type]] = {
@@ -52,6 +56,8 @@ _MEMBERS: Final[Mapping[str, type]] = {
     "validUntil": str,
     "validDays": int,
     "suspendable": bool,
+    "securing": str,
+    "mandatoryPointers": list,
     "evidence": dict,
 }
 _FILLED: Final = (
@@ -200,6 +206,8 @@ class Template:
     cohort: str
     suspendable: bool
     valid_days: int | None
+    securing: str | None
+    mandatory: tuple[str, ...]
     evidence: EvidenceTemplate | None
     columns: frozenset[str]
     _compiled: Any
@@ -210,6 +218,11 @@ class Template:
     def slot_count(self) -> int:
         """How many strings of the template have placeholders."""
         return len(self._slots)
+
+    @property
+    def dated(self) -> tuple[str, ...]:
+        """Which ends of the validity period it says itself."""
+        return tuple(name for name in ("validFrom", "validUntil") if name in self._compiled)
 
     @property
     def timed_slots(self) -> frozenset[int]:
@@ -255,6 +268,7 @@ def parse_template(data: bytes) -> Template:
     if type(raw.get("template")) is int and raw["template"] != VERSION:
         faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
     _check_days(raw, faults)
+    _check_securing(raw, faults)
     _check_achievement(raw.get("achievement"), faults)
     _check_subject(raw.get("subject"), faults)
     _check_result_shapes(raw.get("results"), faults)
@@ -281,12 +295,26 @@ def parse_template(data: bytes) -> Template:
         cohort=cohort,
         suspendable=raw.get("suspendable", False),
         valid_days=raw.get("validDays"),
+        securing=raw.get("securing"),
+        mandatory=tuple(raw.get("mandatoryPointers", ())),
         evidence=evidence,
         columns=frozenset(columns),
         _compiled=compiled,
         _slots=tuple(slots),
         _judged=tuple(_judged_parts(compiled)),
     )
+
+
+def unlinkable_faults(template: Template) -> Iterator[Fault]:
+    """What of a template cannot be under bbs-2023, where what is the same for all is all that there is."""
+    for name in template.dated:
+        yield Fault("template", f"under {BBS} it is the begin or the end of a week for all", path=(name,))
+    if template.valid_days not in (None, *_BBS_DAYS):
+        detail = f"must be one of {', '.join(map(str, _BBS_DAYS))} under {BBS}"
+        yield Fault("template", detail, path=("validDays",))
+    if template.suspendable:
+        detail = f"{BBS} has no status entries: nothing can be suspended"
+        yield Fault("template", detail, path=("suspendable",))
 
 
 # --- the template's own rules
@@ -315,6 +343,16 @@ def _check_days(raw: JsonObject, faults: list[Fault]) -> None:
     days = raw.get("validDays")
     if type(days) is int and not 1 <= days <= MAX_VALID_DAYS:
         faults.append(Fault("template", f"must be 1 to {MAX_VALID_DAYS:,}", path=("validDays",)))
+
+
+def _check_securing(raw: JsonObject, faults: list[Fault]) -> None:
+    securing, pointers = raw.get("securing"), raw.get("mandatoryPointers")
+    if isinstance(securing, str) and securing not in KINDS:
+        faults.append(Fault("template", f"must be one of {', '.join(KINDS)}", path=("securing",)))
+    for number, pointer in enumerate(pointers if isinstance(pointers, list) else ()):
+        if not isinstance(pointer, str) or not pointer.startswith("/"):
+            detail = "must be a JSON Pointer, which begins with /"
+            faults.append(Fault("template", detail, path=("mandatoryPointers", number)))
 
 
 def _check_achievement(achievement: Json, faults: list[Fault]) -> None:

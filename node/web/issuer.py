@@ -16,15 +16,18 @@ from typing import Final
 
 from aiohttp import web
 
-from node.core.dataintegrity.suites import SUITES
+from node.core.envelope import enveloped
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, Refused, Unavailable
 from node.core.oid4vci.metadata import issuer_metadata_url
+from node.core.securing import BBS, DC_SD_JWT, DEFAULT_SECURING, KINDS, TOKENS
 from node.core.status.entry import REVOCATION, SUSPENSION
-from node.core.strict_json import Json, JsonObject, parse_json_object
+from node.core.strict_json import Json, JsonObject
 from node.services import issuance, revocation, status_lists
-from node.services.issuer import DEFAULT_SUITE, Issuer
+from node.services.derivation import pointers_of
+from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
 from node.services.revocation import Action
+from node.services.securing import read_issued
 from node.storage.base import ApiRole, ApiToken, ListCredential
 from node.web.app import add_health_routes, add_public_routes, make_base_app, read_json_object
 from node.web.oid4vci import DESK, add_oid4vci_routes, base_path, bearer_token
@@ -57,6 +60,9 @@ _OPTIONS: Final = frozenset(
         "mandatoryPointers",
     }
 )
+
+# Members of a cohort are what bbs-2023 does not tell apart, and over HTTP there are none; `dc+sd-jwt` has no envelope.
+_OVER_HTTP: Final = KINDS.keys() - {BBS, DC_SD_JWT}
 
 log = logging.getLogger("bonafides.issuer")
 
@@ -152,29 +158,34 @@ async def issue_credential(request: web.Request) -> web.Response:
     credential, options = body.get("credential"), body.get("options", {})
     if not isinstance(credential, dict):
         raise Malformed("the credential to be issued is missing", path=("credential",))
-    issuer, suite = request.app[ISSUER], _suite(options)
+    issuer, securing = request.app[ISSUER], _securing(options)
     record = await issuance.issue_document(
         issuer,
         _identified(credential, options),
-        suite=suite,
+        securing=securing,
+        mandatory=pointers_of(options, "mandatoryPointers"),
         with_status=await status_lists.gives_entries(issuer),
     )
     if record.signed is None:
         raise Unavailable("the credential is recorded and not signed yet: ask again", asked="issuer")
-    # As it was signed; the VC API wraps it.
-    document = parse_json_object(record.signed.document)
+    # As it was signed; the VC API wraps it, and knows no texts: a token is in the object that stands for it.
+    issued = read_issued(record.signed.document)
+    document = issued.document if issued.envelope is None else enveloped(issued.envelope)
     return json_response({"verifiableCredential": document}, status=201)
 
 
-def _suite(options: Json) -> str:
+def _securing(options: Json) -> str:
+    """`cryptosuite`, or for tokens `proofFormat`, as older clients of the VC API name them."""
     if not isinstance(options, dict):
         raise Malformed("options is a JSON object", path=("options",))
     if unknown := options.keys() - _OPTIONS:
         raise Malformed("an unknown option", type=_UNKNOWN_OPTION, path=("options", min(unknown)))
-    suite = options.get("cryptosuite", DEFAULT_SUITE)
-    if not isinstance(suite, str) or suite not in SUITES:
-        raise Malformed(f"expected one of {', '.join(sorted(SUITES))}", path=("options", "cryptosuite"))
-    return suite
+    form = options.get("proofFormat")
+    name = "proofFormat" if form in TOKENS else "cryptosuite"
+    securing = options.get(name, DEFAULT_SECURING)
+    if not isinstance(securing, str) or securing not in _OVER_HTTP:
+        raise Malformed(f"expected one of {', '.join(sorted(_OVER_HTTP))}", path=("options", name))
+    return securing
 
 
 def _identified(credential: JsonObject, options: JsonObject) -> JsonObject:

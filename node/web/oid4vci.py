@@ -76,7 +76,8 @@ def bearer_token(request: web.Request) -> str:
 async def show_issuer_metadata(request: web.Request) -> web.Response:
     """Section 12.2."""
     desk = request.app[DESK]
-    return json_response(issuer_metadata(desk.issuer, desk.url).to_json(), headers=_METADATA_HEADERS)
+    metadata = await issuer_metadata(desk.issuer, desk.url)
+    return json_response(metadata.to_json(), headers=_METADATA_HEADERS)
 
 
 async def show_server_metadata(request: web.Request) -> web.Response:

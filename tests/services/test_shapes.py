@@ -23,7 +23,8 @@ from node.services import issuance, shapes
 from node.services.cohort import Cohort, load_cohort
 from node.services.faults import InputFaults
 from node.services.issuer import Issuer
-from node.services.preparing import Given, Terms, check_secured, identity_of, prepare, secure
+from node.services.preparing import Given, Terms, check_secured, identity_of, prepare
+from node.services.securing import secure
 from node.services.shapes import Shapes
 from node.services.stencil import Form, StatementForms, escape_json, escape_nquads
 from node.storage.base import CredentialState
@@ -204,7 +205,7 @@ async def test_unnamed_objects_that_are_alike_go_the_general_way(paper: Issuer, 
         draft = found.draft(one, own)
         assert draft.shape is not None
         general = prepare(paper, one.filled, own, terms).at_signing(now, ALICE)
-        assert draft.secure(ALICE, key, now) == secure(paper, general, key, terms.suite, now)
+        assert draft.secure(ALICE, key, now) == secure(paper, general, key, terms.securing, now)
 
 
 # Where a template's string is looked at by somebody, the row that breaks the rule is refused as ever.

@@ -119,7 +119,9 @@ class TestTheWholeWay:
     async def test_a_bearer_credential_needs_no_key(self, school: School) -> None:
         credential_id = await school.intend(bearer=True)
         await issuance.sign_intended(school.issuer)
-        token = await school.token(await school.offer(credential_id, bearer=True))
+        token = await school.token(
+            await school.offer(credential_id, configuration_id="OpenBadgeCredentialBearer")
+        )
         body = {"credential_configuration_id": "OpenBadgeCredentialBearer"}
         status, answer = await school.post("/credential", json=body, headers=bearer(token))
         assert status == 200

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
-from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of, unsecured
+from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed, NotFound
@@ -26,7 +26,7 @@ from node.core.times import format_datetime_stamp
 from node.core.verify.intake import Intake, shown
 from node.core.verify.report import CheckName, Outcome
 from node.keystore import generate_secret
-from node.services.derivation import derive, one_proof, pointers_of
+from node.services.derivation import derive_all, one_proof, pointers_of
 from node.services.suite.concessions import as_specified
 from node.services.suite.keys import SuiteKey
 from node.services.suite.status import SuiteStatusLists
@@ -164,12 +164,7 @@ class SuiteIssuers:
         proofs = proofs_of(secured)
         if proofs and selective_suite_of(proofs[-1]) is not None:
             canonicalizer = self._examiner.verifier.canonicalizer
-            everything = [
-                "/" + name.replace("~", "~0").replace("/", "~1")
-                for name in unsecured(secured)
-                if name != "@context"
-            ]
-            secured = await self._examiner.work(lambda: derive(secured, everything, canonicalizer))
+            secured = await self._examiner.work(lambda: derive_all(secured, canonicalizer))
         report = (await self._examiner.examine(Intake((shown(secured),)))).report
         if not report.verified or report[CheckName.SCHEMA].outcome is Outcome.FAILED:
             wrong = [check for check in report.checks if check.outcome is Outcome.FAILED]
