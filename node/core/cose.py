@@ -36,8 +36,9 @@ _ALGORITHMS: Final[Mapping[Cbor, str]] = MappingProxyType(
 )
 _NUMBER_OF: Final = {"ES256": -7, "ES384": -35, "ES512": -36, "EdDSA": -8, "ES256K": -47}
 _ALG, _CRIT, _CONTENT_TYPE, _KID, _CWT_CLAIMS, _TYP = 1, 2, 3, 4, 15, 16
+# RFC 8392 section 3.1; draft-ietf-oauth-status-list section 6.3.
 _CLAIMS: Final[Mapping[int, str]] = MappingProxyType(
-    {1: "iss", 2: "sub", 3: "aud", 4: "exp", 5: "nbf", 6: "iat"}
+    {1: "iss", 2: "sub", 3: "aud", 4: "exp", 5: "nbf", 6: "iat", 65535: "status"}
 )
 _TAG: Final = b"\xd2"  # tag 18
 
@@ -151,6 +152,8 @@ def _key_id(value: Cbor) -> str | None:
 def _claims(value: Cbor) -> JsonObject:
     if not isinstance(value, dict):
         raise _malformed("the claims of a token are a map")
+    if not value.keys().isdisjoint(_CLAIMS.values()):
+        raise _malformed("a claim that has a number is written by its name")
     return {
         _CLAIMS[name]: claim for name, claim in value.items() if isinstance(name, int) and name in _CLAIMS
     }

@@ -22,7 +22,9 @@ from node.core.errors import Malformed
 from node.core.jose.claims import Claims, parse_claims
 from node.core.jose.jws import ALGORITHMS, parse_jws, verify_jws
 from node.core.jose.sd_jwt import (
+    Path,
     SdJwt,
+    check_no_digests,
     compact_forms,
     parse_sd_jwt,
     process,
@@ -106,6 +108,8 @@ class Envelope:
     """Whether there are undisclosed digests (or decoys) at the document's top level."""
     withheld: bool = False
     """Whether there are any, wherever."""
+    disclosed: tuple[Path, ...] = ()
+    """Where the claims stand that its holder could have withheld, and did not."""
     holder_key: PublicKey | None = None
     """`cnf.jwk` of the issuer-signed part: the key with which its holder presents it."""
     holder_method: str | None = None
@@ -199,6 +203,7 @@ def enveloped(envelope: Envelope) -> JsonObject:
 def _read_jwt(token: str) -> Envelope:
     jws = parse_jws(token)
     claims = parse_claims(jws.claims())
+    check_no_digests(claims.raw)
     stated = _stated_type(jws.header.get("typ", "JWT"))
     media_type = stated or media_type_of(claims)
     if media_type == JWT:
@@ -249,6 +254,7 @@ def _read_sd_jwt(text: str) -> Envelope:
         header_key=_header_key(token.issued.header),
         hidden=() in processed.undisclosed,
         withheld=bool(processed.undisclosed),
+        disclosed=tuple(one.path for one in processed.disclosed),
         holder_key=holder_key,
         holder_method=holder_method,
         key_binding=_key_binding(token),
@@ -282,6 +288,7 @@ def _read_cose(data: bytes) -> Envelope:
     if payload.keys() & token.claims.keys():
         raise _malformed("a claim that is in the headers and in the payload")
     claims = parse_claims(payload | token.claims)
+    check_no_digests(claims.raw)
     document = document_of(claims)
     holder_key, holder_method = holder_of(payload)
     return Envelope(

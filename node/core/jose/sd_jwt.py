@@ -34,7 +34,7 @@ from node.core.jose.jws import (
     verify_jws,
 )
 from node.core.keys import PublicKey
-from node.core.strict_json import MAX_DEPTH, Json, JsonObject, parse_json
+from node.core.strict_json import MAX_DEPTH, Json, JsonObject, objects_in, parse_json
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a payload: names of members and zero-based indexes, as the payload reads with all Disclosures in place."""
@@ -235,6 +235,17 @@ def _parts(disclosure: str, shape: str, length: int) -> list[Json]:
     return parts
 
 
+def check_no_digests(payload: JsonObject) -> None:
+    """Malformed where a payload has the members of an SD-JWT: of a token that is read as if nothing could be withheld.
+
+    Whoever has an SD-JWT can leave out its last `~`, with all Disclosures; where no `typ` says what it is, it would
+    then be read as a whole that lacks what was withheld.
+    """
+    for item in objects_in(payload, without=()):
+        if _DIGESTS in item or _HASH_NAME in item or _ELEMENT in item:
+            raise _malformed("digests of Disclosures in a token that is no SD-JWT")
+
+
 def verify_issuer(token: SdJwt, public_key: PublicKey) -> None:
     """Raise NotVerified unless the issuer-signed token was signed by `public_key`."""
     verify_jws(token.issued, public_key, allowed_algorithms=ALGORITHMS)
@@ -430,7 +441,7 @@ def compact_forms(value: JsonObject) -> tuple[str, ...]:
             raise _malformed("a signature in JSON has a protected header and a value, in base64url")
         if tail is None:
             tail = _unprotected(signature.get("header", {}))
-        elif {"disclosures", "kb_jwt"} & signature.get("header", {}).keys():
+        elif any(_unprotected(signature.get("header", {}))):
             raise _malformed("Disclosures stand with the first signature")
         forms.append("~".join((".".join(texts), *tail)))
     return tuple(forms)

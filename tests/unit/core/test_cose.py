@@ -72,6 +72,11 @@ def test_claims_in_the_headers_are_read_by_their_names() -> None:
     assert read.claims == {"iss": "did:example:a", "exp": 7}
 
 
+def test_a_status_in_the_headers_is_read_as_the_one_of_the_token() -> None:
+    status = {"status_list": {"idx": 1, "uri": "https://school.example/1"}}
+    assert parse_cose_sign1(cbor2.dumps(parts({1: -8, 15: {65535: status}}))).claims == {"status": status}
+
+
 def changed(index: int, value: Any) -> Callable[[], bytes]:
     def make() -> bytes:
         made = parts()
@@ -106,6 +111,8 @@ DEFECTS: dict[str, Callable[[], bytes]] = {
     "a kid that is no UTF-8": changed(0, cbor2.dumps({1: -8, 4: b"\xff"})),
     "a typ that is a number": changed(0, cbor2.dumps({1: -8, 16: 61})),
     "claims that are an array": changed(0, cbor2.dumps({1: -8, 15: []})),
+    "a claim by the name that its number has": changed(0, cbor2.dumps({1: -8, 15: {"exp": 7}})),
+    "a status by its name": changed(0, cbor2.dumps({1: -8, 15: {"status": {}}})),
     "a header twice": changed(0, bytes.fromhex("a2 01 27 01 27")),
     "a number in a long form": changed(0, bytes.fromhex("a1 01 38 07")),
 }

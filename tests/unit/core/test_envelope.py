@@ -532,6 +532,44 @@ class TestEnvelopes:
             open_data_url(url.format(signed(CREDENTIAL, typ="vc+jwt")))
 
 
+class TestDigestsWhereNothingIsWithheld:
+    """An SD-JWT without its last `~` must not be read as a token that lacks what was withheld."""
+
+    WITHHELD: tuple[Path, ...] = (("validUntil",), ("credentialStatus",))
+
+    @pytest.mark.parametrize("header", [{}, {"typ": "JWT"}])
+    @pytest.mark.parametrize("kind", [CREDENTIAL, BADGE | BADGE_CLAIMS])
+    def test_an_sd_jwt_whose_tilde_was_cut_off_is_refused(
+        self, kind: dict[str, Any], header: dict[str, Any]
+    ) -> None:
+        document = kind | {
+            "validUntil": "2026-02-01T00:00:00Z",
+            "credentialStatus": {"id": "urn:s", "type": "T"},
+        }
+        if kind is not CREDENTIAL:
+            document |= {"exp": NOW + 31 * 86400}
+        prepared = prepare_sd_jwt({"alg": "EdDSA", **header}, document, self.WITHHELD, salts=SALTS[:2])
+        token = prepared.finish(SIGNER.sign(prepared.message))
+        with pytest.raises(Malformed, match="digests"):
+            read(token.partition("~")[0])
+
+    @pytest.mark.parametrize(
+        "member",
+        [
+            pytest.param({"_sd_alg": "sha-256"}, id="the name of the hash"),
+            pytest.param({"credentialSubject": {"_sd": ["AAAA"]}}, id="in the subject"),
+            pytest.param({"credentialSubject": [{"id": "urn:a"}, {"...": "AAAA"}]}, id="in an array"),
+        ],
+    )
+    def test_digests_are_refused_wherever_they_stand(self, member: dict[str, Any]) -> None:
+        for payload in (CREDENTIAL | member, {"vc": OLD | member, "iss": ISSUER}):
+            with pytest.raises(Malformed, match="digests"):
+                read(signed(payload))
+        prepared = prepare_cose(CREDENTIAL | member, "application/vc", SIGNER.public_key, KID)
+        with pytest.raises(Malformed, match="digests"):
+            read_envelope(prepared.finish(SIGNER.sign(prepared.message)))
+
+
 def test_a_payload_that_is_not_an_object_is_refused() -> None:
     header = encode_base64url(b'{"alg":"EdDSA","typ":"vc+jwt"}')
     with pytest.raises(Malformed):

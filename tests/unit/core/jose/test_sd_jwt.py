@@ -458,6 +458,14 @@ def test_disclosures_beside_a_later_signature_are_refused() -> None:
         compact_forms({"payload": flat["payload"], "signatures": [one, one]})
 
 
+@pytest.mark.parametrize("header", [[], None, "x", {"disclosures": None}, {"kb_jwt": 1}])
+def test_an_unprotected_header_of_a_later_signature_is_an_object_too(header: Any) -> None:
+    flat = in_json(issued(RECURSIVE, RECURSIVE_PATHS))
+    one = {name: flat[name] for name in ("protected", "signature", "header")}
+    with pytest.raises(Malformed):
+        compact_forms({"payload": flat["payload"], "signatures": [one, {**one, "header": header}]})
+
+
 # The reference implementation, both ways --------------------------------------------------------------------
 
 
