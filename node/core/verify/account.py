@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.suites import selective_suite_of
+from node.core.envelope import Envelope
 from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence, committed_in
 from node.core.strict_json import Json, JsonObject
@@ -18,10 +21,13 @@ from node.core.times import format_datetime_stamp, from_unix, parse_datetime_sta
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
 from node.core.verify.wording import (
+    ALL_SHOWN,
     DATED,
     OUTCOMES,
+    PART_SHOWN,
     QUESTIONS,
     REASSURANCES,
+    SOME_SHOWN,
     sentence_of,
     verdict_of,
 )
@@ -132,6 +138,8 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         else None,
         "results": _results(subject, achievement),
         "claims": _claims(document),
+        "secured_by": _secured_by(shown),
+        "disclosure": _disclosure(shown),
         **_evidence(report, document, shown),
         "checks": [_check(check, document) for check in report.checks],
         "header": report.header.to_json() if report.header else None,
@@ -198,6 +206,43 @@ def _claims(document: Json) -> list[JsonObject]:
     # By name: the order in which they were disclosed is that of their digests.
     told = [(name, _text(value)) for name, value in sorted(document.items()) if name not in _OF_THE_TOKEN]
     return [{"name": name, "value": text} for name, text in told if text is not None][:MAX_RESULTS]
+
+
+def _secured_by(shown: Shown | None) -> list[str]:
+    """The media type and algorithm of a token, or the cryptosuites and older proof types of an object."""
+    if shown is None:
+        return []
+    if shown.envelope is not None:
+        return [shown.envelope.media_type, shown.envelope.algorithm]
+    named = (_text(proof.cryptosuite or proof.type) for proof in _proofs(shown.document))
+    return list(dict.fromkeys(name for name in named if name))[:MAX_RESULTS]
+
+
+def _disclosure(shown: Shown | None) -> JsonObject | None:
+    """How much was shown of what its holder may show in part, and what by choice, as far as that can be seen."""
+    if shown is None:
+        return None
+    if shown.envelope is not None:
+        return _disclosure_of_token(shown.envelope)
+    for proof in _proofs(shown.document):
+        suite = selective_suite_of(proof)
+        if suite is not None and not suite.is_base(proof):
+            return {"text": SOME_SHOWN, "fill": {}, "chosen": []}
+    return None
+
+
+def _disclosure_of_token(envelope: Envelope) -> JsonObject | None:
+    if not envelope.withheld and not envelope.disclosed:
+        return None
+    chosen = sorted(".".join(map(str, path))[:MAX_TEXT] for path in envelope.disclosed)[:MAX_RESULTS]
+    return {"text": PART_SHOWN if envelope.withheld else ALL_SHOWN, "fill": {}, "chosen": chosen}
+
+
+def _proofs(document: JsonObject) -> tuple[Proof, ...]:
+    try:
+        return proofs_of(document)
+    except Malformed:
+        return ()
 
 
 def _level(level: JsonObject | None) -> str | None:

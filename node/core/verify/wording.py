@@ -97,6 +97,13 @@ DATED: Final[dict[Reason, str]] = {
     Reason.NOT_YET_VALID: "It is valid only from {date}.",
 }
 
+# How much was shown of a credential that its holder may show in part.
+PART_SHOWN: Final = "Its holder showed a part of it and kept the rest back, as its issuer allows."
+ALL_SHOWN: Final = "Its holder could have kept back parts of it, and showed all."
+SOME_SHOWN: Final = (
+    "Its holder chose what to show of it, as its issuer allows. How much was kept back cannot be seen."
+)
+
 # What it means that a check passed.
 REASSURANCES: Final[dict[CheckName, str]] = {
     CheckName.CONFORMANCE: "It is a credential as the standard describes it.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fixtures.sd_jwt import ACHIEVEMENT, badge_sd_jwt, bound, claims_sd_jwt, showing
-from fixtures.selective import BbsKey, deriving, with_key
+from fixtures.selective import BbsKey, P256Key, deriving, with_key
 from fixtures.verification import (
     CHALLENGE,
     DOMAIN,
@@ -13,6 +14,7 @@ from fixtures.verification import (
     NOW,
     Json,
     Story,
+    as_jwt,
     badge,
     of_key_school,
     without_status,
@@ -22,7 +24,13 @@ from node.core.dataintegrity.bbs_2023 import presentation_header_of
 from node.core.verify.account import account_of
 from node.core.verify.intake import read_intake
 from node.core.verify.trust import TrustEntry, TrustList
-from node.core.verify.wording import ACCEPTED_DOCUMENT, ACCEPTED_PRESENTATION
+from node.core.verify.wording import (
+    ACCEPTED_DOCUMENT,
+    ACCEPTED_PRESENTATION,
+    ALL_SHOWN,
+    PART_SHOWN,
+    SOME_SHOWN,
+)
 
 DAY = 24 * 3600
 
@@ -111,3 +119,44 @@ def test_a_record_tells_of_each_credential_in_it() -> None:
     (inner,) = credential["credentials"]
     assert inner["achievement"]["name"] == "Data structures"
     assert inner["acceptance"] == "accepted"
+
+
+SELECTIVE = with_key(P256Key("school"), "ecdsa-sd-2023")
+
+
+@pytest.mark.parametrize(
+    ("story", "text", "chosen"),
+    [
+        (Story(), None, []),
+        (of_key_school(token=as_jwt), None, []),
+        (Story(token=badge_sd_jwt(ACHIEVEMENT)), ALL_SHOWN, ["credentialSubject.achievement.name"]),
+        (Story(token=badge_sd_jwt(), disclose=showing()), PART_SHOWN, []),
+        (of_key_school(token=claims_sd_jwt(), disclose=showing(("grade",))), PART_SHOWN, ["grade"]),
+        (Story(issuer=SELECTIVE, disclose=deriving("/credentialSubject")), SOME_SHOWN, []),
+        (Story(issuer=SELECTIVE), None, []),
+    ],
+    ids=["whole", "token", "all-of-sd-jwt", "nothing-by-choice", "one-claim", "derived", "base-proof"],
+)
+def test_how_much_was_shown_is_told(story: Story, text: str | None, chosen: list[str]) -> None:
+    (credential,) = told(story)["credentials"]
+    assert credential["disclosure"] == (text and {"text": text, "fill": {}, "chosen": chosen})
+
+
+@pytest.mark.parametrize(
+    ("story", "names"),
+    [
+        (Story(), ["eddsa-jcs-2022"]),
+        (Story(issuer=SELECTIVE), ["ecdsa-sd-2023"]),
+        (of_key_school(token=as_jwt), ["application/vc+jwt", "EdDSA"]),
+        (of_key_school(token=claims_sd_jwt()), ["application/dc+sd-jwt", "EdDSA"]),
+    ],
+    ids=["object", "selective", "token", "claims"],
+)
+def test_how_it_is_secured_is_told(story: Story, names: list[str]) -> None:
+    (credential,) = told(story)["credentials"]
+    assert credential["secured_by"] == names
+
+
+def test_proofs_that_cannot_be_read_are_not_told() -> None:
+    (credential,) = told(of_key_school(tamper=lambda document: document.update(proof=[1])))["credentials"]
+    assert (credential["secured_by"], credential["disclosure"]) == ([], None)
