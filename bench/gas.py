@@ -1,14 +1,16 @@
 """Gas of each contract call, as a receipt would show it: intrinsic cost, calldata and refunds included.
 
 Each call is a transaction in a block of its own on py-evm (Prague), so every slot is cold, as it is on a real
-chain. `python -m bench.gas` prints the table; `measure()` gives it to other programs.
+chain. `python -m bench.gas` prints the table of `contracts/README.md`.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
+from bench.rows import Row
 from contracts import deployment_code, load_artifact
 from node.core.evm.keccak import keccak256
 
@@ -78,7 +80,7 @@ def _type_text(item: dict[str, Any]) -> str:
     return f"({members}){item['type'].removeprefix('tuple')}"
 
 
-def measure() -> dict[str, int]:
+def gas_of_each() -> dict[str, int]:
     """Gas of both deployments and of each call, in the order of an issuer's life."""
     meter = _Meter()
     dids, did_gas = meter.deploy("DIDRegistry")
@@ -131,6 +133,11 @@ def measure() -> dict[str, int]:
     }
 
 
+def measure() -> Iterator[Row]:
+    """Each call; the same in every run."""
+    return (Row(f"  {name}", amount, "gas") for name, amount in gas_of_each().items())
+
+
 def markdown_table(gas: dict[str, int]) -> str:
     """The figures as the table of `contracts/README.md`."""
     rows = "".join(f"| {name} | {amount:,} |\n" for name, amount in gas.items())
@@ -139,7 +146,7 @@ def markdown_table(gas: dict[str, int]) -> str:
 
 def main() -> None:
     """Print the table."""
-    print(markdown_table(measure()), end="")
+    print(markdown_table(gas_of_each()), end="")
 
 
 if __name__ == "__main__":

@@ -1,159 +1,113 @@
-"""Tokens read and verified, against joserfc (vc+jwt) and the reference implementation of SD-JWT (PyPI `sd-jwt`).
+"""vc+jwt and SD-JWT with ten Disclosures, against joserfc and the reference implementation of SD-JWT (PyPI sd-jwt).
 
-`python -m bench.tokens` prints the table. Ours is what the engine asks of `node/core/envelope`: told apart, read
-strictly, claims compared with the document, signature verified; theirs is the library's own verification and the
-payload as JSON. Forty different badges of 3 KB, or credentials of ten claims that may be withheld, all disclosed; each
-token's best time of 60 rounds in turns, so that a busy machine shows in both alike.
+Theirs is the library's own verification of signature and Disclosures with the payload as JSON; ours is the report, and
+beside it what the engine asks of `node/core/envelope` alone: read strictly, compared with the document, verified.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
+import importlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from joserfc import jws as joserfc_jws
+from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
-from jwcrypto.jwk import JWK
-from sd_jwt.verifier import SDJWTVerifier
 
+from bench.badges import BADGES, accept, make_badge
+from bench.rows import Row, each, in_turns, microseconds
 from node.core.envelope import read_envelope
-from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc, prepare_vc_sd_jwt
+from node.core.jose.sd_jwt_vc import prepare_vc_sd_jwt
 from node.core.jose.vc_jwt import prepare_vc_jwt
 from node.core.keys import KeyKind, PublicKey, Signer
 from node.keystore import signer_of
 
-TOKENS = 40
-ROUNDS = 60
-DISCLOSURES = 10
-KID = "did:example:school#key-1"
-KINDS = {"EdDSA": KeyKind.ED25519, "ES256": KeyKind.P256}
+_ROUNDS = 20
+_DISCLOSURES = 10
+_SECRET = bytes(range(1, 33))
+_ALGORITHMS = {"EdDSA": KeyKind.ED25519, "ES256": KeyKind.P256}
 
 
-def measure() -> dict[str, float | int | str]:
-    """Every figure by its name; ratios say what they are ratios of."""
-    rows: dict[str, float | int | str] = {}
-    for algorithm, kind in KINDS.items():
-        signer = signer_of(kind, bytes(range(1, 33)))
-        rows |= _vc_jwt(algorithm, signer)
-        rows |= _sd_jwt(algorithm, signer, "a badge of 3 KB", _badges_withheld)
-        rows |= _sd_jwt(algorithm, signer, "flat claims", _flat_claims)
-    return rows
+def measure(rounds: int = _ROUNDS) -> Iterator[Row]:
+    """Each form of token, with both kinds of key."""
+    for algorithm, kind in _ALGORITHMS.items():
+        signer = signer_of(kind, _SECRET)
+        peer = partial(_joserfc, algorithm, signer.public_key)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joserfc calls the name EdDSA deprecated
+            yield from _rows(f"vc+jwt, {algorithm}", "joserfc", 1.2, signer, _vc_jwt, peer(), rounds)
+        name = f"vc+sd-jwt, {_DISCLOSURES} Disclosures, {algorithm}"
+        yield from _rows(name, "sd-jwt", 1.7, signer, _sd_jwt, _reference(signer.public_key), rounds)
 
 
-def _in_turns(works: Sequence[Callable[[str], object]], tokens: Sequence[str]) -> list[float]:
-    """For each of `works` the mean over `tokens` of its best time, in microseconds."""
-    best = [[float("inf")] * len(tokens) for _ in works]
-    for _ in range(ROUNDS):
-        for times, work in zip(best, works, strict=True):
-            for index, token in enumerate(tokens):
-                start = time.perf_counter()
-                work(token)
-                times[index] = min(times[index], time.perf_counter() - start)
-    return [sum(times) / len(tokens) * 1e6 for times in best]
-
-
-def _ours(public_key: PublicKey) -> Callable[[str], None]:
-    def verify(token: str) -> None:
-        envelope = read_envelope(token)
-        assert envelope is not None
-        envelope.verify(public_key)
-
-    return verify
-
-
-def _vc_jwt(algorithm: str, signer: Signer) -> dict[str, float | int | str]:
-    public = signer.public_key.to_jwk()
-    key: Any = (OKPKey if algorithm == "EdDSA" else ECKey).import_key(public)
-    tokens = []
-    for number in range(TOKENS):
-        prepared = prepare_vc_jwt(_badge(number), signer.public_key, KID)
-        tokens.append(prepared.finish(signer.sign(prepared.message)))
-
-    def theirs(token: str) -> None:
-        json.loads(joserfc_jws.deserialize_compact(token, key, algorithms=[algorithm]).payload or b"")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # joserfc calls the name EdDSA deprecated
-        ours, peer = _in_turns((_ours(signer.public_key), theirs), tokens)
-    name = f"vc+jwt, {algorithm}, a badge of 3 KB"
-    return {f"{name}, µs": ours, f"{name}: joserfc / ours": peer / ours}
-
-
-def _sd_jwt(
-    algorithm: str, signer: Signer, shape: str, issue: Callable[[Signer, int], str]
-) -> dict[str, float | int | str]:
-    key = JWK(**signer.public_key.to_jwk())
-    tokens = [issue(signer, number) for number in range(TOKENS)]
-
-    def theirs(token: str) -> None:
-        SDJWTVerifier(token, lambda _issuer, _header: key).get_verified_payload()
-
-    ours, peer = _in_turns((_ours(signer.public_key), theirs), tokens)
-    name = f"SD-JWT, {DISCLOSURES} Disclosures, {algorithm}, {shape}"
-    return {f"{name}, µs": ours, f"{name}: sd-jwt / ours": peer / ours}
-
-
-def _salts(number: int) -> list[bytes]:
-    return [sha256(f"{number} {index}".encode()).digest()[:16] for index in range(DISCLOSURES)]
-
-
-def _claims(number: int) -> dict[str, str]:
-    return {f"claim{index}": f"value {index} of {number}" for index in range(DISCLOSURES)}
-
-
-def _badges_withheld(signer: Signer, number: int) -> str:
-    badge = _badge(number)
-    badge["credentialSubject"] |= _claims(number)
-    paths = [("credentialSubject", name) for name in _claims(number)]
-    prepared = prepare_vc_sd_jwt(badge, signer.public_key, KID, paths, salts=_salts(number))
-    return prepared.finish(signer.sign(prepared.message))
-
-
-def _flat_claims(signer: Signer, number: int) -> str:
-    claims = {"vct": "https://credentials.example/badge", "iss": "did:example:school"} | _claims(number)
-    paths = [(name,) for name in _claims(number)]
-    prepared = prepare_sd_jwt_vc(claims, signer.public_key, KID, paths, salts=_salts(number))
-    return prepared.finish(signer.sign(prepared.message))
-
-
-def _badge(number: int) -> dict[str, Any]:
-    return {
-        "@context": [
-            "https://www.w3.org/ns/credentials/v2",
-            "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json",
-        ],
-        "id": f"urn:uuid:{number}",
-        "type": ["VerifiableCredential", "OpenBadgeCredential"],
-        "issuer": {"id": "did:example:school", "type": ["Profile"], "name": "School"},
-        "validFrom": "2026-01-01T00:00:00Z",
-        "name": "Badge",
-        "credentialSubject": {
-            "id": f"did:example:learner{number}",
-            "type": ["AchievementSubject"],
-            "achievement": {
-                "id": "urn:uuid:achievement",
-                "type": ["Achievement"],
-                "name": "Achievement",
-                "description": "what was achieved " * 55,
-                "criteria": {"narrative": "what was asked for " * 50},
-                "alignment": [
-                    {
-                        "type": ["Alignment"],
-                        "targetName": f"target {index}",
-                        "targetUrl": f"https://targets.example/{index}",
-                    }
-                    for index in range(8)
-                ],
-            },
+def _rows(
+    name: str,
+    peer: str,
+    at_least: float,
+    signer: Signer,
+    issue: Callable[[Signer, int], str],
+    theirs: Callable[[str], object],
+    rounds: int,
+) -> Iterator[Row]:
+    tokens = [issue(signer, number) for number in range(BADGES)]
+    found = in_turns(
+        {
+            "report": each(accept, [token.encode() for token in tokens]),
+            "envelope alone": each(partial(_envelope_alone, signer.public_key), tokens),
+            peer: each(theirs, tokens),
         },
-    }
+        rounds,
+    )
+    yield Row(f"verify {name}", found[peer] / found["report"], f"times {peer}", at_least)
+    yield Row(f"  {name}: envelope alone", found[peer] / found["envelope alone"], f"times {peer}")
+    yield from microseconds({f"  {name}: {what}": seconds for what, seconds in found.items()})
 
 
-if __name__ == "__main__":
-    for row, figure in measure().items():
-        sys.stdout.write(f"{row:<72} {figure:>10.3g}\n")
+def _envelope_alone(public_key: PublicKey, token: str) -> None:
+    envelope = read_envelope(token)
+    assert envelope is not None
+    envelope.verify(public_key)
+
+
+def _joserfc(algorithm: str, public_key: PublicKey) -> Callable[[str], object]:
+    public: dict[str, Any] = dict(public_key.to_jwk())
+    key: Any = (OKPKey if algorithm == "EdDSA" else ECKey).import_key(public)
+    return lambda token: jwt.decode(token, key, algorithms=[algorithm])
+
+
+def _reference(public_key: PublicKey) -> Callable[[str], object]:
+    verifier: Any = importlib.import_module("sd_jwt.verifier").SDJWTVerifier  # neither has types
+    key = importlib.import_module("jwcrypto.jwk").JWK(**public_key.to_jwk())
+    return lambda token: verifier(token, lambda _issuer, _header: key).get_verified_payload()
+
+
+def _badge(signer: Signer, number: int) -> tuple[dict[str, Any], str]:
+    did = f"did:key:{signer.public_key.multibase}"
+    return make_badge(number, did), f"{did}#{signer.public_key.multibase}"
+
+
+def _vc_jwt(signer: Signer, number: int) -> str:
+    badge, kid = _badge(signer, number)
+    prepared = prepare_vc_jwt(badge, signer.public_key, kid)
+    return prepared.finish(signer.sign(prepared.message))
+
+
+def _sd_jwt(signer: Signer, number: int) -> str:
+    """What may be withheld, and is shown here: members of achievement and results."""
+    badge, kid = _badge(signer, number)
+    paths = list(_texts(badge["credentialSubject"], ("credentialSubject",)))[:_DISCLOSURES]
+    salts = [sha256(f"{number} {index}".encode()).digest()[:16] for index in range(_DISCLOSURES)]
+    prepared = prepare_vc_sd_jwt(badge, signer.public_key, kid, paths, salts=salts)
+    return prepared.finish(signer.sign(prepared.message))
+
+
+def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, member in members:
+        if isinstance(member, dict | list):
+            if name != "type":
+                yield from _texts(member, (*path, name))
+        elif name != "id":
+            yield (*path, name)

@@ -1,82 +1,89 @@
-"""The verification engine's whole path, bytes to report, against bare libsodium and against pyld with PyNaCl.
-
-Badges of some 3 KB by a did:key issuer with either suite, and badges in bundles: anchored, with a state proof and two
-items of evidence, judged offline by a checkpoint file. Each document is a new one, so that nothing is remembered.
-"""
+"""From the bytes of a badge to the report on it, against bare libsodium and @digitalbazaar/vc 7.3.0."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from bench.proofs import DID, KEY, SIGNER, badge, pyld_verifier, seconds
-from node.core.dataintegrity import prepare_proof
-from node.core.verify import engine
-from node.core.verify.intake import read_intake
-from node.core.verify.materials import Materials
-from node.core.verify.policy import SIGNATURE_ONLY_UNSAFE
-from node.core.verify.report import Acceptance
-from node.core.verify.verifier import Verifier
+from nacl.bindings import crypto_sign_open
 
-SUITES = ("eddsa-jcs-2022", "eddsa-rdfc-2022")
+from bench.badges import BADGES, NOW_TEXT, accept, as_text, secured, signer_for
+from bench.peer import Peer
+from bench.rows import Pass, Row, each, in_turns, microseconds
+
+_ROUNDS = 15
+_BUNDLES = 20
 
 
-def measure(repeat: int = 200) -> dict[str, float]:
-    """Microseconds from the bytes of a file to the report, and ratios to the others."""
+def measure(rounds: int = _ROUNDS) -> Iterator[Row]:
+    """Both suites, and a bundle."""
+    with Peer(NOW_TEXT) as peer:
+        found = _times("eddsa-rdfc-2022", peer, rounds)
+        yield Row(
+            "verify eddsa-rdfc-2022",
+            found["theirs"] / found["ours"],
+            "times @digitalbazaar/vc",
+            15,
+            stretch=25,
+        )
+        percent = 100 * found["bare"] / found["ours"]
+        yield Row("verify eddsa-rdfc-2022", percent, "% of bare libsodium", 18, stretch=25)
+        yield from _named("eddsa-rdfc-2022", found)
+        found = _times("eddsa-jcs-2022", peer, rounds)
+        yield Row("verify eddsa-jcs-2022", found["theirs"] / found["ours"], "times @digitalbazaar/vc", 3)
+        percent = 100 * found["bare"] / found["ours"]
+        yield Row("verify eddsa-jcs-2022", percent, "% of bare libsodium", 40, stretch=50)
+        yield from _named("eddsa-jcs-2022", found)
+    yield from microseconds(
+        in_turns({"report on a bundle with state proof and evidence": _bundles()}, rounds)
+    )
+
+
+def bare_libsodium() -> Pass:
+    """A verification of what the eddsa suites sign, two digests, and nothing else."""
+    signer = signer_for("eddsa-rdfc-2022")
+    public_key = signer.public_key.raw
+    messages = [number.to_bytes(64, "big") for number in range(BADGES)]
+    signed = [signer.sign(message) + message for message in messages]
+    return each(lambda data: crypto_sign_open(data, public_key), signed)
+
+
+def _times(suite: str, peer: Peer, rounds: int) -> dict[str, float]:
+    texts = [as_text(secured(number, suite)) for number in range(BADGES)]
+    return in_turns(
+        {
+            "ours": each(accept, [text.encode() for text in texts]),
+            "bare": bare_libsodium(),
+            "theirs": peer.each(suite, texts),
+        },
+        rounds,
+    )
+
+
+def _named(suite: str, found: dict[str, float]) -> list[Row]:
+    names = {"ours": "report", "bare": "libsodium", "theirs": "@digitalbazaar/vc"}
+    return microseconds({f"  {suite}: {names[name]}": seconds for name, seconds in found.items()})
+
+
+def _bundles() -> Pass:
+    """Anchored badges in bundles, judged offline by a checkpoint file."""
     # The simulated chain and its school are those of the engine's tests.
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from fixtures.verification import NOW, Story, standards
+    from fixtures.verification import NOW, Story
 
-    canonicalizer = standards().canonicalizer
-    message = b"\x00" * 64
-    signature = SIGNER.sign(message).signature
+    from node.core.verify import engine
+    from node.core.verify.intake import read_intake
+    from node.core.verify.materials import Materials
+    from node.core.verify.report import Acceptance
 
-    def signed(suite: str, number: int) -> str:
-        options = {
-            "cryptosuite": suite,
-            "verificationMethod": f"{DID}#{KEY.multibase}",
-            "proofPurpose": "assertionMethod",
-            "created": f"2026-01-01T{number // 60 % 24:02d}:{number % 60:02d}:00Z",
-        }
-        prepared = prepare_proof(badge(number), options, canonicalizer)
-        return json.dumps(prepared.finish(SIGNER.sign(prepared.message).signature))
+    def story(number: int) -> Story:
+        return Story(write=lambda badge: badge.update(id=f"urn:uuid:00000000-0000-4000-8000-{number:012d}"))
 
-    def in_bundle(number: int) -> tuple[bytes, Verifier]:
-        def write(document: dict[str, Any]) -> None:
-            document["id"] = f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
+    def judge(case: tuple[bytes, Story]) -> None:
+        data, told = case
+        report = engine.verify(read_intake(data), Materials.none(), told.verifier(), now=NOW)
+        assert report.acceptance is Acceptance.ACCEPTED, report.decisive
 
-        story = Story(write=write)
-        return story.shown_bytes(), story.verifier()
-
-    def judge(cases: list[tuple[bytes, Verifier]], number: int) -> None:
-        data, verifier = cases[number]
-        report = engine.verify(read_intake(data), Materials.none(), verifier, now=NOW)
-        assert report.acceptance is Acceptance.ACCEPTED
-
-    by_signature = Story(policy=SIGNATURE_ONLY_UNSAFE, checkpoint=None).verifier()
-    actions: dict[str, Callable[[int], object]] = {
-        "libsodium verify": lambda _: KEY.verify(signature, message)
-    }
-    for first, suite in enumerate(SUITES):
-        # Other badges for each suite: their statements would be remembered from one to the next.
-        texts = [signed(suite, 1_000 * first + number) for number in range(repeat + 1)]
-        actions[f"{suite} report"] = partial(judge, [(text.encode(), by_signature) for text in texts])
-        actions["pyld with PyNaCl verify"] = pyld_verifier(texts)
-    actions["bundle report"] = partial(judge, [in_bundle(number) for number in range(repeat + 1)])
-    for number in range(9_000, 9_040):
-        signed(SUITES[1], number)  # pushes out what signing left in the canonicalizer's memory
-    found = seconds(actions, repeat)
-    result = {f"{name} (us)": round(value * 1e6, 1) for name, value in found.items()}
-    for name in (*(f"{suite} report" for suite in SUITES), "bundle report"):
-        result[f"{name} / libsodium verify"] = round(found[name] / found["libsodium verify"], 2)
-    ratio = found["eddsa-rdfc-2022 report"] / found["pyld with PyNaCl verify"]
-    return result | {"eddsa-rdfc-2022 report / pyld with PyNaCl verify": round(ratio, 2)}
-
-
-if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:60} {value:>12}")
+    stories = [story(number) for number in range(_BUNDLES)]
+    return each(judge, [(told.shown_bytes(), told) for told in stories])
