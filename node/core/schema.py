@@ -96,7 +96,10 @@ class SchemaSet:
 
     def _errors(self, name: str, document: JsonObject) -> Iterator[tuple[Problem, str]]:
         """Each problem with the keyword of the schema that it breaks."""
-        for error in self._validator(name).iter_errors(document):
+        validator = self._validator(name)
+        if validator.is_valid(document):
+            return
+        for error in validator.iter_errors(document):
             # Masked: the message says what was expected, and no value of the learner's.
             told = Problem(problem.ours("schema"), f"{name}: {error.message}", tuple(error.instance_path))
             yield told, error.kind.name

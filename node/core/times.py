@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from node.core.errors import Malformed
@@ -24,12 +26,20 @@ def parse_datetime_stamp(text: str) -> datetime:
 
     Years outside 0001 to 9999 are legal in XSD and Malformed here: Python has no instant for them.
     """
+    return _plain_instant(text) if len(text) == _PLAIN_LENGTH else _instant(text)
+
+
+@lru_cache(maxsize=1_024)  # the dates of one term are those of all its credentials
+def _plain_instant(text: str) -> datetime:
     match = _STAMP.match(text)
-    if match is not None and len(text) == _PLAIN_LENGTH and match[8] is None:
-        try:
+    if match is not None and match[8] is None:
+        with contextlib.suppress(ValueError):  # told below
             return datetime.fromisoformat(text)
-        except ValueError:
-            pass  # told below
+    return _instant(text)
+
+
+def _instant(text: str) -> datetime:
+    match = _STAMP.match(text)
     if match is None:
         raise Malformed("not a dateTimeStamp: date, time and offset are required")
     year, month, day, hour, minute, second, fraction, midnight, zone = match.groups()
@@ -60,7 +70,7 @@ def format_datetime_stamp(moment: datetime) -> str:
     """`YYYY-MM-DDTHH:MM:SSZ`; fractions of a second are dropped. Naive datetimes are a programming error."""
     if moment.tzinfo is None:
         raise ValueError("a naive datetime has no place here")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def from_unix(seconds: int) -> datetime:

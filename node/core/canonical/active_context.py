@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from node.core.canonical.contexts import ContextStore
-from node.core.canonical.nquads import is_absolute_iri
+from node.core.canonical.nquads import has_authority, is_absolute_iri
 from node.core.strict_json import Json
 
 _DEFINITION: Final = frozenset({"@id", "@type", "@container", "@context", "@protected", "@prefix"})
@@ -83,6 +83,8 @@ class ActiveContext:
 
     def iri(self, value: str) -> str:
         """Section 5.2 for a compact or absolute IRI."""
+        if has_authority(value):  # which is never compact
+            return value
         return _iri(value, self.definitions)
 
     def has_protected(self) -> bool:

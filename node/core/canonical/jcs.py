@@ -16,6 +16,8 @@ from node.core.strict_json import MAX_INTEGER, Json
 
 # Below this orjson and ECMAScript choose between decimals and exponent differently.
 _MIN_FLOAT: Final = 1e-4
+# With which the UTF-8 of a character beyond the Basic Multilingual Plane begins.
+_BEYOND_BMP: Final = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
 
 
 def canonicalize(value: Json) -> bytes:
@@ -31,29 +33,30 @@ def canonicalize(value: Json) -> bytes:
 
 
 def _written_fast(value: Json) -> bytes | None:
+    """What orjson writes with sorted keys, where that is what RFC 8785 section 3.2 asks for; else None.
+
+    It orders member names by code point, not by UTF-16 unit, which differ only for characters beyond the Basic
+    Multilingual Plane; it spells some numbers otherwise, and writes Python types that are no JSON.
+    """
+    if not _has_plain_values(value):
+        return None
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if _orjson_agrees(value) else None
+        written = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # a member name of a kind of string that only the other knows, or an error
         return None
+    return None if any(lead in written for lead in _BEYOND_BMP) else written
 
 
-def _orjson_agrees(value: Json) -> bool:
-    """Whether orjson with sorted keys writes what RFC 8785 section 3.2 asks for.
-
-    It orders member names by code point, not by UTF-16 unit, and spells some numbers otherwise; it also
-    writes Python types that are no JSON.
-    """
-    if type(value) is not dict and type(value) is not list:
-        value = [value]
-    todo = [value]
+def _has_plain_values(value: Json) -> bool:
+    todo = [value if type(value) is dict or type(value) is list else [value]]
     for holder in todo:  # which grows meanwhile
-        if type(holder) is dict and not "".join(holder).isascii():
-            return False
         for item in holder.values() if type(holder) is dict else holder:
             kind = type(item)
+            if kind is str:
+                continue
             if kind is dict or kind is list:
                 todo.append(item)
-            elif kind is not str and kind is not bool and item is not None and not _is_plain_number(item):
+            elif kind is not bool and item is not None and not _is_plain_number(item):
                 return False
     return True
 

@@ -44,19 +44,19 @@ class Policy:
     compromise: Literal["fail", "dispute"] = "fail"
 
     def judge(self, checks: Iterable[Check], *, presented: bool) -> Acceptance:
-        """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined."""
+        """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined.
+
+        `checks` are one of each name.
+        """
         accepts = self._accepts(presented=presented)
-        open_names = set(accepts)
-        undetermined = not accepts
-        for check in checks:
-            wanted = accepts.get(check.name)
-            if wanted is None:
-                continue
-            if check.outcome is Outcome.FAILED:
+        outcomes = {check.name: check.outcome for check in checks}
+        failed, undetermined = Outcome.FAILED, not accepts
+        for name, wanted in accepts.items():
+            outcome = outcomes.get(name)
+            if outcome is failed:
                 return Acceptance.REFUSED
-            undetermined |= check.outcome not in wanted
-            open_names.discard(check.name)
-        return Acceptance.UNDETERMINED if undetermined or open_names else Acceptance.ACCEPTED
+            undetermined |= outcome not in wanted
+        return Acceptance.UNDETERMINED if undetermined else Acceptance.ACCEPTED
 
     def decisive(self, checks: Iterable[Check], *, presented: bool) -> Check | None:
         """The check that a person should hear about first: of those not accepted, what explains the others."""

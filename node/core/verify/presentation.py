@@ -20,7 +20,7 @@ from node.core.dataintegrity.bbs_2023 import (
     parse_derived_proof,
     presentation_header_of,
 )
-from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.proof import Proof, parse_proof, proofs_of
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope, KeyBinding
 from node.core.errors import Malformed, NotVerified
@@ -253,11 +253,12 @@ def _holder_by_header(document: JsonObject, asked: Asked) -> Holder | None:
 
 def _derived_by_bbs(document: JsonObject) -> DerivedProof | None:
     """The derived proof of a document that has this one proof; whether it verifies is judged elsewhere."""
+    written = document.get("proof")
+    one = written[0] if isinstance(written, list) and len(written) == 1 else written
+    if not isinstance(one, dict) or one.get("cryptosuite") != Bbs2023.name:
+        return None
     try:
-        proofs = proofs_of(document)
-        if len(proofs) != 1 or proofs[0].cryptosuite != Bbs2023.name:
-            return None
-        return parse_derived_proof(proofs[0])
+        return parse_derived_proof(parse_proof(one))
     except (Malformed, NotVerified):
         return None
 

@@ -17,13 +17,12 @@ from node.core.verify.clauses import cite
 from node.core.verify.ledger import Networks
 from node.core.verify.materials import Mode
 from node.core.verify.policy import STRICT, Policy
-from node.core.verify.report import Check, CheckName, Outcome, Report
+from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Report
 from node.core.verify.trust import TrustList
 
 _MUST_PASS: Final = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
 _OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
-_IN_ORDER: Final = list(CheckName)
-_ORDER: Final = {name: position for position, name in enumerate(CheckName)}
+_IN_ORDER: Final = tuple(CheckName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +93,27 @@ def make_report(
     checks: Sequence[Check], verifier: Verifier, as_of: datetime, *, presented: bool, **more: Any
 ) -> Report:
     """The report of `checks`, one of each name, with the two answers that follow; `more` are its other fields."""
-    ordered = tuple(cite(check) if check.outcome is Outcome.FAILED else check for check in checks)
-    if [check.name for check in ordered] != _IN_ORDER:
-        ordered = tuple(sorted(ordered, key=lambda check: _ORDER[check.name]))
+    failed = Outcome.FAILED
+    found = {check.name: cite(check) if check.outcome is failed else check for check in checks}
+    ordered = tuple(map(found.__getitem__, _IN_ORDER))
+    policy = verifier.policy
+    acceptance = policy.judge(ordered, presented=presented)
+    accepted = acceptance is Acceptance.ACCEPTED
     return Report(
         checks=ordered,
-        verified=_verified(ordered, presented=presented),
-        acceptance=verifier.policy.judge(ordered, presented=presented),
-        decisive=verifier.policy.decisive(ordered, presented=presented),
-        policy=verifier.policy.name,
+        verified=_verified(found, presented=presented),
+        acceptance=acceptance,
+        decisive=None if accepted else policy.decisive(ordered, presented=presented),
+        policy=policy.name,
         mode=verifier.mode,
         as_of=as_of,
         **more,
     )
 
 
-def _verified(checks: Sequence[Check], *, presented: bool) -> bool:
+def _verified(found: Mapping[CheckName, Check], *, presented: bool) -> bool:
     """VC Data Model 2.0 section 7.1: the securing mechanism and conformance, and binding where it was presented."""
-    outcome = {check.name: check.outcome for check in checks}
     must_pass = (*_MUST_PASS, *_OF_PRESENTATION) if presented else _MUST_PASS
-    key = outcome[CheckName.KEY] in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
-    return key and all(outcome[name] is Outcome.PASSED for name in must_pass)
+    key = found[CheckName.KEY].outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+    passed = Outcome.PASSED
+    return key and all(found[name].outcome is passed for name in must_pass)
