@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Final
 
 from node.core import problem
@@ -50,19 +49,30 @@ class Holder:
     """Whether nobody is shown to hold it: it was made for an occasion, by whoever has the credential."""
 
 
-@cache  # the same three for every document
-def document_alone() -> tuple[Check, Check, Check]:
-    """The three checks where a document was given, not presented."""
-    return (
-        Check(
-            CheckName.HOLDER_BINDING,
-            Outcome.UNKNOWN,
-            "a document alone does not show that the person who gave it is its holder",
-            Reason.DOCUMENT_ALONE,
-        ),
-        Check(CheckName.CHALLENGE, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
-        Check(CheckName.DOMAIN, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE),
-    )
+_UNBOUND: Final = Check(
+    CheckName.HOLDER_BINDING,
+    Outcome.UNKNOWN,
+    "a document alone does not show that the person who gave it is its holder",
+    Reason.DOCUMENT_ALONE,
+)
+_NOT_PRESENTED: Final = {
+    name: Check(name, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE)
+    for name in (CheckName.CHALLENGE, CheckName.DOMAIN)
+}
+
+
+def document_alone(asked: Asked) -> tuple[Check, Check, Check]:
+    """The three checks where a document was given, not presented.
+
+    Where a challenge or a domain was asked for, giving a document does not answer it: else whoever got hold of a copy
+    could leave the presentation out.
+    """
+
+    def answered(name: CheckName, expected: object) -> Check:
+        return _NOT_PRESENTED[name] if expected is None else _answer(name, expected, None, False, asked)
+
+    challenge = answered(CheckName.CHALLENGE, asked.challenge)
+    return _UNBOUND, challenge, answered(CheckName.DOMAIN, asked.domain)
 
 
 def is_presented(holder: Holder | None) -> bool:

@@ -79,7 +79,7 @@ def judge(data: bytes) -> Report:
         intake = read_intake(data)
     except Malformed as error:
         return engine.unreadable(error, verifier, now=NOW)
-    report = engine.verify(intake, Materials.none(), verifier, now=NOW, asked=story.asked)
+    report = engine.verify(intake, Materials.none(), verifier, now=NOW, asked=story.asked_of(intake))
     assert [check.name for check in report.checks] == list(CheckName)
     json.dumps(report.to_json())
     assert verdict_of(report).headline

@@ -41,7 +41,8 @@ class Prepared:
         self.verifier: Verifier = story.verifier()
         credential = story.credential()
         story.report()
-        self.now, self.asked = story.now, story.asked
+        self.now = story.now
+        self.asked = story.asked_of(read_intake(self.data))
         self.materials = Materials({need: story.answer(need, credential) for need in story.needed})
 
     def judge(self, data: bytes) -> Report:

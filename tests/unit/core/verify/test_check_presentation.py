@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, covers, hold, ids
 from fixtures.verification import (
+    ASKED,
     CHALLENGE,
     CONTEXTS,
     DOMAIN,
@@ -37,7 +38,6 @@ from node.core.verify.materials import DocumentNeed, Mode
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 
 Json = dict[str, Any]
-ASKED = Asked(CHALLENGE, (DOMAIN,))
 WEB_LEARNER = Signatory("did:web:learner.example", "key-1", signing_key("web learner"))
 RDF = {"cryptosuite": "eddsa-rdfc-2022"}
 
@@ -129,6 +129,7 @@ CHALLENGE_ROWS = [
     Row("made for another occasion", lambda: presented(presentation_options={"challenge": "another"}), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("missing", lambda: presented(presentation_options={"challenge": None}), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("unsigned", lambda: presented(presentation_options={"proofPurpose": None}), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("asked, and a document given instead", lambda: Story(asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("answered before", lambda: presented(asked=replace(ASKED, first=False)), FAILED, Reason.ANSWERED_BEFORE),
     Row("too late", lambda: presented(asked=replace(ASKED, in_time=False)), FAILED, Reason.ANSWERED_BEFORE),
     Row("the credential cannot be read, and it is another occasion", lambda: presented(tamper=lambda d: d.pop("issuer"), presentation_options={"challenge": "x"}), FAILED, Reason.FOR_SOMEBODY_ELSE),
@@ -147,6 +148,7 @@ DOMAIN_ROWS = [
     Row("one fewer than was asked", lambda: presented(asked=Asked(CHALLENGE, tuple(TWO))), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("a slash more", lambda: presented(presentation_options={"domain": DOMAIN + "/"}), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("missing", lambda: presented(presentation_options={"domain": None}), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("asked, and a document given instead", lambda: Story(asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
     Row("answered before", lambda: presented(asked=replace(ASKED, first=False)), FAILED, Reason.ANSWERED_BEFORE),
     Row("nothing was asked", lambda: presented(asked=Asked(CHALLENGE)), UNKNOWN, Reason.NOT_ASKED),
     Row("a document", Story, NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
@@ -247,6 +249,12 @@ def test_a_presentation_replayed_to_another_verifier_is_refused() -> None:
     report = replayed.judge(data)
     assert report.acceptance is Acceptance.REFUSED
     assert not report.verified
+
+
+def test_a_copy_of_the_document_does_not_answer_what_was_asked() -> None:
+    # Whoever got hold of a copy could else leave the presentation out.
+    for shown in (Story(asked=ASKED), Story(asked=Asked(domain=(DOMAIN,)))):
+        assert shown.report().acceptance is Acceptance.REFUSED
 
 
 def test_a_bundle_that_matches_no_credential_is_ignored_and_told() -> None:

@@ -12,6 +12,7 @@ import pytest
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
 from fixtures.selective import MANDATORY, BbsKey, P256Key, SelectiveIssuer, deriving, with_key
 from fixtures.verification import (
+    ASKED,
     CHAIN_ID,
     CHALLENGE,
     DOMAIN,
@@ -306,25 +307,27 @@ def bound_bbs(header: bytes = HEADER, **changes: Any) -> Story:
     commitment = commit([SECRET], seeded_scalars(b"\x05" * 32, b"commit"), interface=BLIND_BBS)
     issuer = replace(BBS_ISSUER, more={"commitment_with_proof": commitment.commitment_with_proof})
     holder = Holder(commitment.secret_prover_blind, SECRET)
-    return bbs(**{"issuer": issuer, "disclose": for_occasion(header, holder=holder), **changes})
+    fields: Json = {"issuer": issuer, "disclose": for_occasion(header, holder=holder), "asked": ASKED}
+    return bbs(**{**fields, **changes})
 
 
 OCCASIONS = {
     CheckName.HOLDER_BINDING: [
         Row("by a secret of the holder's", bound_bbs, PASSED),
-        Row("by whoever has the credential", lambda: bbs(disclose=for_occasion(HEADER)), UNKNOWN, Reason.DOCUMENT_ALONE),
+        Row("by whoever has the credential", lambda: bbs(disclose=for_occasion(HEADER), asked=ASKED), UNKNOWN, Reason.DOCUMENT_ALONE),
         Row("for no occasion", lambda: bound_bbs(b""), UNKNOWN, Reason.DOCUMENT_ALONE),
     ],
     CheckName.CHALLENGE: [
         Row("by a secret of the holder's, as asked", bound_bbs, PASSED),
-        Row("by whoever has the credential, as asked", lambda: bbs(disclose=for_occasion(HEADER)), PASSED),
+        Row("by whoever has the credential, as asked", lambda: bbs(disclose=for_occasion(HEADER), asked=ASKED), PASSED),
         Row("for another occasion", lambda: bound_bbs(OTHERS), FAILED, Reason.FOR_SOMEBODY_ELSE),
-        Row("for another occasion, by whoever has the credential", lambda: bbs(disclose=for_occasion(OTHERS)), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("for another occasion, by whoever has the credential", lambda: bbs(disclose=for_occasion(OTHERS), asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("as asked, and something more", lambda: bound_bbs(HEADER[:-1] + b',"more":1}'), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("for an occasion that it does not tell", lambda: bound_bbs(b"\x01\x02"), FAILED, Reason.FOR_SOMEBODY_ELSE),
         Row("nothing was asked", lambda: bound_bbs(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
         Row("nothing was asked of a document", lambda: bbs(disclose=for_occasion(HEADER), asked=Asked()), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
         Row("a document for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}")), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
+        Row("asked, and made for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}"), asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
     ],
     CheckName.DOMAIN: [
         Row("as asked", bound_bbs, PASSED),

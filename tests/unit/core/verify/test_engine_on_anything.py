@@ -173,12 +173,12 @@ def judge(name: str, value: Json) -> None:
         missing = engine.needs(intake, materials, verifier, now=NOW)
         if not missing:
             break
-        assert engine.attempt(intake, materials, verifier, now=NOW, asked=story.asked) == missing
+        assert engine.attempt(intake, materials, verifier, now=NOW, asked=story.asked_of(intake)) == missing
         answers = {need: story.answer(need, CREDENTIALS[name]) for need in missing}
         materials = materials.extended(answers, ())
     assert not missing
-    report = engine.verify(intake, materials, verifier, now=NOW, asked=story.asked)
-    assert engine.attempt(intake, materials, verifier, now=NOW, asked=story.asked) == report
+    report = engine.verify(intake, materials, verifier, now=NOW, asked=story.asked_of(intake))
+    assert engine.attempt(intake, materials, verifier, now=NOW, asked=story.asked_of(intake)) == report
     assert [check.name for check in report.checks] == list(CheckName)
     json.dumps(report.to_json())
     assert verdict_of(report).headline
