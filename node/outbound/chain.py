@@ -423,6 +423,25 @@ class ChainClient:
         answer = await self.request("eth_getTransactionByHash", [encode_hex(transaction_hash)])
         return None if answer is None else self._object(answer, "a transaction")
 
+    async def final_transaction(self, transaction_hash: bytes) -> tuple[JsonObject, Header]:
+        """A transaction, unproven, and the header of the final block in which the endpoint says that it is.
+
+        Unavailable where the endpoint does not know it, or in no final block of its chain.
+        """
+        found = await self.transaction(transaction_hash)
+        if found is None:
+            raise self._unavailable("knows no such transaction")
+        if found.get("blockNumber") is None:
+            raise self._unavailable("has the transaction in no block yet")
+        newest = await self.finalized()
+        number = self._number(found["blockNumber"], "the number of a block")
+        if number > newest.number:
+            raise self._unavailable("has the transaction in no final block yet")
+        header = await self.header(number)
+        if found.get("blockHash") != encode_hex(header.hash):
+            raise self._wrong("the transaction is in a block that is none of its chain")
+        return found, header
+
     async def client_version(self) -> str:
         """What the endpoint calls its software."""
         return str(await self.request("web3_clientVersion"))

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 from node.core.did.resolution import parse_did
 from node.core.errors import BonafidesError, Unavailable
 from node.core.evm.network import Network
+from node.core.times import from_unix
 from node.core.verify import engine
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake
@@ -33,6 +34,8 @@ from node.core.verify.materials import (
     StateNeed,
     StatusListAnswer,
     StatusListNeed,
+    TransactionAnswer,
+    TransactionNeed,
 )
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
@@ -96,6 +99,8 @@ class Gatherer:
                         return await self._document(need)
                     case StatusListNeed():
                         return await self._status_list(need)
+                    case TransactionNeed():
+                        return await self._transaction(need)
                     case SecondOpinionNeed():
                         return await self._didkit.answer(need)
             except BonafidesError as error:
@@ -129,6 +134,12 @@ class Gatherer:
     async def _status_list(self, need: StatusListNeed) -> StatusListAnswer:
         content, url = await fetch_json_or_token(self._egress, need.url, purpose=STATUS_LIST)
         return StatusListAnswer(content, url)
+
+    async def _transaction(self, need: TransactionNeed) -> TransactionAnswer:
+        client = await self._client(need.chain_id)
+        found, header = await client.final_transaction(need.transaction_id)
+        time = from_unix(header.timestamp)
+        return TransactionAnswer(found, header.number, time, f"the endpoint {client.host}")
 
     def _networks(self) -> dict[int, Network]:
         return {**self._verifier.networks.ours, **self._verifier.networks.operator}

@@ -26,6 +26,7 @@ from typing import Final
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.cbor import Cbor, decode_cbor, encode_cbor
+from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof
 from node.core.encoding import decode_hex, decode_multibase, encode_multibase
 from node.core.errors import Malformed, NotVerified
 from node.core.strict_json import JsonObject
@@ -74,6 +75,13 @@ class MerkleProof:
     target: bytes
     path: tuple[tuple[bool, bytes], ...]
     anchors: tuple[Transaction, ...]
+
+
+def is_merkle_proof(proof: Proof) -> bool:
+    """Whether a proof is of this kind, by its type or as a cryptosuite of that name."""
+    if proof.type == DATA_INTEGRITY_PROOF:
+        return proof.cryptosuite == CRYPTOSUITE
+    return proof.type == TYPE and proof.cryptosuite is None
 
 
 def target_hash(document: JsonObject, canonicalizer: Canonicalizer) -> bytes:

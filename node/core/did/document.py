@@ -7,6 +7,7 @@ module and to `node/outbound/resolve.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +64,17 @@ _PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth",
 # No document of the vectors or of a school has a tenth; one method is looked for, none is tried in turn.
 MAX_METHODS: Final = 1000
 MAX_SERVICES: Final = 1000
+# CAIP-10 of an Ethereum account; the form with the chain behind is of documents before 2021.
+_ACCOUNT: Final = re.compile(r"eip155:([1-9][0-9]{0,15}):0x([0-9a-fA-F]{40})\Z")
+_OLD_ACCOUNT: Final = re.compile(r"0x([0-9a-fA-F]{40})@eip155:([1-9][0-9]{0,15})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An Ethereum account: the number of its chain, and its address of 20 bytes, which is the end of a key's hash."""
+
+    chain_id: int
+    address: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,18 @@ class VerificationMethod:
     raw: JsonObject
     expires: datetime | None = None
     revoked: datetime | None = None
+
+    @property
+    def account(self) -> Account | None:
+        """The Ethereum account that it names in place of a key (`blockchainAccountId`), else None."""
+        text = self.raw.get("blockchainAccountId")
+        if not isinstance(text, str):
+            return None
+        if (found := _ACCOUNT.match(text)) is not None:
+            return Account(int(found[1]), bytes.fromhex(found[2]))
+        if (found := _OLD_ACCOUNT.match(text)) is not None:
+            return Account(int(found[2]), bytes.fromhex(found[1]))
+        return None
 
 
 @dataclass(frozen=True, slots=True)

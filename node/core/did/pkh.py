@@ -1,7 +1,8 @@
 """did:pkh of Ethereum accounts: the document that follows from a CAIP-10 account (W3C CCG, did:pkh Method).
 
 The account's key is not in the identifier, only the hash of it: the one method is for recovery signatures of wallets,
-which no suite here makes, so such a DID can be shown as issuer or subject and is linked by others, but signs nothing.
+which no suite here makes, so such a DID can be shown as issuer or subject and is linked by others, but signs no
+document. What its account sent in a transaction is its all the same (Blockcerts).
 """
 
 from __future__ import annotations

@@ -26,11 +26,15 @@ _LEGACY, _ACCESS_LIST, _DYNAMIC_FEE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """A transaction whose hash and signature were checked; addresses have 20 bytes, `to` is None for a deployment."""
+    """A transaction whose hash and signature were checked; addresses have 20 bytes, `to` is None for a deployment.
+
+    `public_key` is the sender's, a compressed point of secp256k1 (33 bytes), as the signature gives it away.
+    """
 
     hash: bytes
     chain_id: int
     sender: bytes
+    public_key: bytes
     to: bytes | None
     data: bytes
 
@@ -61,9 +65,10 @@ def verify_transaction(value: Json, expected_hash: bytes) -> SignedTransaction:
     found = keccak256(prefix + rlp.encode(signed))
     if found != expected_hash:
         raise NotVerified("the transaction has another hash than the one asked for")
-    sender = _recover(keccak256(prefix + rlp.encode(unsigned)), value, parity)
+    key = _recover(keccak256(prefix + rlp.encode(unsigned)), value, parity)
+    sender = keccak256(key.format(compressed=False)[1:])[12:]
     to = None if value.get("to") is None else _bytes(value, "to", 20)
-    return SignedTransaction(found, chain_id, sender, to, _bytes(value, "input"))
+    return SignedTransaction(found, chain_id, sender, key.format(), to, _bytes(value, "input"))
 
 
 def _legacy_fields(value: JsonObject) -> list[rlp.Encodable]:
@@ -105,16 +110,15 @@ def _signature(value: JsonObject, first: str) -> tuple[int, int, int]:
     return _quantity(value, first), _quantity(value, "r"), _quantity(value, "s")
 
 
-def _recover(digest: bytes, value: JsonObject, parity: int) -> bytes:
+def _recover(digest: bytes, value: JsonObject, parity: int) -> coincurve.PublicKey:
     r, s = _quantity(value, "r"), _quantity(value, "s")
     if parity > 1 or s > _HALF_ORDER:  # EIP-2: the high s is the same signature in other words
         raise NotVerified("the transaction's signature is none")
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
     try:
-        key = coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
+        return coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
     except Exception as error:
         raise NotVerified("the transaction's signature is none") from error
-    return keccak256(key.format(compressed=False)[1:])[12:]
 
 
 def _quantity(value: JsonObject, name: str) -> int:

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from typing import Final
 
 from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
+from node.core.did.resolution import resolve_self_certifying
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -297,6 +298,11 @@ class Case:
         return check
 
     def _status(self) -> Check:
+        if not self.document.entries and self.document.of_blockcerts and not self._is_self_certifying():
+            basis = (
+                "it has no status entry, and a list of revocations in its issuer's profile is not read here"
+            )
+            return Check(CheckName.STATUS, Outcome.UNKNOWN, basis, Reason.STATUS_LIST_UNKNOWN)
         exempt = self.anchor.check.outcome is Outcome.NOT_APPLICABLE
         if self.ledger is not None and not exempt:
             return anchored.check_status(self.ledger, self.document.entries, self.as_of)
@@ -314,6 +320,13 @@ class Case:
             self.as_of,
         )
         return check_foreign_status(self.document.entries, told, self.inquiry)
+
+    def _is_self_certifying(self) -> bool:
+        """Whether the issuer's identifier is all that there is of it, so that it has no profile."""
+        try:
+            return resolve_self_certifying(self.issuer) is not None
+        except Malformed:
+            return False
 
     def _header_used(self) -> HeaderUsed | None:
         state = self.ledger.state if self.ledger else None
@@ -407,7 +420,7 @@ class Case:
 
     def _presented(self, holder: Holder | None, asked: Asked) -> Sequence[Check]:
         if holder is None:
-            return holding.document_alone(asked)
+            return holding.document_alone()
         return (
             holding.check_binding(holder, self.document.facts),
             holding.check_challenge(holder, asked),

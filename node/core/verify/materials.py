@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -66,7 +67,15 @@ class SecondOpinionNeed:
     proof_purpose: str
 
 
-Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed | SecondOpinionNeed
+@dataclass(frozen=True, slots=True)
+class TransactionNeed:
+    """The transaction of that id (32 bytes), in a final block of a chain."""
+
+    chain_id: int
+    transaction_id: bytes
+
+
+Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed | SecondOpinionNeed | TransactionNeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,19 @@ class SecondOpinionAnswer:
     source: str
 
 
-Answer = HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer | SecondOpinionAnswer
+@dataclass(frozen=True, slots=True)
+class TransactionAnswer:
+    """A transaction as JSON-RPC writes it, not verified yet; by the word of `source` in a final block of that time."""
+
+    content: JsonObject
+    block: int
+    time: datetime
+    source: str
+
+
+Answer = (
+    HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer | SecondOpinionAnswer | TransactionAnswer
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +162,11 @@ class Materials:
 
 
 _LEVEL: Final = {Mode.OFFLINE: 0, Mode.CHAIN: 1, Mode.MIRROR: 2, Mode.FULL: 3}
-_LEVEL_OF_NEED: Final = {HeaderNeed: 1, StateNeed: 1, DocumentNeed: 3, StatusListNeed: 3}
+_LEVEL_OF_NEED: Final = {HeaderNeed: 1, StateNeed: 1, TransactionNeed: 1, DocumentNeed: 3, StatusListNeed: 3}
 # Each is a process of its own. Nobody's file has more proofs of old types that matter.
 MAX_SECOND_OPINIONS: Final = 8
+# Each is four questions to an endpoint. A presentation of as many credentials is legal.
+MAX_TRANSACTIONS: Final = 64
 
 
 class Inquiry:
@@ -180,14 +203,25 @@ class Inquiry:
 
     def second_opinion(self, need: SecondOpinionNeed) -> SecondOpinionAnswer | Missing:
         """What another program on this machine says; nothing is opened for it, so every mode allows it."""
-        asked = {
-            one for one in (*self.materials.answers, *self.outstanding) if type(one) is SecondOpinionNeed
-        }
-        if need not in asked and len(asked) >= MAX_SECOND_OPINIONS:
+        if self._is_beyond(MAX_SECOND_OPINIONS, need):
             return Missing("too many others were asked for")
         answer = self._ask(need, 0)
         assert isinstance(answer, SecondOpinionAnswer | Missing)  # noqa: S101
         return answer
+
+    def transaction(self, need: TransactionNeed) -> TransactionAnswer | Missing:
+        """A transaction by its id."""
+        if self._is_beyond(MAX_TRANSACTIONS, need):
+            return Missing("too many others were asked for")
+        answer = self._ask(need, _LEVEL_OF_NEED[TransactionNeed])
+        assert isinstance(answer, TransactionAnswer | Missing)  # noqa: S101
+        return answer
+
+    def _is_beyond(self, limit: int, need: Need) -> bool:
+        """Whether as many of a kind were asked for as may be."""
+        kind = type(need)
+        asked = {one for one in (*self.materials.answers, *self.outstanding) if type(one) is kind}
+        return need not in asked and len(asked) >= limit
 
     def _ask(self, need: Need, level: int) -> Answer | Missing:
         if _LEVEL[self.mode] < level:

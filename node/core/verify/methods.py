@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.core import problem
-from node.core.did.document import DidDocument, VerificationMethod
+from node.core.did.document import Account, DidDocument, VerificationMethod
+from node.core.did.ethr_identity import ethereum_address
 from node.core.did.resolution import did_of, resolve_self_certifying
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
@@ -34,18 +35,33 @@ class KeyFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a transaction: the key of secp256k1 that signed it, on the chain with that number."""
+
+    key: PublicKey
+    chain_id: int
+
+    @property
+    def account(self) -> Account:
+        """The account that sent it."""
+        return Account(self.chain_id, ethereum_address(self.key))
+
+
+@dataclass(frozen=True, slots=True)
 class KeyNamed:
     """What a signature says of its key: a verification method, and what it is used for.
 
     `method` is a bare DID where a token does not say which of its signer's keys it was: then it is the one that is
     listed for the purpose and `shown` in the token's header, or the only one that is listed. `proof_value` tells an
-    embedded proof from others of the same document; a token has one signature and none.
+    embedded proof from others of the same document; a token has one signature and none. `sender` is whoever signed by
+    a transaction: then a method may name its account in place of a key.
     """
 
     method: str
     purpose: str
     proof_value: str | None = None
     shown: PublicKey | None = None
+    sender: Sender | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +101,11 @@ def find_key(
     if isinstance(answer, Missing):
         return KeyMissing(Reason.KEY_UNKNOWN, f"the key is not at hand: {answer.reason}")
     found = _in_document(answer.document, named, answer.source)
-    if isinstance(found, KeyMissing) or answer.agreed or confirm(found.key):
+    if answer.agreed:
         return found
-    return replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
+    if isinstance(found, KeyMissing):
+        return replace(found, refused=False)  # one voice says so, which is no proof of it
+    return found if confirm(found.key) else replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
 
 
 def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFound | KeyMissing:
@@ -103,9 +121,14 @@ def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFoun
         if listed is None:
             return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
         found = listed
-    if found.public_key is None:
+    if found.public_key is not None:
+        return KeyFound(found.public_key, source, fit=fit)
+    if named.sender is None or found.account is None:
         return KeyMissing(Reason.UNKNOWN_SUITE, f"a key of type {found.type} does not sign documents here")
-    return KeyFound(found.public_key, source, fit=fit)
+    if named.sender.account != found.account:
+        detail = f"the transaction was sent by another account than that of the method, by {source}"
+        return KeyMissing(Reason.CHANGED, detail, refused=True)
+    return KeyFound(named.sender.key, source, fit=fit)
 
 
 def _only_listed(document: DidDocument, named: KeyNamed) -> str | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.merkle_proof_2019 import is_merkle_proof
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.second_opinion import may_be_asked, question
 from node.core.dataintegrity.suites import find_suite, previous_proofs, selective_suite_of, verify_proof
@@ -19,6 +20,7 @@ from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.problem import Problem
 from node.core.strict_json import JsonObject
+from node.core.verify.blockcerts import judge_merkle_proof
 from node.core.verify.materials import Inquiry, Missing, SecondOpinionNeed
 from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.reading import Document
@@ -61,7 +63,8 @@ class ProofJudge:
         return known
 
     def _judge(self, proof: Proof, seen: tuple[int, ...]) -> Verdict:
-        if find_suite(proof) is None:
+        by_transaction = is_merkle_proof(proof)
+        if find_suite(proof) is None and not by_transaction:
             return self._second_opinion(proof)
         if proof.expires is not None and self.as_of >= proof.expires:
             return Verdict(Outcome.FAILED, "the proof itself has expired", Reason.PROOF_EXPIRED)
@@ -79,6 +82,8 @@ class ProofJudge:
             if earlier.outcome is not Outcome.PASSED:
                 basis = f"a proof that it builds on does not verify: {earlier.basis}"
                 return Verdict(earlier.outcome, basis, earlier.reason, earlier.problems)
+        if by_transaction:
+            return judge_merkle_proof(self.document, proof, self.canonicalizer, self.find_key, self.inquiry)
         named = KeyNamed(proof.verification_method, proof.proof_purpose, proof.proof_value)
 
         def verify(key: PublicKey) -> None:

@@ -21,6 +21,7 @@ from node.core.credential import (
     types_of,
 )
 from node.core.dataintegrity.bbs_2023 import Bbs2023
+from node.core.dataintegrity.merkle_proof_2019 import is_merkle_proof
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import find_suite, unsecured
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
@@ -75,6 +76,11 @@ class Document:
         """Whether its issuer signed it with bbs-2023 and in no other way."""
         issued = self.issuer_proofs
         return bool(issued) and all(proof.cryptosuite == Bbs2023.name for proof in issued)
+
+    @property
+    def of_blockcerts(self) -> bool:
+        """Whether its issuer signed it by a transaction."""
+        return any(is_merkle_proof(proof) for proof in self.issuer_proofs)
 
     @property
     def methods(self) -> tuple[str, ...]:

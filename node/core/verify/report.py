@@ -70,6 +70,8 @@ class Reason(StrEnum):
     PROOF_EARLY = "proof_early"
     UNKNOWN_SUITE = "unknown_suite"
     BASE_PROOF = "base_proof"
+    TRANSACTION_MISSING = "transaction_missing"
+    CHAIN_NOT_READ = "chain_not_read"
     CONTEXT_NOT_PINNED = "context_not_pinned"
     KEY_UNKNOWN = "key_unknown"
     KEY_NOT_CONFIRMED = "key_not_confirmed"

@@ -32,6 +32,9 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.PROOF_EARLY: "The signature is not to be used yet.",
     Reason.UNKNOWN_SUITE: "It was signed in a way that we do not know.",
     Reason.BASE_PROOF: "It was given in the form that only its holder should have. Ask for a presentation of it.",
+    Reason.TRANSACTION_MISSING: "It was signed by a transaction on a chain, which could not be looked up. "
+    "Try again with access to that chain.",
+    Reason.CHAIN_NOT_READ: "It was signed by a transaction on a chain that is not read here.",
     Reason.CONTEXT_NOT_PINNED: "It uses words whose meaning we do not have on file.",
     Reason.KEY_UNKNOWN: "The issuer's key is not at hand. Ask the holder for the full file.",
     Reason.KEY_NOT_CONFIRMED: "Nothing confirms yet whose key it was signed with. Ask the holder to renew the proof.",
