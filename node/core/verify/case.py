@@ -420,7 +420,7 @@ class Case:
 
     def _presented(self, holder: Holder | None, asked: Asked) -> Sequence[Check]:
         if holder is None:
-            return holding.document_alone()
+            return holding.document_alone(asked)
         return (
             holding.check_binding(holder, self.document.facts),
             holding.check_challenge(holder, asked),
