@@ -316,13 +316,15 @@ class Presentations:
         if isinstance(response, AuthorizationError):
             return {"declined": {"error": response.error, "description": response.description}}
         asked = Asked(request.nonce, (request.client_id,))
+        bound = {one.id for one in request.dcql_query.credentials if one.require_cryptographic_holder_binding}
         read = await self._examiner.work(partial(_read, response))
         answers = []
         for query_id, intake in read:
             if isinstance(intake, Malformed):
                 answers.append((query_id, self._examiner.unreadable(intake)))
             else:
-                answers.append((query_id, await self._examiner.examine(intake, asked=asked)))
+                demanded = replace(asked, of_documents=query_id in bound)
+                answers.append((query_id, await self._examiner.examine(intake, asked=demanded)))
         return await self._examiner.work(partial(self._record, request.dcql_query, answers))
 
     def _within_bounds(self, record: JsonObject, expires_at: datetime) -> JsonObject:

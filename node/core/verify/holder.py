@@ -26,6 +26,8 @@ class Asked:
     domain: tuple[str, ...] | None = None
     first: bool = True
     in_time: bool = True
+    of_documents: bool = True
+    """Whether a document alone fails for answering nothing; where no binding to a holder is wanted, it will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ def document_alone(asked: Asked) -> tuple[Check, Check, Check]:
     """
 
     def answered(name: CheckName, expected: object) -> Check:
-        return _NOT_PRESENTED[name] if expected is None else _answer(name, expected, None, False, asked)
+        if expected is None or not asked.of_documents:
+            return _NOT_PRESENTED[name]
+        return _answer(name, expected, None, False, asked)
 
     challenge = answered(CheckName.CHALLENGE, asked.challenge)
     return _UNBOUND, challenge, answered(CheckName.DOMAIN, asked.domain)

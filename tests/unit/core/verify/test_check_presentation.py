@@ -152,6 +152,7 @@ DOMAIN_ROWS = [
     Row("answered before", lambda: presented(asked=replace(ASKED, first=False)), FAILED, Reason.ANSWERED_BEFORE),
     Row("nothing was asked", lambda: presented(asked=Asked(CHALLENGE)), UNKNOWN, Reason.NOT_ASKED),
     Row("a document", Story, NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
+    Row("a document, where one will do", lambda: Story(asked=replace(ASKED, of_documents=False)), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
 ]  # fmt: skip
 
 TABLES = {
