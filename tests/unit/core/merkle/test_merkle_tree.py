@@ -132,6 +132,16 @@ def test_every_entry_of_every_size_is_proven_by_the_path_of_the_rfc(size):
         verify_inclusion(entry, index, size, expected, tree.root)
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5, 16])
+def test_a_tree_is_the_same_however_much_of_it_is_worked_on_at_a_time(at_once, monkeypatch):
+    monkeypatch.setattr("node.core.merkle.tree._AT_ONCE", at_once)
+    for size in range(1, 66):
+        entries = ENTRIES[:size]
+        tree = MerkleTree(entries)
+        assert tree.root == MerkleTree(tree.leaf_hashes, hashed=True).root == mth(entries)
+        assert list(tree.inclusion_paths()) == [path(index, entries) for index in range(size)]
+
+
 @pytest.mark.parametrize("size", range(1, 66))
 def test_every_earlier_size_is_proven_consistent(size):
     tree = MerkleTree(ENTRIES[:size])
