@@ -262,9 +262,12 @@ def _read_sd_jwt(text: str) -> Envelope:
 
 
 def _sd_jwt_type(token: SdJwt) -> str:
-    # Until November 2024 what is dc+sd-jwt now was vc+sd-jwt as well: a payload without @context but with vct.
-    media_type = _stated_type(token.issued.header.get("typ", VC_SD_JWT)) or VC_SD_JWT
+    stated = _stated_type(token.issued.header.get("typ", "JWT"))
+    media_type = stated or VC_SD_JWT
     if media_type == VC_SD_JWT and "vct" in token.payload and "@context" not in token.payload:
+        # Until November 2024 what is dc+sd-jwt now was vc+sd-jwt as well; unstated it never was (section 2.2.1).
+        if stated is None:
+            raise _malformed("an SD-JWT VC states its type in its header")
         return DC_SD_JWT
     if media_type not in (VC_SD_JWT, VP_SD_JWT, DC_SD_JWT):
         raise _malformed(f"an SD-JWT of type {media_type[:80]} is no credential that is read here")

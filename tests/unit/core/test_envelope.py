@@ -315,6 +315,11 @@ class TestSdJwtVc:
         assert read(select(self.token(), [])).hidden is True
         envelope.verify(SIGNER.public_key)
 
+    @pytest.mark.parametrize("header", [{}, {"typ": "JWT"}])
+    def test_one_that_does_not_state_its_type_is_refused(self, header: dict[str, str]) -> None:
+        with pytest.raises(Malformed, match="states its type"):
+            read(signed(FLAT, **header) + "~")
+
     def test_its_older_name_is_told_by_vct(self) -> None:
         assert read(signed(FLAT, typ="vc+sd-jwt") + "~").media_type == "application/dc+sd-jwt"
 
