@@ -200,6 +200,7 @@ async def test_the_least_that_a_base_proof_shows_still_tells_whether_it_holds(
     read = read_document(least, canonicalizer, versed.standards.schemas)
     disclosure = disclosure_of(read, read.proofs, canonicalizer)
     assert disclosure.has_status
+    assert disclosure.has_begin
     assert disclosure.has_end
 
 

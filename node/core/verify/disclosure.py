@@ -1,7 +1,9 @@
 """What of a credential its holder may have left out (FORMATS.md section 2, selective disclosure).
 
-Absent and hidden look alike. So of a credential that was shown in part, a status entry and an end count for it only
-where its issuer made them mandatory; what was shown beyond that can only count against it.
+Absent and hidden look alike. So of a credential that was shown in part, status entries, begin and end count for it only
+where its issuer made them mandatory; what was shown beyond that can only count against it. That an issuer made all of
+`credentialStatus` mandatory shows in that no statement of an entry is shown which is not. Whoever makes one entry
+mandatory and another one not has chosen what his holders may leave out, and nobody can see it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from node.core.verify.report import Check, CheckName, Outcome, Reason
 _CREDENTIALS: Final = "https://www.w3.org/2018/credentials#"
 _ISSUER: Final = f"<{_CREDENTIALS}issuer>"
 _STATUS: Final = f"<{_CREDENTIALS}credentialStatus>"
+_BEGINS: Final = (f"<{_CREDENTIALS}validFrom>", f"<{_CREDENTIALS}issuanceDate>")
 _ENDS: Final = (f"<{_CREDENTIALS}validUntil>", f"<{_CREDENTIALS}expirationDate>")
 _BASIS: Final = {
     CheckName.STATUS: "only a part of it was shown, and a status entry may be in the rest",
-    CheckName.VALIDITY_PERIOD: "only a part of it was shown, and its end may be in the rest",
+    CheckName.VALIDITY_PERIOD: "only a part of it was shown, and when it begins or ends may be in the rest",
 }
 
 
@@ -32,21 +35,23 @@ _BASIS: Final = {
 class Disclosure:
     """How much was shown.
 
-    `partial`: something may have been left out, `hidden`: something that decides. `has_status` and `has_end`: they are
-    shown, and nobody could have left them out. `by_statement`: statements were signed one by one, beyond the mandatory
-    ones by a key that is not the issuer's. `broken_terms`: what stands in for status and anchor under bbs-2023, broken.
+    `partial`: something may have been left out, `hidden`: something that decides. `has_status`, `has_begin` and
+    `has_end`: they are shown, and nobody could have left them out. `by_statement`: statements were signed one by one,
+    beyond the mandatory ones by a key that is not the issuer's. `broken_terms`: what stands in for status and anchor
+    under bbs-2023, broken.
     """
 
     partial: bool
     hidden: bool
     has_status: bool = True
+    has_begin: bool = True
     has_end: bool = True
     by_statement: bool = False
     broken_terms: tuple[str, ...] = ()
 
     def limit(self, check: Check) -> Check:
         """A check of status or end, but for what may be hidden: a pass, or nothing to look at, is then not known."""
-        sure = {CheckName.STATUS: self.has_status, CheckName.VALIDITY_PERIOD: self.has_end}[check.name]
+        sure = self.has_status if check.name is CheckName.STATUS else self.has_begin and self.has_end
         if not self.hidden or sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             return check
         return _may_be_hidden(check, _BASIS[check.name])
@@ -79,6 +84,7 @@ def disclosure_of(
             document.envelope.withheld,
             document.envelope.hidden,
             bool(document.entries),
+            document.facts.valid_from is not None,
             document.facts.valid_until is not None,
         )
     selective = [proof for proof in document.issuer_proofs if selective_suite_of(proof) is not None]
@@ -109,23 +115,24 @@ def _of_statements(document: Document, mandatory: frozenset[str]) -> Disclosure:
     """Which of the deciding statements about the credential itself are among the mandatory ones."""
     statements = [_split(line) for line in (document.nquads or "").split("\n") if line]
     credential = _subject(document, statements)
-    ends = [
-        line for subject, predicate, _, line in statements if subject == credential and predicate in _ENDS
-    ]
-    entries = [
-        (line, entry)
-        for subject, predicate, entry, line in statements
-        if subject == credential and predicate == _STATUS
-    ]
+
+    def of(*predicates: str) -> list[tuple[str, str]]:
+        return [
+            (line, value)
+            for subject, predicate, value, line in statements
+            if subject == credential and predicate in predicates
+        ]
 
     def is_whole(entry: str) -> bool:
         return all(line in mandatory for subject, _, _, line in statements if subject == entry)
 
+    entries = of(_STATUS)
     return Disclosure(
         partial=True,
         hidden=True,
-        has_status=any(line in mandatory and is_whole(entry) for line, entry in entries),
-        has_end=any(line in mandatory for line in ends),
+        has_status=bool(entries) and all(line in mandatory and is_whole(entry) for line, entry in entries),
+        has_begin=any(line in mandatory for line, _ in of(*_BEGINS)),
+        has_end=any(line in mandatory for line, _ in of(*_ENDS)),
         by_statement=True,
     )
 

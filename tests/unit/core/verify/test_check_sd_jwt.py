@@ -109,6 +109,10 @@ def no_end(document: Json) -> None:
     del document["validUntil"]
 
 
+def no_begin(document: Json) -> None:
+    del document["validFrom"]
+
+
 STATUS = [
     Row("a status entry in the open", story, PASSED),
     Row("nothing withheld, and no entry", lambda: story(write=without_status, disclose=None), NOT_APPLICABLE, Reason.NO_STATUS),
@@ -122,6 +126,10 @@ VALIDITY = [
     Row("an end in the open", story, PASSED),
     Row("nothing withheld, and no end", lambda: story(write=no_end, disclose=None), PASSED),
     Row("something withheld, and no end", lambda: story(write=no_end), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("something withheld, and no beginning", lambda: story(write=no_begin), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("nothing withheld, and no beginning", lambda: story(write=no_begin, disclose=None), PASSED),
+    Row("something withheld deeper down, and no beginning", lambda: story(write=no_begin, token=badge_sd_jwt(CRITERIA), disclose=showing()), PASSED),
+    Row("claims: something withheld, and no beginning", lambda: flat(token=claims_sd_jwt(without=["nbf"])), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("its beginning is to come, and no end", lambda: story(write=lambda d: (no_end(d), d.update(validFrom="2026-07-01T00:00:00Z"))), FAILED, Reason.NOT_YET_VALID),
     Row("claims: an end in the open", flat, PASSED),
     Row("claims: its end is past", lambda: flat(token=claims_sd_jwt(exp=int(NOW.timestamp()))), FAILED, Reason.EXPIRED),

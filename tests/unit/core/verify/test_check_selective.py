@@ -17,13 +17,16 @@ from fixtures.verification import (
     CHALLENGE,
     DOMAIN,
     LEARNER,
+    LIST_URL,
     NETWORK,
     SCHOOL,
     SHOWN_BLOCK,
+    SUSPENSIONS_URL,
     LedgerState,
     Story,
     entry,
     key_word,
+    list_word,
     revoked,
     without_status,
 )
@@ -107,13 +110,24 @@ def test_a_part_of_a_badge_that_was_revoked_is_refused() -> None:
     assert report.acceptance is Acceptance.REFUSED
 
 
+def two_entries(document: Json) -> None:
+    document["credentialStatus"] = [entry(), entry("suspension", url=SUSPENSIONS_URL)]
+
+
+BOTH_LISTS = LedgerState(lists={("revocation", LIST_URL): list_word(), ("suspension", SUSPENSIONS_URL): list_word(mode=2)})  # fmt: skip
+SUSPENDED_LISTS = replace(BOTH_LISTS, values={("suspension", SUSPENSIONS_URL, 94_567, 1): 1})
+
+
 def mandatory(*pointers: str) -> SelectiveIssuer:
     return replace(ON_CHAIN, mandatory=pointers)
 
 
 WITHOUT_END = mandatory("/issuer", "/validFrom", "/credentialStatus")
+WITHOUT_BEGIN = mandatory("/issuer", "/validUntil", "/credentialStatus")
 WITHOUT_STATUS = mandatory("/issuer", "/validFrom", "/validUntil")
 WITHOUT_LINK = mandatory("/issuer", "/validFrom", "/validUntil", "/credentialStatus/statusPurpose")
+WITHOUT_SECOND = mandatory("/issuer", "/validFrom", "/validUntil", "/credentialStatus/0")
+TO_COME = {"validFrom": "2026-07-01T00:00:00Z"}
 EXPIRED = {"validFrom": "2026-04-01T00:00:00Z", "validUntil": "2026-05-31T00:00:00Z"}
 
 PROOF = [
@@ -134,6 +148,9 @@ STATUS = [
     Row("its entry was shown of free will", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("shown of free will, and revoked", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus"), shown=LedgerState(values=revoked())), FAILED, Reason.REVOKED),
     Row("a part of its entry is mandatory", lambda: story(WITHOUT_LINK, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("both of its entries are mandatory", lambda: story(write=written(two_entries), shown=BOTH_LISTS), PASSED),
+    Row("one of its two entries is mandatory, and the other shown of free will", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=BOTH_LISTS), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("the one shown of free will says suspended", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=SUSPENDED_LISTS), FAILED, Reason.SUSPENDED),
     Row("without a chain, its entry is hidden", lambda: story(replace(KEYED, mandatory=WITHOUT_STATUS.mandatory)), UNKNOWN, Reason.MAY_BE_HIDDEN),
 ]  # fmt: skip
 
@@ -144,6 +161,11 @@ VALIDITY = [
     Row("its end is hidden, and past", lambda: story(WITHOUT_END, write=written(lambda d: d.update(EXPIRED))), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("it has none, which looks the same", lambda: story(WITHOUT_END, write=written(lambda d: d.pop("validUntil"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("its end was shown of free will", lambda: story(WITHOUT_END, disclose=deriving(NAME, "/validUntil")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its begin is hidden", lambda: story(WITHOUT_BEGIN), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its begin is hidden, and to come", lambda: story(WITHOUT_BEGIN, write=written(lambda d: d.update(TO_COME))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its begin was shown of free will", lambda: story(WITHOUT_BEGIN, disclose=deriving(NAME, "/validFrom")), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its begin was shown of free will, and is to come", lambda: story(WITHOUT_BEGIN, disclose=deriving(NAME, "/validFrom"), write=written(lambda d: d.update(TO_COME))), FAILED, Reason.NOT_YET_VALID),
+    Row("its begin is hidden, and its end past", lambda: story(WITHOUT_BEGIN, write=written(lambda d: d.update(EXPIRED))), FAILED, Reason.EXPIRED),
     Row("shown of free will, and past", lambda: story(WITHOUT_END, disclose=deriving(NAME, "/validUntil"), write=written(lambda d: d.update(EXPIRED))), FAILED, Reason.EXPIRED),
 ]  # fmt: skip
 
@@ -172,8 +194,8 @@ def test_ecdsa_sd_2023(check: CheckName, row: Row) -> None:
     hold(check, row)
 
 
-def test_a_badge_that_hides_its_status_or_its_end_is_never_accepted() -> None:
-    for issuer in (WITHOUT_STATUS, WITHOUT_END):
+def test_a_badge_that_hides_its_status_its_begin_or_its_end_is_never_accepted() -> None:
+    for issuer in (WITHOUT_STATUS, WITHOUT_BEGIN, WITHOUT_END):
         assert story(issuer).report().acceptance is Acceptance.UNDETERMINED
 
 
@@ -275,6 +297,7 @@ BBS_TABLES = {
     ],
     CheckName.VALIDITY_PERIOD: [
         Row("its end is mandatory", bbs, PASSED),
+        Row("its begin is hidden", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer", "/validUntil"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
         Row("its end is hidden", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer",))), UNKNOWN, Reason.MAY_BE_HIDDEN),
         Row("its end is past", lambda: bbs(write=also(lambda d: d.update(validFrom="2026-05-04T00:00:00Z", validUntil="2026-06-01T00:00:00Z"))), FAILED, Reason.EXPIRED),
     ],
