@@ -107,13 +107,14 @@ class Importer:
     async def _with_more(self, held: Holding, arriving: JsonObject | str) -> Holding:
         """What is held, or the same credential as it came now where more of it can be shown then.
 
-        Only what verifies takes the place of anything: what is hidden in the one may be anybody's words in the other.
+        A base proof has to verify: what is hidden in what is held may be anybody's words in it. Disclosures need no
+        more than their digests in the token, which is the same.
         """
         credential = fuller(held, arriving)
         if credential == held.credential:
             return held
         report = await self._checker.report(credential, held.bundle)
-        if report[CheckName.PROOF].outcome is not Outcome.PASSED:
+        if not isinstance(credential, str) and report[CheckName.PROOF].outcome is not Outcome.PASSED:
             return held
         grown = replace(held, credential=credential, last_check=last_check(report, self._now))
         self._store.save_holding(grown)

@@ -29,6 +29,7 @@ from node.core.verify.intake import Shown
 from wallet.claims import Place, names_of, path_text, places_in, under
 
 _HOW_TO_READ: Final = ("@context", "type")
+_SUBJECT: Final = "credentialSubject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,11 @@ class _Statements:
         )
 
     def _pointers(self, selection: Collection[Place]) -> tuple[str, ...]:
-        """As few as possible: an object or array of which all is chosen is chosen itself, since a list has no parts."""
+        """As few as possible: an object or array of which all is chosen is chosen itself, since a list has no parts.
+
+        With them the least of the subject that there is: without any, what is shown would be no credential (VC Data
+        Model 2.0 section 4.8).
+        """
         chosen = set(selection)
         complete = {place[:length] for place in self.places for length in range(len(place) + 1)}
         complete -= {
@@ -203,7 +208,15 @@ class _Statements:
             for place in self.places
             if place in chosen
         )
-        return tuple(dict.fromkeys(map(_pointer, tops)))
+        return tuple(dict.fromkeys((*map(_pointer, tops), *self._of_subject)))
+
+    @cached_property
+    def _of_subject(self) -> tuple[str, ...]:
+        subject, at = self.document.get(_SUBJECT), f"/{_SUBJECT}"
+        if isinstance(subject, list) and subject:
+            subject, at = subject[0], f"{at}/0"
+        members = subject if isinstance(subject, dict) else {}
+        return tuple(f"{at}/{name}" for name in ("type", "id") if name in members)[:1]
 
 
 def _pointer(place: Place) -> str:
@@ -269,6 +282,7 @@ class _Disclosures:
         paths = {one.path for one in self._processed.disclosed}
         needed = {place[:length] for place in selection for length in range(1, len(place) + 1)} & paths
         if not self.flat:
+            needed |= {(_SUBJECT,)} & paths  # without it, what is shown would be no credential
             needed |= {
                 path for path in paths if path[-1] in _HOW_TO_READ and self._is_shown(path[:-1], needed)
             }

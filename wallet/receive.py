@@ -500,7 +500,7 @@ class Receiver:
         report = await self._checker.report(holding.credential, holding.bundle)
         held = self._store.holding(holding.digest)
         if held is not None:
-            if report[CheckName.PROOF].outcome is Outcome.PASSED:
+            if isinstance(holding.credential, str) or report[CheckName.PROOF].outcome is Outcome.PASSED:
                 held = replace(held, credential=fuller(held, holding.credential))
             holding = held if holding.bundle is None else with_bundle(held, holding.bundle, report)
         holding = replace(holding, last_check=last_check(report, self._clock()))

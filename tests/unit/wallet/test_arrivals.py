@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.held import Form, ecdsa_sd, forms, held, sd_jwt
+from fixtures.sd_jwt import CRITERIA as CRITERIA_PATH
+from fixtures.sd_jwt import NAME as NAME_PATH
+from fixtures.sd_jwt import bound
+from fixtures.selective import deriving
 from fixtures.verification import LEARNER, Story, evidence, of_key_school
 from fixtures.wallets import exported, holding_of, new_wallet
 
 from node.core.errors import Malformed
+from node.core.jose.sd_jwt import select
+from wallet import words
 from wallet.arrivals import Became, Importer, Taken
 from wallet.backup import Format
 from wallet.check import Checker
+from wallet.disclose import base_proof_in
+from wallet.holdings import summary
 from wallet.store import WalletStore
 
 STORY = Story(show=(0, 1, 2))
@@ -158,3 +167,106 @@ async def test_what_brings_nothing_is_one_clear_error_that_names_the_file(
     with pytest.raises(Malformed, match="file-1: "):
         await take(store, good, data)
     assert store.holdings() == (), "all are read before the first is kept"
+
+
+# Every format ------------------------------------------------------------------------------------------------
+
+FORMS = forms()
+
+
+def is_chained(form: Form) -> bool:
+    return form.story.issuer.did.startswith("did:ethr:")
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("form", [Format.OWN, Format.PNG, Format.SVG])
+async def test_what_is_exported_is_kept_or_accepted_elsewhere(
+    store: WalletStore, name: str, form: Format
+) -> None:
+    """As its own it comes back whole; a picture is for others, who accept it."""
+    story = FORMS[name].story
+    (taken,) = await take(store, exported(held(story), form), story=story)
+    assert taken.became is Became.KEPT
+    assert taken.holding is not None
+    if form is Format.OWN:
+        assert taken.holding.credential == story.issued()
+    else:
+        assert base_proof_in(taken.holding.document) is None
+        assert taken.report is not None
+        assert taken.report.acceptance == "accepted"
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMS.items() if is_chained(form)])
+async def test_credential_and_bundle_of_each_format_meet(store: WalletStore, name: str) -> None:
+    held_ = held(FORMS[name].story)
+    assert held_.bundle is not None
+    loose_ = json.dumps(held_.bundle.to_json()).encode()
+    await take(store, loose_, story=FORMS[name].story)
+    (taken,) = await take(store, exported(held_, Format.OWN), story=FORMS[name].story)
+    assert taken.became is Became.KEPT
+    (kept,) = store.holdings()
+    assert kept.bundle == held_.bundle
+
+
+async def test_more_of_the_same_sd_jwt_is_joined_with_what_is_held(store: WalletStore) -> None:
+    story = sd_jwt()
+    token = story.issued()
+    first, second = (select(token, [path]) for path in (NAME_PATH, CRITERIA_PATH))
+    await take(store, first.encode(), story=story)
+    (taken,) = await take(store, second.encode(), story=story)
+    assert taken.became is Became.HELD
+    (kept,) = store.holdings()
+    assert set(kept.credential.split("~")) == set(first.split("~")) | set(second.split("~"))  # type: ignore[union-attr]
+
+
+async def test_a_base_proof_takes_the_place_of_what_was_derived_from_it_and_not_the_other_way(
+    store: WalletStore,
+) -> None:
+    story = ecdsa_sd()
+    issued, derived = story.issued(), deriving("/credentialSubject/achievement/name")(story.issued())
+    whole = held(story).full_bundle().to_json()
+    await take(store, json.dumps({**whole, "credential": derived}).encode(), story=story)
+    assert store.holdings()[0].credential == derived
+    for credential in (issued, derived):
+        await take(store, json.dumps(credential).encode(), story=story)
+        (kept,) = store.holdings()
+        assert kept.credential == issued
+
+
+async def test_a_false_base_proof_does_not_displace_a_genuine_derived_one(store: WalletStore) -> None:
+    """Its signature is known from what was shown, and the hidden rest could be anybody's words."""
+    story = ecdsa_sd()
+    derived = deriving("/credentialSubject/achievement/name")(story.issued())
+    held_ = held(story)
+    await take(store, json.dumps(derived).encode(), story=story)
+    await take(store, json.dumps(held_.bundle.to_json()).encode(), story=story)  # type: ignore[union-attr]
+    false = story.issued()
+    false["credentialSubject"]["achievement"]["description"] = "Something greater"
+    await take(store, json.dumps(false).encode(), story=story, keep_anyway=True)
+    (kept,) = store.holdings()
+    assert kept.credential == derived
+
+
+async def test_what_was_made_for_a_verifier_is_not_imported(store: WalletStore) -> None:
+    story = sd_jwt()
+    with pytest.raises(Malformed, match="made for one verifier"):
+        await take(store, bound(NAME_PATH)(story.issued()).encode(), story=story)
+
+
+@pytest.mark.parametrize("folder", ["ob3-1edtech", "clr2-1edtech"])
+async def test_every_published_badge_and_record_can_be_kept_shown_and_exported(
+    tmp_path: Path, vectors: Path, folder: str
+) -> None:
+    kinds = {".json", ".jwt", ".1ob", ".png", ".svg"}
+    files = sorted(file for file in (vectors / folder).rglob("*") if file.suffix in kinds)
+    files = [file for file in files if "contexts" not in file.parts]
+    assert files
+    for number, file in enumerate(files):
+        with new_wallet(tmp_path / str(number)) as store:
+            (taken,) = await take(store, file.read_bytes(), keep_anyway=True)
+            assert taken.became is Became.KEPT, file.name
+            (kept,) = store.holdings()
+            assert words.facts(kept)
+            assert summary(kept)["issuer"].startswith(("did:", "http", "urn:")), file.name
+            (again,) = await take(store, exported(kept, Format.OWN), keep_anyway=True)
+            assert again.became is Became.HELD, file.name

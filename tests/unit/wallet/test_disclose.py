@@ -84,6 +84,19 @@ def test_without_a_choice_only_that_is_shown_which_always_is(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["ecdsa-sd-2023", "bbs-2023", "vc+sd-jwt"])
+def test_some_of_the_subject_is_always_shown_since_there_is_no_credential_without_one(name: str) -> None:
+    subject = made(PARTIAL[name], ())["credentialSubject"]
+    assert subject["type"] == ["AchievementSubject"]
+    assert "result" not in subject or "value" not in subject["result"][0]
+
+
+def test_a_subject_that_could_be_withheld_as_a_whole_is_shown() -> None:
+    holding = held(of_key_school(token=badge_sd_jwt(("credentialSubject",), ("name",))))
+    assert "credentialSubject" in made(holding, ())
+    assert "name" not in made(holding, ())
+
+
 @pytest.mark.parametrize("name", PARTIAL)
 def test_all_of_it_can_be_shown(name: str) -> None:
     choices = PARTIAL[name].choices
