@@ -17,6 +17,7 @@ from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import is_url
 from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.suites import selective_suite_of
 from node.core.did.resolution import did_of, same_issuer
 from node.core.envelope import read_envelope
 from node.core.errors import BonafidesError, Malformed, NotVerified
@@ -40,6 +41,8 @@ from node.core.verify.signature import Verdict, judge_signature
 from node.core.verify.tokens import is_of, judge_token, signer_of
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
+# Whoever passes such a list on could leave out its end, and an old one would be as good as new.
+_IN_PART: Final = "the list was signed so that parts of it can be withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,8 @@ def _list_in_token(text: str | bytes, entry: StatusEntry, told: Told) -> StatusL
     envelope = read_envelope(text)
     if envelope is None:
         raise _not_verified("the list is no token that is read here")
+    if envelope.withheld:
+        raise _not_verified(_IN_PART)
     found = check_list_credential(read_token(envelope, told.canonicalizer).document, entry)
     _check_list(found, told)
     named = signer_of(envelope, found.issuer_id, ASSERTION_METHOD)
@@ -158,7 +163,10 @@ def _list_in_document(document: JsonObject, entry: StatusEntry, told: Told) -> S
     found = check_list_credential(read.document, entry)
     _check_list(found, told)
     judge = ProofJudge(document, proofs, told.canonicalizer, told.find_key, told.as_of)
-    if not any(_is_by(proof, found.issuer_id) and _counts(judge.judge(proof)) for proof in proofs):
+    issued = [proof for proof in proofs if _is_by(proof, found.issuer_id)]
+    if issued and all(selective_suite_of(proof) is not None for proof in issued):
+        raise _not_verified(_IN_PART)
+    if not any(selective_suite_of(proof) is None and _counts(judge.judge(proof)) for proof in issued):
         raise _not_verified("no proof of the list is its issuer's")
     return found
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from fixtures.check_tables import FAILED, PASSED, UNKNOWN, Row, hold, ids
+from fixtures.selective import P256Key, deriving, with_key
 from fixtures.verification import (
     CONTEXTS,
     KEY_SCHOOL,
@@ -28,10 +30,12 @@ from fixtures.verification import (
 
 from node.core.cbor import encode_cbor
 from node.core.encoding import encode_base64url
+from node.core.jose.sd_jwt import prepare_sd_jwt, select
 from node.core.status.bitstring import Bitstring
 from node.core.status.status_list import build_list_credential
 from node.core.verify.materials import Mode, StatusListNeed
 from node.core.verify.report import CheckName, Reason
+from node.core.verify.trust import TrustEntry, TrustList
 
 Json = dict[str, Any]
 INDEX = 94_567
@@ -66,6 +70,52 @@ AS_TOKEN = [
 @pytest.mark.parametrize("row", AS_TOKEN, ids=ids)
 def test_a_list_credential_that_is_a_token(row: Row) -> None:
     hold(CheckName.STATUS, row)
+
+
+# A list that was signed so that parts of it can be withheld -----------------------------------------------------
+
+
+def partial_list(*shown: str, whole: bool = False) -> Json:
+    """A list of a school on P-256 whose end is past and not mandatory, as somebody passes it on."""
+    unsigned = build_list_credential(
+        list_url=LIST_URL,
+        issuer=ON_P256.did,
+        purpose="revocation",
+        bits=Bitstring.zeros(),
+        valid_from=NOW - timedelta(days=9),
+        valid_until=NOW + timedelta(days=1) if whole else NOW - timedelta(days=1),
+    )
+    return deriving(*shown)(ON_P256.sign(unsigned))
+
+
+def partial_token(*shown: str) -> str:
+    """The same as SD-JWT, without the Disclosures but those that are named."""
+    document = {n: v for n, v in status_list(KEY_SCHOOL).items() if n != "proof"}
+    document |= {"validUntil": "2026-05-20T00:00:00Z"}
+    header = {"alg": "EdDSA", "typ": "vc+sd-jwt", "kid": KEY_SCHOOL.method}
+    prepared = prepare_sd_jwt(header, document, [("validUntil",)], salts=[bytes(16)])
+    return select(prepared.finish(KEY_SCHOOL.key.sign(prepared.message).signature), [(n,) for n in shown])
+
+
+def by_p256(content: Json) -> Story:
+    trust = TrustList((TrustEntry(ON_P256.did, "School"),))
+    disclose = deriving("/credentialSubject", "/name", "/type")
+    return listed(content, issuer=ON_P256, disclose=disclose, trust=trust)
+
+
+ON_P256 = with_key(P256Key("school on P-256"), "ecdsa-sd-2023", mandatory=("/issuer", "/credentialSubject"))
+BADGES = with_key(P256Key("school on P-256"), "ecdsa-sd-2023")
+IN_PART = [
+    Row("its end is past and withheld", lambda: replace(by_p256(partial_list("/type")), issuer=BADGES), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("all of it shown, which nobody can tell", lambda: replace(by_p256(partial_list("", whole=True)), issuer=BADGES), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("its end is past and withheld, as SD-JWT", lambda: listed(partial_token()), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", IN_PART, ids=ids)
+def test_an_old_list_whose_end_was_left_out_is_no_list(row: Row) -> None:
+    report = hold(CheckName.STATUS, row)
+    assert "withheld" in report[CheckName.STATUS].basis
 
 
 # Several bits -----------------------------------------------------------------------------------------------
