@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from node.commands.issuer_init import init
-from node.commands.issuer_issue import anchor, issue
+from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
 from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
@@ -27,5 +27,5 @@ def issuer() -> None:
     """
 
 
-for _command in (init, issue, anchor, revoke, suspend, reinstate, key, token, status, export, serve):
+for _command in (init, issue, anchor, renew, revoke, suspend, reinstate, key, token, status, export, serve):
     issuer.add_command(_command)

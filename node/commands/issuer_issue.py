@@ -13,6 +13,7 @@ from node.commands.issuer_options import (
     FOLDER,
     Bars,
     as_json_option,
+    ask_passphrase,
     finish,
     issuer_place,
     no_wait_option,
@@ -211,6 +212,47 @@ def _tell_faults(error: Any, *, as_json: bool) -> None:
     if as_json:
         members = ("source", "detail", "row", "line", "column")
         print_json({"faults": [{name: getattr(fault, name) for name in members} for fault in faults]})
+
+
+@click.command()
+@issuer_place
+@no_wait_option
+@as_json_option
+@run_async
+async def renew(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Issue again what bbs-2023 secures and runs out within a week; to be run once a week at least.
+
+    Such credentials live four weeks at most and have no status entry. Wallets get the new one where they got the last,
+    or by the links that are printed here. On a chain each week has a key of its own, which is added first.
+    """
+    from node.core.keys import KeyKind  # noqa: PLC0415
+    from node.services import offering, renewal, rotation  # noqa: PLC0415
+
+    passphrase = ask_passphrase(passphrase_file)
+    async with opened(folder, passphrase_file, rpc, database, passphrase=passphrase) as node:
+        if await renewal.needs_key(node):
+            from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+            await rotation.begin(node, folder, passphrase, KeyKind.BLS12381_G2)
+            worker = AnchorWorker(node)
+            await (worker.tick() if no_wait else finish(worker, "adding the key of the week", close=False))
+        issued = await renewal.renew(node)
+        made = await offering.offer(node, issued, bearer=True)
+        links = {one.credential_id: one for one in made}
+        if as_json:
+            rows = [_issued_json(one, links.get(one.credential_id)) for one in issued]
+            print_json({"issuer": node.settings.did, "credentials": rows})
+            return
+        for one in issued:
+            link = links.get(one.credential_id)
+            click.echo(f"{one.row}  renewed  {one.credential_id}  {link.link if link else 'offered before'}")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from node.commands.issuer_options import (
     opened,
     print_json,
     run_async,
+    stamp,
 )
 
 if TYPE_CHECKING:
@@ -65,10 +66,16 @@ async def _change(
 
         # Status words only: a batch that is open stays open.
         await finish(AnchorWorker(node), str(action), close=False, done=lambda tick: not tick.transactions)
-    effective = await revocation.is_effective(node, ids)
+    effective = await revocation.is_effective(node, ids) and all(
+        one.ends is None or one.is_effective for one in changes
+    )
     if as_json:
         print_json({"action": str(action), "effective": effective, "credentials": ids})
         return
+    for change in changes:
+        if change.ends is not None:
+            click.echo(f"{change.credential_id}  {action}  renewed no more: over at {stamp(change.ends)}")
+            ids.remove(change.credential_id)
     for credential_id in ids:
         click.echo(f"{credential_id}  {action}  {'effective' if effective else 'accepted, on its way'}")
 

@@ -8,13 +8,13 @@ the engine, as an employer would do it offline, before it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
 
-from node.core.anchor import CREDENTIAL, Anchor, commitment, credential_digest
+from node.core.anchor import CREDENTIAL, Anchor, commitment
 from node.core.bundle import Bundle, BundleKey, BundleState, parse_bundle
 from node.core.encoding import decode_hex
 from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
@@ -22,10 +22,12 @@ from node.core.evidence import EvidenceItem, ShownEvidence, WithheldEvidence
 from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header, parse_header
+from node.core.evm.network import Network
 from node.core.evm.registry import AnchorRecord
 from node.core.evm.state_proof import prove_slots
 from node.core.keys import parse_multikey
 from node.core.merkle.tree import MerkleTree
+from node.core.securing import is_anchored
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import from_unix
@@ -39,7 +41,7 @@ from node.core.verify.verifier import Verifier
 from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
 from node.services.derivation import derive_all, is_base
 from node.services.issuer import Issuer
-from node.services.securing import issued_value, method_of, read_issued
+from node.services.securing import issued_value, method_of, read_issued, securing_of
 from node.storage.base import (
     AnchoredPlace,
     CredentialRecord,
@@ -70,7 +72,8 @@ class _Subject:
 
     digest: bytes
     credential: JsonObject | str
-    place: AnchoredPlace
+    place: AnchoredPlace | None
+    """None where nothing is anchored: what is proven is the key."""
     key: BundleKey
     slots: tuple[bytes, ...]
 
@@ -183,16 +186,20 @@ async def _prove(
 
 async def _subject(issuer: Issuer, reading: Transaction, digest: bytes, header: Header) -> _Subject | None:
     record = await _record(reading, digest)
-    place = await reading.batches.find_place(CREDENTIAL, digest)
-    if place is None or place.batch.state is not TransactionState.FINAL or record.signed is None:
-        return None
-    if place.batch.block_number is None or place.batch.block_number > header.number:
+    if record.signed is None:
         return None
     issued = read_issued(record.signed.document)
+    place = None
+    if is_anchored(securing_of(issued)):
+        place = await reading.batches.find_place(CREDENTIAL, digest)
+        if place is None or place.batch.state is not TransactionState.FINAL:
+            return None
+        if place.batch.block_number is None or place.batch.block_number > header.number:
+            return None
     public_key = parse_multikey(record.signed.key_multibase)
     wanted = Wanted(
         Identity(issuer.require_chain().network.chain_id, issuer.identity),
-        commitment(place.batch.size, place.batch.root),
+        None if place is None else commitment(place.batch.size, place.batch.root),
         public_key,
         parse_status_entries(issued.document),
     )
@@ -238,13 +245,23 @@ def _nodes(texts: Sequence[str]) -> list[bytes]:
 
 def _bundle(issuer: Issuer, subject: _Subject, header: Header, nodes: tuple[bytes, ...]) -> StoredBundle:
     chain = issuer.require_chain()
-    network, place = chain.network, subject.place
-    slot = registry.anchor_slot(issuer.identity, place.batch.commitment)
+    network = chain.network
     try:
         proven = prove_slots(header, nodes, network.credential_registry, subject.slots)
     except (Malformed, NotVerified) as error:
         raise _at_fault(chain.client, f"gave a wrong proof: {error.detail}") from error
-    anchor = Anchor(
+    anchor = None if subject.place is None else _anchor(issuer, network, subject.place, proven.values)
+    bundle = Bundle(
+        credential=subject.credential, key=subject.key, anchor=anchor, state=BundleState(header.raw, nodes)
+    )
+    _judge(issuer, bundle, header)
+    body = orjson.dumps(bundle.without_credential(subject.digest).to_json())
+    return StoredBundle(subject.digest, body, header.number, header.hash, issuer.clock())
+
+
+def _anchor(issuer: Issuer, network: Network, place: AnchoredPlace, values: Mapping[bytes, int]) -> Anchor:
+    slot = registry.anchor_slot(issuer.identity, place.batch.commitment)
+    return Anchor(
         salt=place.place.salt,
         index=place.place.index,
         size=place.batch.size,
@@ -252,14 +269,8 @@ def _bundle(issuer: Issuer, subject: _Subject, header: Header, nodes: tuple[byte
         chain=network.chain,
         registry=network.credential_registry,
         identity=issuer.identity,
-        block=AnchorRecord.from_word(proven.values[slot]).block,
+        block=AnchorRecord.from_word(values[slot]).block,
     )
-    bundle = Bundle(
-        credential=subject.credential, key=subject.key, anchor=anchor, state=BundleState(header.raw, nodes)
-    )
-    _judge(issuer, bundle, header)
-    body = orjson.dumps(bundle.without_credential(subject.digest).to_json())
-    return StoredBundle(subject.digest, body, header.number, header.hash, issuer.clock())
 
 
 def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
@@ -279,12 +290,13 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
     if given.envelope is None and is_base(given.document):
         # Judged as all that its holder could show: the base proof itself is for the holder alone.
         derived = derive_all(given.document, issuer.standards.canonicalizer)
-        digest = credential_digest(given.document)
-        given, bundle = shown(derived), bundle.without_credential(digest)
+        given, bundle = shown(derived), bundle.with_credential(derived)
     intake = Intake((replace(given, bundle=bundle),))
     report = engine.verify(intake, Materials.none(), verifier, now=issuer.clock())
+    allowed = () if bundle.anchor else (Outcome.NOT_APPLICABLE,)
     for check in report.checks:
-        bad = check.name in _MUST_PASS and check.outcome is not Outcome.PASSED
+        passed = (Outcome.PASSED, *allowed) if check.name is CheckName.ANCHOR else (Outcome.PASSED,)
+        bad = check.name in _MUST_PASS and check.outcome not in passed
         if bad or (check.name in _MUST_BE_KNOWN and check.outcome is Outcome.UNKNOWN):
             raise NotVerified(f"a bundle of ours does not hold: {check.name}: {check.basis}")
 

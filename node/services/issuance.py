@@ -30,6 +30,7 @@ from typing import Final, TypeVar
 from node.core.anchor import CREDENTIAL
 from node.core.bundle import ShownDocument
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.bbs_terms import epoch_of
 from node.core.did.resolution import same_issuer
 from node.core.did.syntax import parse_did
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified
@@ -58,6 +59,7 @@ from node.storage.base import (
     CredentialRecord,
     CredentialState,
     Intent,
+    IssuerKey,
     SignedCredential,
     StoredEvidence,
     Transaction,
@@ -145,8 +147,20 @@ _CHANGED: Final = (
 
 
 async def _kind_of_key(issuer: Issuer, reading: Transaction, securing: str) -> KeyKind:
-    key = await issuer.active_key(reading, KINDS[securing])
+    key = await _fitting_key(issuer, reading, securing)
     return parse_multikey(key.multibase).kind
+
+
+async def _fitting_key(issuer: Issuer, reading: Transaction, securing: str) -> IssuerKey:
+    key = await issuer.active_key(reading, KINDS[securing])
+    if securing == BBS and issuer.on_chain and not is_of_epoch(key, issuer.clock()):
+        raise Conflict("the BLS12-381 key is of an earlier week: `issuer key rotate --kind BLS12-381`")
+    return key
+
+
+def is_of_epoch(key: IssuerKey, now: datetime) -> bool:
+    """Whether a key is one of this week: on a chain each week has its own for bbs-2023 (FORMATS.md section 3)."""
+    return epoch_of(key.created_at) == epoch_of(now)
 
 
 def _purposes(cohort: Cohort, terms: Terms) -> tuple[str, ...]:
@@ -166,7 +180,8 @@ def _evidence_of(row: PreparedRow) -> EvidenceSet | None:
     return build_evidence(items, [secrets.token_bytes(32) for _ in items])
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """The id of a credential, by which nothing else can be told."""
     return f"urn:uuid:{uuid.uuid4()}"
 
 
@@ -226,14 +241,15 @@ async def _intend(
     issuer: Issuer, transaction: Transaction, plan: Plan, rows: Sequence[PreparedRow]
 ) -> list[_Claim]:
     """Store the rows' intents, with status index and evidence; those that can be signed at once."""
-    ids = [_new_id() for _ in rows]
+    ids = [new_id() for _ in rows]
     entries = [await status_lists.allocate(transaction, purpose, ids) for purpose in plan.purposes]
     now = issuer.clock()
     intents, claims, evidence = [], [], []
     for row, credential_id in zip(rows, ids, strict=True):
         items = _evidence_of(row)
         is_unbound = plan.terms.bearer and row.subject_did is None
-        identity = identity_of(row.key, secrets.token_urlsafe(16)) if is_unbound else None
+        is_nameless = is_unbound or plan.terms.securing == BBS
+        identity = identity_of(row.key, secrets.token_urlsafe(16)) if is_nameless else None
         own = tuple([given[credential_id] for given in entries])
         draft = plan.shapes.draft(row, Given(credential_id, own, items, identity))
         at_once = row.subject_did is not None or is_unbound
@@ -308,8 +324,10 @@ async def _sign(issuer: Issuer, claims: Sequence[_Claim]) -> None:
 
 async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str) -> None:
     while True:
-        key = await issuer.signing_key(kinds=KINDS[securing])
         now = issuer.clock()
+        async with issuer.store.reading() as reading:
+            await _fitting_key(issuer, reading, securing)
+        key = await issuer.signing_key(kinds=KINDS[securing])
         signed = [_signed(claim, key, now) for claim in claims]
         _read_back(issuer, claims, signed, key)
         async with issuer.store.transaction() as transaction:
@@ -462,7 +480,7 @@ def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
     name = given.get("id") if isinstance(given, dict) else given
     if name != issuer.settings.did:
         raise Malformed(f"the issuer here is {issuer.settings.did}", path=("issuer",))
-    document.setdefault("id", _new_id())
+    document.setdefault("id", new_id())
     if not isinstance(document["id"], str) or len(document["id"].encode()) > MAX_ID_BYTES:
         raise Malformed(f"a text of at most {MAX_ID_BYTES:,} bytes", path=("id",))
     return document

@@ -29,7 +29,7 @@ from node.core.oid4vci.key_proof import KeyProof, verify_key_proof
 from node.core.oid4vci.metadata import IssuerMetadata, ServerMetadata
 from node.core.oid4vci.offer import CredentialOffer, TxCode, offer_link
 from node.core.oid4vci.token import TokenRequest, TokenResponse
-from node.services import bundles, configurations, issuance
+from node.services import bundles, configurations, issuance, renewal
 from node.services.configurations import BADGE
 from node.services.issuer import Issuer
 from node.services.preparing import Prepared
@@ -320,6 +320,9 @@ class OfferDesk:
             record = await reading.credentials.load(credential_id)
         if record is None or record.state is CredentialState.WITHDRAWN:
             raise Refused("the credential is not issued any more", code=codes.CREDENTIAL_REQUEST_DENIED)
+        if record.signed is not None and renewal.is_renewed(record.signed):
+            async with self.issuer.store.reading() as reading:
+                return await renewal.newest(reading, record)
         return record
 
     async def _proven_subject(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from node.core.errors import Malformed, NotFound, Refused
 from node.core.status.entry import REVOCATION, SUSPENSION
-from node.services import status_lists
+from node.services import renewal, status_lists
 from node.services.issuer import Issuer
 from node.storage.base import ChangeState, CredentialRecord, CredentialState, StatusChange, Transaction
 
@@ -36,6 +37,8 @@ class Change:
     action: Action
     is_effective: bool
     reason: str
+    ends: datetime | None = None
+    """Under bbs-2023, which has no status: when what is renewed no more is over."""
 
 
 async def change_status(
@@ -48,8 +51,9 @@ async def change_status(
 ) -> list[Change]:
     """Accept a change for all of the credentials, or for none.
 
-    A credential that nobody claimed yet is withdrawn by revoking it: it will never be signed. NotFound where one has
-    no status entry of the kind; Conflict where a revocation would be undone; Malformed for an unusable reason.
+    A credential that nobody claimed yet is withdrawn by revoking it: it will never be signed. What bbs-2023 secures has
+    no status: revoked, it is renewed no more. NotFound where one has no status entry of the kind; Conflict where a
+    revocation would be undone; Malformed for an unusable reason.
     """
     if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
         raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
@@ -60,6 +64,9 @@ async def change_status(
         for record in credentials:
             if record.signed is None:
                 changes.append(await _withdraw(transaction, record, action, reason))
+                continue
+            if renewal.is_renewed(record.signed):
+                changes.append(await _end(issuer, transaction, record, action, reason))
                 continue
             made = await _change(issuer, transaction, record, action, reason, requested_by)
             touched[made.list_id] = None
@@ -95,6 +102,16 @@ async def _change(
         requested_by=requested_by,
         now=issuer.clock(),
     )
+
+
+async def _end(
+    issuer: Issuer, transaction: Transaction, record: CredentialRecord, action: Action, reason: str
+) -> Change:
+    credential_id = record.intent.credential_id
+    if action is not Action.REVOKE:
+        raise NotFound(f"{credential_id} has no status entry: it is renewed until it is revoked")
+    ends = await renewal.end(issuer, transaction, record)
+    return Change(credential_id, action, issuer.clock() >= ends, reason, ends)
 
 
 async def _withdraw(

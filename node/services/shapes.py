@@ -34,7 +34,7 @@ from node.core.encoding import encode_base64url, encode_multibase
 from node.core.errors import Malformed, NotVerified
 from node.core.evidence import EvidenceItem, build_evidence
 from node.core.keys import KeyKind, PublicKey
-from node.core.securing import HASH_SUITES
+from node.core.securing import BBS, HASH_SUITES
 from node.core.status.entry import StatusEntry
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
@@ -428,7 +428,7 @@ class Shapes:
             item = EvidenceItem("stand-in", "text/plain", "", b"%d" % number)
             evidence = build_evidence([item], [_digest("salt", number)])
         identity = None
-        if self.terms.bearer and row.subject_did is None:
+        if self.terms.securing == BBS or (self.terms.bearer and row.subject_did is None):
             identity = identity_of(f"id:{number}", encode_base64url(_digest("identity", number)[:16]))
         identifier = uuid.UUID(bytes=_digest("id", number)[:16], version=4)
         return Given(f"urn:uuid:{identifier}", tuple(entries), evidence, identity)

@@ -312,6 +312,9 @@ def unlinkable_faults(template: Template) -> Iterator[Fault]:
     if template.valid_days not in (None, *_BBS_DAYS):
         detail = f"must be one of {', '.join(map(str, _BBS_DAYS))} under {BBS}"
         yield Fault("template", detail, path=("validDays",))
+    if template.evidence is not None:
+        detail = f"a commitment to evidence tells its credential apart, which {BBS} is there to prevent"
+        yield Fault("template", detail, path=("evidence",))
     if template.suspendable:
         detail = f"{BBS} has no status entries: nothing can be suspended"
         yield Fault("template", detail, path=("suspendable",))

@@ -1,0 +1,172 @@
+"""Renewing what bbs-2023 secures: it has no status entry and lives four weeks at most, so it is issued again in time.
+
+    successor   of a credential, at most one, in the same cohort under the row key `next:` and its id. It is intended
+                when the credential is in its last week, and signed like any other: at once where its holder is known.
+    ended       a successor that is withdrawn: what was "revoked" is not renewed, and so is over within four weeks.
+
+Who calls twice, or is killed between, intends and signs each successor once. Its holder gets it under the access token
+of the first, for as long as that lives, and by a new offer after. Where the issuer has a chain each week has a key of
+its own (FORMATS.md section 3), which is asked for here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity import proofs_of, unsecured
+from node.core.dataintegrity.bbs_2023 import parse_base_proof
+from node.core.errors import Conflict
+from node.core.keys import KeyKind, parse_multikey
+from node.core.securing import BBS
+from node.core.strict_json import parse_json_object
+from node.core.times import parse_datetime_stamp
+from node.services import issuance
+from node.services.issuance import Issued
+from node.services.issuer import Issuer
+from node.services.preparing import Prepared
+from node.storage.base import (
+    CredentialRecord,
+    CredentialState,
+    Intent,
+    IssuerKey,
+    KeyRole,
+    SignedCredential,
+    Transaction,
+)
+
+_BEFORE: Final = timedelta(weeks=1)
+_PREFIX: Final = "next:"
+# More than anybody renews in a life.
+_MAX_CHAIN: Final = 5000
+
+
+async def needs_key(issuer: Issuer) -> bool:
+    """Whether there is something to renew, and the newest BLS12-381 key is of an earlier week."""
+    return issuer.on_chain and bool(await _due(issuer)) and not await _has_key_of_epoch(issuer)
+
+
+async def renew(issuer: Issuer) -> list[Issued]:
+    """Issue again what runs out within a week; the successors. Conflict where the chain has no key of this week yet."""
+    due = await _due(issuer)
+    if due and issuer.on_chain and not await _has_key_of_epoch(issuer):
+        raise Conflict("the BLS12-381 key is of an earlier week: `issuer key rotate --kind BLS12-381`")
+    for part in issuance.chunks(due):
+        async with issuer.store.transaction() as transaction:
+            # Somebody else may renew at this moment: what has a successor by now is passed over.
+            fresh = [record for record in part if await _successor(transaction, record) is None]
+            await transaction.credentials.intend([_intent(issuer, record) for record in fresh])
+    await issuance.sign_intended(issuer)
+    return [await _issued(issuer, record) for record in due]
+
+
+async def newest(reading: Transaction, record: CredentialRecord) -> CredentialRecord:
+    """The last of a credential's successors that is signed; itself where there is none."""
+    found = record
+    for _ in range(_MAX_CHAIN):
+        successor = await _successor(reading, found)
+        if successor is None or successor.signed is None:
+            break
+        found = successor
+    return found
+
+
+async def end(issuer: Issuer, transaction: Transaction, record: CredentialRecord) -> datetime:
+    """See to it that a credential is renewed no more; the end of what of it is still valid."""
+    last = await newest(transaction, record)
+    successor = await _successor(transaction, last)
+    if successor is None:
+        await transaction.credentials.intend([_intent(issuer, last)])
+        successor = await _successor(transaction, last)
+    assert successor is not None  # noqa: S101 - it was intended a line above
+    if successor.state is not CredentialState.WITHDRAWN:
+        await transaction.credentials.withdraw(successor.intent.credential_id)
+        for offer in await transaction.offers.of_credential(successor.intent.credential_id):
+            await transaction.offers.withdraw(offer.id)
+    assert last.signed is not None  # noqa: S101 - the newest is signed
+    return _until(last.signed)
+
+
+def is_renewed(signed: SignedCredential) -> bool:
+    """Whether it is secured by bbs-2023, and so renewed."""
+    return parse_multikey(signed.key_multibase).kind is KeyKind.BLS12381_G2
+
+
+async def _due(issuer: Issuer) -> list[CredentialRecord]:
+    """What is in its last week, or over, and was neither renewed nor ended."""
+    horizon = issuer.clock() + _BEFORE
+    found: list[CredentialRecord] = []
+    after = ""
+    async with issuer.store.reading() as reading:
+        keys = [key.multibase for key in await _keys(reading)]
+        while keys and (page := await reading.credentials.page(after=after, state=CredentialState.SIGNED)):
+            after = page[-1].intent.credential_id
+            for record in page:
+                assert record.signed is not None  # noqa: S101 - its state says so
+                if record.signed.key_multibase not in keys or _until(record.signed) > horizon:
+                    continue
+                successor = await _successor(reading, record)
+                if successor is None or successor.state is CredentialState.INTENDED:
+                    found.append(record)
+    return found
+
+
+async def _keys(reading: Transaction) -> Sequence[IssuerKey]:
+    keys = await reading.keys.all(KeyRole.ASSERTION)
+    return [key for key in keys if parse_multikey(key.multibase).kind is KeyKind.BLS12381_G2]
+
+
+async def _has_key_of_epoch(issuer: Issuer) -> bool:
+    async with issuer.store.reading() as reading:
+        key = await issuer.active_key(reading, {KeyKind.BLS12381_G2})
+    return issuance.is_of_epoch(key, issuer.clock())
+
+
+async def _successor(reading: Transaction, record: CredentialRecord) -> CredentialRecord | None:
+    key = _PREFIX + record.intent.credential_id
+    known = await reading.credentials.known_rows(record.intent.cohort, [key])
+    return await reading.credentials.load(known[key].credential_id) if key in known else None
+
+
+def _until(signed: SignedCredential) -> datetime:
+    return parse_datetime_stamp(parse_json_object(signed.document)["validUntil"])
+
+
+def _intent(issuer: Issuer, record: CredentialRecord) -> Intent:
+    """The same credential, to be dated and signed anew."""
+    assert record.signed is not None  # noqa: S101 - only what is signed is renewed
+    document = parse_json_object(record.signed.document)
+    base = parse_base_proof(proofs_of(document)[0])
+    credential = unsecured(document)
+    begin, end = (parse_datetime_stamp(credential.pop(name)) for name in ("validFrom", "validUntil"))
+    prepared = Prepared(credential, BBS, (end - begin).days, base.mandatory_pointers)
+    return Intent(
+        credential_id=issuance.new_id(),
+        cohort=record.intent.cohort,
+        row_key=_PREFIX + record.intent.credential_id,
+        content_digest=sha256(canonicalize(credential)).digest(),
+        body=prepared.to_bytes(),
+        subject_did=record.signed.subject_did,
+        state=CredentialState.INTENDED,
+        evidence_size=0,
+        evidence_root=None,
+        created_at=issuer.clock(),
+    )
+
+
+async def _issued(issuer: Issuer, record: CredentialRecord) -> Issued:
+    async with issuer.store.reading() as reading:
+        successor = await _successor(reading, record)
+    assert successor is not None  # noqa: S101 - it was made by this run, or another at the same time
+    row = record.intent.row_key.removeprefix("id:")
+    signed = successor.signed
+    return Issued(
+        row,
+        successor.intent.credential_id,
+        successor.state,
+        None if signed is None else signed.digest,
+        None if signed is None else signed.subject_did,
+    )
