@@ -20,14 +20,27 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
+from fixtures.blockcerts import EthereumKey, blockcert, of_account
 from fixtures.school import open_school
+from fixtures.sd_jwt import ACHIEVEMENT, VCT, badge_sd_jwt, claims_sd_jwt, showing
+from fixtures.selective import P256Key, deriving, with_key
 from fixtures.shown import FixedClock, World, bundle_of
 from fixtures.skipping import missing
+from fixtures.verification import KEY_SCHOOL, Json, Story, as_jwt, badge, of_key_school, without_status
 from playwright.async_api import Browser, Page, async_playwright
 
 from node.core.oid4vp.request import RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
+from node.core.verify.report import Reason
 from node.core.verify.verifier import Standards
+from node.core.verify.wording import (
+    ACCEPTED_DOCUMENT,
+    ALL_SHOWN,
+    PART_SHOWN,
+    SENTENCES,
+    SOME_SHOWN,
+    UNDETERMINED,
+)
 from node.storage.database import sqlite_url
 from node.web.verifier import VerifierOptions, make_verifier_app
 
@@ -143,7 +156,7 @@ class VerifierPages(Pages):
 
     async def check(self, page: Page, document: Any) -> None:
         file = self.folder / "badge.json"
-        file.write_text(json.dumps(document), "utf-8")
+        file.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
         await page.set_input_files("#file", file)
         await page.get_by_role("button", name="Check it").click()
         await page.wait_for_selector(".verdict")
@@ -226,6 +239,72 @@ async def test_each_verdict_is_a_sentence_before_everything_else(pages: Verifier
         await pages.look(page, name)
         await page.set_viewport_size({"width": 360, "height": 800})
         await page.get_by_role("link", name="Check another").click()
+
+
+NAME = "/credentialSubject/achievement/name"
+DERIVED = with_key(P256Key("school"), "ecdsa-sd-2023", mandatory=("/issuer", "/validFrom", "/validUntil"))
+
+
+def record(document: Json) -> None:
+    """Makes a record of two badges of a badge."""
+    held = []
+    for number in (1, 2):
+        one = badge(KEY_SCHOOL.did) | {"id": f"urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7b{number:02}"}
+        without_status(one)
+        del one["evidence"]
+        held.append(KEY_SCHOOL.sign(one))
+    without_status(document)
+    del document["evidence"]
+    document["name"] = "Everything so far"
+    document["type"] = ["VerifiableCredential", "ClrCredential"]
+    document["@context"].insert(1, "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json")
+    whose = document["credentialSubject"]["id"]
+    document["credentialSubject"] = {"id": whose, "type": ["ClrSubject"], "verifiableCredential": held}
+
+
+# Each with the sentences that stand on its page.
+FORMS: dict[str, tuple[Story, tuple[str, ...]]] = {
+    "token": (of_key_school(token=as_jwt, write=without_status), (ACCEPTED_DOCUMENT,)),
+    "sd-jwt": (Story(token=badge_sd_jwt(), disclose=showing(ACHIEVEMENT)), (ACCEPTED_DOCUMENT, PART_SHOWN)),
+    "sd-jwt-whole": (Story(token=badge_sd_jwt()), (ACCEPTED_DOCUMENT, ALL_SHOWN)),
+    "claims": (
+        of_key_school(token=claims_sd_jwt(), disclose=showing(("grade",))),
+        (UNDETERMINED, PART_SHOWN, VCT),
+    ),
+    "derived": (Story(issuer=DERIVED, disclose=deriving(NAME)), (UNDETERMINED, SOME_SHOWN)),
+    "base-proof": (Story(issuer=DERIVED), (SENTENCES[Reason.BASE_PROOF],)),
+    "record": (of_key_school(write=record), (ACCEPTED_DOCUMENT, "It holds 2 credentials")),
+    "blockcerts": (
+        Story(issuer=of_account(EthereumKey("a school")), write=blockcert()),
+        (UNDETERMINED, "BlockcertsCredential"),
+    ),
+}
+
+
+@in_browser
+@pytest.mark.parametrize("name", FORMS)
+async def test_each_form_of_credential_is_explained(
+    tmp_path: Path, standards: Standards, browser: Browser, name: str
+) -> None:
+    story, sentences = FORMS[name]
+    database = sqlite_url(tmp_path / "v.db")
+    options = VerifierOptions("https://verifier.example", database, story.verifier(), clock=FixedClock())
+    async with TestServer(make_verifier_app(options)) as server:
+        base = str(server.make_url("")).rstrip("/")
+        pages = VerifierPages(browser, base, tmp_path, World(standards), FixedClock())
+        page = await pages.open("/", 360)
+        await pages.check(page, story.shown_bytes())
+        shown = " ".join((await page.locator("main").text_content() or "").split())
+        for sentence in sentences:
+            assert sentence in shown
+        await pages.look(page, f"form-{name}")
+        await page.get_by_text("How we know").click()
+        await page.get_by_text("Technical report").click()
+        # A record, and each of the two badges in it.
+        assert await page.locator(".checks li").count() == (48 if name == "record" else 16)
+        await pages.fits(page, f"{name}, unfolded")
+        await page.context.close()
+        assert pages.faults == []
 
 
 @in_browser

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from node.core.credential import types_of
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import selective_suite_of
 from node.core.envelope import Envelope
@@ -119,6 +120,7 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         else None,
         "issuer": _issuer(report, document),
         "name": _text(document.get("name")) or _text(achievement.get("name")),
+        "kind": _kind(document),
         "achievement": {
             "name": _text(achievement.get("name")),
             "description": _text(achievement.get("description")),
@@ -166,6 +168,12 @@ def _issuer(report: Report, document: Json) -> JsonObject:
     # A listed name belongs to whoever holds the key: without a proven signature it is only claimed.
     name = issuer.name if _is_established(report) else None
     return {"id": issuer.id, "name": name, "calls_itself": _text(issuer.calls_itself) or None}
+
+
+def _kind(document: Json) -> str | None:
+    """What sort of credential it says to be: `vct`, or its first type that is not every credential's."""
+    named = [name for name in types_of(document) if name != "VerifiableCredential"]
+    return _text(document.get("vct")) or (_text(named[0]) if named else None)
 
 
 def _person(subject: JsonObject) -> str | None:

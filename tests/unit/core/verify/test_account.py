@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures.sd_jwt import ACHIEVEMENT, badge_sd_jwt, bound, claims_sd_jwt, showing
+from fixtures.sd_jwt import ACHIEVEMENT, VCT, badge_sd_jwt, bound, claims_sd_jwt, showing
 from fixtures.selective import BbsKey, P256Key, deriving, with_key
 from fixtures.verification import (
     CHALLENGE,
@@ -160,3 +160,16 @@ def test_how_it_is_secured_is_told(story: Story, names: list[str]) -> None:
 def test_proofs_that_cannot_be_read_are_not_told() -> None:
     (credential,) = told(of_key_school(tamper=lambda document: document.update(proof=[1])))["credentials"]
     assert (credential["secured_by"], credential["disclosure"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("story", "kind"),
+    [
+        (Story(), "OpenBadgeCredential"),
+        (of_key_school(token=claims_sd_jwt()), VCT),
+        (of_key_school(write=lambda document: document.update(type=["VerifiableCredential"])), None),
+    ],
+    ids=["by-type", "by-vct", "of-no-kind"],
+)
+def test_of_what_kind_it_is_is_told(story: Story, kind: str | None) -> None:
+    assert told(story)["credentials"][0]["kind"] == kind
