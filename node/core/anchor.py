@@ -24,7 +24,7 @@ from node.core import problem
 from node.core.canonical.jcs import canonicalize
 from node.core.dataintegrity.ecdsa_sd_2023 import EcdsaSd2023, base_signature
 from node.core.dataintegrity.proof import parse_proof
-from node.core.encoding import decode_base64url, encode_base64url, encode_hex
+from node.core.encoding import encode_base64url, encode_hex
 from node.core.errors import Malformed
 from node.core.members import (
     base64url_member,
@@ -102,24 +102,11 @@ def _the_proof(proofs: Json, proof_value: str | None) -> JsonObject:
     return chosen
 
 
-def token_digest(token: str) -> bytes:
-    """The digest of a JWT or SD-JWT: H of the issuer-signed token, which ends before the first `~`.
-
-    Its three segments must be strict base64url, so that one signature is not spelled in two ways.
-    """
-    issued = token.partition("~")[0]
-    segments = issued.split(".")
-    if len(segments) != 3 or not all(segments):
-        raise Malformed("a JWT has three segments, none of them empty")
-    for segment in segments:
-        decode_base64url(segment)
-    return sha256(issued.encode("ascii")).digest()
-
-
 def issued_digest(issued: bytes) -> bytes:
     """The digest of a credential of which only `issued` is the same whatever its holder shows (section 3).
 
-    The issuer-signed part of a token, or the base signature of `ecdsa-sd-2023`.
+    The issuer-signed part of a token, which whoever reads tokens knows in its one spelling (`envelope.py`), or the base
+    signature of `ecdsa-sd-2023`.
     """
     return sha256(issued).digest()
 

@@ -145,31 +145,6 @@ def test_every_changed_member_changes_the_digest():
         assert anchor.credential_digest({**DOCUMENT, **changed}) != anchor.credential_digest(DOCUMENT)
 
 
-def test_a_token_counts_up_to_the_first_tilde():
-    assert (
-        anchor.token_digest("YQ.YQ.YQ~YQ~") == anchor.token_digest("YQ.YQ.YQ") == sha256(b"YQ.YQ.YQ").digest()
-    )
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "YQ.YQ",
-        "YQ.YQ.",
-        "YQ.YQ.YQ.YQ",
-        "YQ==.YQ.YQ",
-        "YR.YQ.YQ",
-        "Y+.YQ.YQ",
-        "YQ.YQ.Y\u00e9",
-        " YQ.YQ.YQ",
-    ],
-)
-def test_a_token_in_another_spelling_has_no_digest(token):
-    with pytest.raises(Malformed):
-        anchor.token_digest(token)
-
-
 @pytest.mark.parametrize("did", ["", "d" * 65_536])
 def test_a_did_document_belongs_to_a_did_of_stated_length(did):
     with pytest.raises(Malformed):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import string
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
@@ -96,6 +98,14 @@ class TestVcJwt:
         assert envelope.digest_input == token.encode()
         assert not envelope.hidden
         envelope.verify(SIGNER.public_key)
+
+    def test_it_has_one_spelling_and_so_one_digest(self) -> None:
+        token = self.token()
+        letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+        stray = token[:-1] + letters[letters.index(token[-1]) ^ 1]
+        for spelled in (stray, token + "=", token + "==", token.replace(".", "=.", 1), token + "."):
+            with contextlib.suppress(Malformed):
+                assert read_envelope(spelled) is None
 
     def test_another_key_does_not_verify_it(self) -> None:
         for key in (OTHER.public_key, P256.public_key):

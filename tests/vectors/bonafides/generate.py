@@ -125,8 +125,8 @@ def digests() -> list[Case]:
             {"document": document, "proofValue": "zIssuer"},
             anchor.credential_digest(document, "zIssuer"),
         ),
-        _digest("token", {"token": token}, anchor.token_digest(token)),
-        _digest("token", {"token": f"{token}~WyJhIl0~"}, anchor.token_digest(f"{token}~WyJhIl0~")),
+        _digest("token", {"token": token}, anchor.issued_digest(token.encode())),
+        _digest("token", {"token": f"{token}~WyJhIl0~"}, anchor.issued_digest(token.encode())),
         _digest(
             "didDocument",
             {"did": "did:web:school.example", "bytes": data.hex()},
