@@ -31,7 +31,7 @@ def main() -> int:
         for row in importlib.import_module(f"bench.{name}").measure():
             _print(row.work, row.limit, row.figure, row.met)
             if row.met == "NO":
-                lacking.append(row.work)
+                lacking.append(f"{row.work} ({row.figure})")
     print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.monotonic() - started:.0f} s")
     print(f"not met: {'; '.join(lacking)}" if lacking else "every row is met")
     return 1 if lacking else 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, reduce
 from hashlib import sha256
+from operator import getitem
 from typing import Any
 
 from joserfc import jwt
@@ -19,7 +20,7 @@ from joserfc.jwk import ECKey, OKPKey
 from bench.badges import BADGES, accept, make_badge
 from bench.rows import Row, each, in_turns, microseconds
 from node.core.envelope import read_envelope
-from node.core.jose.sd_jwt_vc import prepare_vc_sd_jwt
+from node.core.jose.sd_jwt_vc import prepare_sd_jwt_vc, prepare_vc_sd_jwt
 from node.core.jose.vc_jwt import prepare_vc_jwt
 from node.core.keys import KeyKind, PublicKey, Signer
 from node.keystore import signer_of
@@ -34,12 +35,14 @@ def measure(rounds: int = _ROUNDS) -> Iterator[Row]:
     """Each form of token, with both kinds of key."""
     for algorithm, kind in _ALGORITHMS.items():
         signer = signer_of(kind, _SECRET)
-        peer = partial(_joserfc, algorithm, signer.public_key)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joserfc calls the name EdDSA deprecated
-            yield from _rows(f"vc+jwt, {algorithm}", "joserfc", 1.2, signer, _vc_jwt, peer(), rounds)
-        name = f"vc+sd-jwt, {_DISCLOSURES} Disclosures, {algorithm}"
-        yield from _rows(name, "sd-jwt", 1.7, signer, _sd_jwt, _reference(signer.public_key), rounds)
+            joserfc = _joserfc(algorithm, signer.public_key)
+            yield from _rows(f"vc+jwt, {algorithm}", "joserfc", 1.2, signer, _vc_jwt, joserfc, rounds)
+        reference = _reference(signer.public_key)
+        for form, issue in {"vc+sd-jwt": _vc_sd_jwt, "dc+sd-jwt": _dc_sd_jwt}.items():
+            name = f"{form}, {_DISCLOSURES} Disclosures, {algorithm}"
+            yield from _rows(name, "sd-jwt", 1.7, signer, issue, reference, rounds)
 
 
 def _rows(
@@ -94,13 +97,31 @@ def _vc_jwt(signer: Signer, number: int) -> str:
     return prepared.finish(signer.sign(prepared.message))
 
 
-def _sd_jwt(signer: Signer, number: int) -> str:
-    """What may be withheld, and is shown here: members of achievement and results."""
+def _vc_sd_jwt(signer: Signer, number: int) -> str:
+    """A badge; what may be withheld, and is shown here, are members of achievement and results."""
     badge, kid = _badge(signer, number)
     paths = list(_texts(badge["credentialSubject"], ("credentialSubject",)))[:_DISCLOSURES]
-    salts = [sha256(f"{number} {index}".encode()).digest()[:16] for index in range(_DISCLOSURES)]
-    prepared = prepare_vc_sd_jwt(badge, signer.public_key, kid, paths, salts=salts)
+    prepared = prepare_vc_sd_jwt(badge, signer.public_key, kid, paths, salts=_salts(number))
     return prepared.finish(signer.sign(prepared.message))
+
+
+def _dc_sd_jwt(signer: Signer, number: int) -> str:
+    """Flat claims of the badge's texts, each of which may be withheld."""
+    badge, kid = _badge(signer, number)
+    texts = [str(_at(badge, path)) for path in _texts(badge["credentialSubject"], ("credentialSubject",))]
+    claims = {f"claim_{index}": text for index, text in enumerate(texts[:_DISCLOSURES])}
+    named = {"vct": "https://credentials.example/badge", "iss": badge["issuer"]["id"], **claims}
+    paths = [(name,) for name in claims]
+    prepared = prepare_sd_jwt_vc(named, signer.public_key, kid, paths, salts=_salts(number))
+    return prepared.finish(signer.sign(prepared.message))
+
+
+def _salts(number: int) -> list[bytes]:
+    return [sha256(f"{number} {index}".encode()).digest()[:16] for index in range(_DISCLOSURES)]
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:
+    return reduce(getitem, path, value)
 
 
 def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
