@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from node.core.errors import Malformed
 from node.core.verify.case import Case
 from node.core.verify.holder import Asked, Holder, is_presented
-from node.core.verify.intake import MAX_CREDENTIALS, Shown
-from node.core.verify.intake import shown as shown_as
+from node.core.verify.intake import MAX_CREDENTIALS, MAX_DEPTH, Shown, shown_in
 from node.core.verify.materials import Inquiry
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
 from node.core.verify.verifier import Verifier, make_report
-
-# A record of records is legal, and nobody makes one of four storeys.
-MAX_DEPTH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
     if depth >= MAX_DEPTH or left[0] < 0:
         return _merged(report, (), occasion, _too_many(), presented=is_presented(holder))
     try:
-        inside = [shown_as(one) for one in held]
+        inside = shown_in(shown, held)
     except Malformed as error:
         broken = Check(
             CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, (error.problem,)

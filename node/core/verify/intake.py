@@ -1,12 +1,14 @@
 """What was dropped on the verifier: told apart by its first bytes and its members, never by a file's name.
 
 A credential, as JSON or as a token; a bundle; a presentation, as either; a presentation file (`{"presentation",
-"bundles"}`, FORMATS.md section 7); or a PNG or SVG image that carries a credential and perhaps its bundle.
+"bundles"}`, FORMATS.md section 7), whose bundles may be of credentials in a record; or a PNG or SVG image that carries
+a credential and perhaps its bundle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +28,8 @@ from node.core.strict_json import Json, JsonObject, parse_json, parse_json_objec
 
 MAX_INPUT_BYTES: Final = 16 * 1024 * 1024
 MAX_CREDENTIALS: Final = 64
+# A record of records is legal, and nobody makes one of four storeys.
+MAX_DEPTH: Final = 3
 _IGNORED: Final = "a bundle that matches no credential was ignored"
 
 
@@ -39,6 +43,8 @@ class Shown:
     document: JsonObject
     bundle: Bundle | None = None
     envelope: Envelope | None = None
+    bundles: tuple[Bundle, ...] = ()
+    """Those of credentials that it holds (CLR 2.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,20 @@ def shown(value: Json, bundle: Bundle | None = None) -> Shown:
     return Shown(value, bundle)
 
 
+def held_by(document: JsonObject) -> Iterator[Json]:
+    """What stands for credentials in the subject of a Comprehensive Learner Record (CLR 2.0, ClrSubject)."""
+    for subject in _listed(document.get("credentialSubject", [])):
+        if isinstance(subject, dict):
+            yield from _listed(subject.get("verifiableCredential", []))
+
+
+def shown_in(one: Shown, held: Iterable[Json]) -> list[Shown]:
+    """The credentials that one holds, each with its bundle; Malformed as `shown`."""
+    left = list(one.bundles)
+    found = [_with_bundle(shown(item), left) for item in held]
+    return [replace(inner, bundles=tuple(left)) for inner in found] if left else found
+
+
 def presented(presentation: Json, bundles: Sequence[Bundle]) -> Intake:
     """The credentials of a presentation, each with the bundle whose digest is its own."""
     if isinstance(presentation, str):
@@ -128,14 +148,14 @@ def _of_envelope(envelope: Envelope, bundles: Sequence[Bundle]) -> Intake:
         return _presented(envelope.document, bundles, envelope)
     left = list(bundles)
     one = _with_bundle(Shown(envelope.document, None, envelope), left)
-    return Intake((one,), notes=tuple(_IGNORED for _ in left))
+    return Intake(_with_inner([one], left), notes=tuple(_IGNORED for _ in left))
 
 
 def _presented(
     presentation: JsonObject, bundles: Sequence[Bundle], envelope: Envelope | None = None
 ) -> Intake:
     held = presentation.get("verifiableCredential", [])
-    documents = held if isinstance(held, list) else [held]
+    documents = _listed(held)
     if len(documents) > MAX_CREDENTIALS:
         raise Malformed(f"more than {MAX_CREDENTIALS} credentials in one presentation")
     left = list(bundles)
@@ -146,7 +166,8 @@ def _presented(
         except Malformed as error:
             path = ("verifiableCredential", index, *error.problem.path)
             raise Malformed(error.detail, type=error.problem.type, path=path) from error
-    return Intake(tuple(credentials), presentation, tuple(_IGNORED for _ in left), envelope)
+    given = _with_inner(credentials, left)
+    return Intake(given, presentation, tuple(_IGNORED for _ in left), envelope)
 
 
 def _from_presentation_file(value: JsonObject) -> Intake:
@@ -194,7 +215,35 @@ def _is_presentation(value: JsonObject) -> bool:
     return _has_type(value, "VerifiablePresentation") or _has_type(value, ENVELOPED_PRESENTATION)
 
 
+def _with_inner(credentials: Sequence[Shown], left: list[Bundle]) -> tuple[Shown, ...]:
+    """Each credential with those of the bundles that are left which belong to credentials that it holds."""
+    if not left:
+        return tuple(credentials)
+    given = []
+    for one in credentials:
+        mine = [bundle for inner in _inner(one.document) if (bundle := _with_bundle(inner, left).bundle)]
+        given.append(replace(one, bundles=tuple(mine)) if mine else one)
+    return tuple(given)
+
+
+def _inner(document: JsonObject) -> Iterator[Shown]:
+    """The credentials that one holds, and those that they hold: as many as are judged, those that can be read."""
+    level = [document]
+    count = 0
+    for _ in range(MAX_DEPTH - 1):
+        above, level = level, []
+        for item in (item for one in above for item in held_by(one)):
+            if (count := count + 1) > MAX_CREDENTIALS:
+                return
+            with contextlib.suppress(Malformed):
+                inner = shown(item)
+                level.append(inner.document)
+                yield inner
+
+
+def _listed(value: Json) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _has_type(value: JsonObject, name: str) -> bool:
-    types: Any = value.get("type", value.get("@type", []))
-    listed: Iterable[Any] = types if isinstance(types, list) else [types]
-    return name in listed
+    return name in _listed(value.get("type", value.get("@type", [])))

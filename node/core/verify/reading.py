@@ -34,6 +34,7 @@ from node.core.schema import SchemaSet, SchemaVerdict
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
 from node.core.strict_json import Json, JsonObject
+from node.core.verify.intake import held_by
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 CLR_CREDENTIAL: Final = "ClrCredential"
@@ -198,13 +199,12 @@ def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject | st
     if CLR_CREDENTIAL not in facts.types or facts.version == _SD_JWT_VC:
         return ()
     found: list[JsonObject | str] = []
-    for subject in _listed(document["credentialSubject"]):
-        for item in _listed(subject.get("verifiableCredential", [])):
-            # Of version 1.1 a text is a VC-JWT; version 2.0 has objects that envelop tokens.
-            if not isinstance(item, dict) and not (isinstance(item, str) and facts.version == "1.1"):
-                path = ("credentialSubject", "verifiableCredential")
-                raise Malformed("a record holds credentials as objects", path=path)
-            found.append(item)
+    for item in held_by(document):
+        # Of version 1.1 a text is a VC-JWT; version 2.0 has objects that envelop tokens.
+        if not isinstance(item, dict) and not (isinstance(item, str) and facts.version == "1.1"):
+            path = ("credentialSubject", "verifiableCredential")
+            raise Malformed("a record holds credentials as objects", path=path)
+        found.append(item)
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +20,9 @@ from fixtures.verification import (
     without_status,
 )
 
-from node.core.verify.credentials import MAX_DEPTH
-from node.core.verify.intake import MAX_CREDENTIALS
-from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
+from node.core.anchor import credential_digest
+from node.core.verify.intake import MAX_CREDENTIALS, MAX_DEPTH
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
 
 Json = dict[str, Any]
 CLR_CONTEXT = "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"
@@ -52,6 +53,13 @@ def record(*held: Any) -> Callable[[Json], None]:
         }
 
     return change
+
+
+def inner_record(*held: Any) -> Json:
+    document = badge(KEY_SCHOOL.did)
+    record(*held)(document)
+    document["id"] = "urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7c00"
+    return KEY_SCHOOL.sign(document)
 
 
 def of_record(*held: Any, **changes: Any) -> Story:
@@ -158,3 +166,50 @@ def test_a_text_in_a_record_that_is_no_token_does_not_conform() -> None:
     report = of_key_school(token=lambda *_: record_of_1_1("a text")).report()
     assert report[CheckName.CONFORMANCE].reason is Reason.NOT_CONFORMING
     assert report.acceptance is Acceptance.REFUSED
+
+
+# Bundles of what a record holds (FORMATS.md section 7) --------------------------------------------------------
+
+
+def anchored() -> Json:
+    """A badge of the school on the chain."""
+    found: Json = Story().credential()
+    return found
+
+
+def presented_record(*held: Json, bundles: list[Json]) -> Report:
+    """A presentation file of a record, with these bundles beside it."""
+    story = of_record(*held, holder=LEARNER, checkpoint=Story().checkpoint_file())
+    file = json.loads(story.shown_bytes())
+    return story.judge(json.dumps({**file, "bundles": bundles}).encode())
+
+
+def bundle_beside(credential: Json) -> Json:
+    bundle = Story().bundle(credential)
+    return bundle.without_credential(credential_digest(credential)).to_json()
+
+
+def test_a_bundle_of_a_credential_in_a_record_is_its() -> None:
+    report = presented_record(inner(1), anchored(), bundles=[bundle_beside(anchored())])
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report.notes == ()
+    assert report.credentials[0].credentials[1][CheckName.ANCHOR].outcome is Outcome.PASSED
+
+
+def test_a_bundle_of_a_credential_in_a_record_in_a_record_is_its() -> None:
+    outer = inner_record(anchored())
+    report = presented_record(outer, bundles=[bundle_beside(anchored())])
+    assert report.acceptance is Acceptance.ACCEPTED
+
+
+def test_without_its_bundle_an_anchored_credential_in_a_record_leaves_it_undetermined() -> None:
+    report = presented_record(anchored(), bundles=[])
+    assert report.acceptance is Acceptance.UNDETERMINED
+    assert report[CheckName.ANCHOR].reason is Reason.BUNDLE_MISSING
+
+
+def test_a_bundle_of_no_credential_in_a_record_is_ignored_and_told() -> None:
+    other = Story(write=lambda d: d.update(name="Another")).credential()
+    report = presented_record(anchored(), bundles=[bundle_beside(other)])
+    assert report.acceptance is Acceptance.UNDETERMINED
+    assert report.notes == ("a bundle that matches no credential was ignored",)
