@@ -239,7 +239,7 @@ def _document_id(state: Json, before: Version | None, parameters: Parameters) ->
         if not before.parameters.portable:
             raise _broken("the DID was moved, which its first entry does not allow")
         known = state.get("alsoKnownAs", [])
-        if before.did not in ([known] if type(known) is str else known):
+        if before.did not in (known if type(known) is list else [known]):
             raise _broken("the DID was moved without naming where it was")
     return did
 

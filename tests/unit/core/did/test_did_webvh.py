@@ -73,6 +73,14 @@ def test_a_portable_did_moves_with_its_history() -> None:
     assert read(log).latest.did == moved
 
 
+@pytest.mark.parametrize("known", [None, 5, {}, [5], ["did:webvh:other"], True])
+def test_a_did_that_moved_without_saying_where_it_was_is_refused(known: object) -> None:
+    log = Log(portable=True)
+    log.update(state=document(f"did:webvh:{log.scid}:new.example") | {"alsoKnownAs": known})
+    with pytest.raises(NotVerified, match="naming where it was"):
+        read(log)
+
+
 def test_a_deactivated_did_says_so() -> None:
     log = Log()
     log.update(deactivated=True, updateKeys=[])
