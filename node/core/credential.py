@@ -63,7 +63,7 @@ _ID_REQUIRED: Final = {
     "2.0": ("credentialSchema",),
     "1.1": ("credentialSchema", "credentialStatus", "refreshService"),
 }
-_DIGESTED: Final = frozenset({"id", "digestSRI", "digestMultibase"})
+_DIGESTS: Final = frozenset({"digestSRI", "digestMultibase"})
 # Values that hold names of somebody else's making, where "id" need not be an identifier.
 _OPAQUE: Final = frozenset({"@context", "jsonSchema"})
 
@@ -470,7 +470,9 @@ def _nested(document: JsonObject, path: _Path, faults: _Faults, version: str, sk
     digests = version == "2.0"
     without = (*_OPAQUE, skip) if skip else _OPAQUE
     for value in objects_in(document, without=without):
-        if not _DIGESTED.isdisjoint(value) and _member_faults(value, digests=digests):
+        if "id" in value and not (type(identifier := value["id"]) is str and _URL.match(identifier)):
+            break
+        if digests and not _DIGESTS.isdisjoint(value) and _member_faults(value, digests=digests):
             break
     else:
         return

@@ -14,7 +14,8 @@ from typing import Final
 from node.core.errors import Malformed
 
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_BASE58_INDEX: Final = {letter: value for value, letter in enumerate(_BASE58)}
+_NO_DIGIT: Final = 58
+_BASE58_DIGITS: Final = bytes(_BASE58.find(chr(byte)) % (_NO_DIGIT + 1) for byte in range(256))
 _BASE58_PAIRS: Final = [first + second for first in _BASE58 for second in _BASE58]
 _STANDARD_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 # The last letters that leave no stray bits behind, by the number of letters modulo four.
@@ -22,6 +23,12 @@ _LAST_LETTERS: Final = {0: None, 2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgko
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*\Z")
 # Base58 is quadratic: no key, signature or digest here needs more.
 _BASE58_MAX_CHARS: Final = 1024
+
+# For lanes of 1, 2, 4 … bytes: a mask of every second one, over as many bytes as there are letters at most.
+_LOW_LANES: Final = tuple(
+    int.from_bytes((bytes(lane) + b"\xff" * lane) * (_BASE58_MAX_CHARS // (2 * lane)), "big")
+    for lane in (1 << power for power in range(10))
+)
 
 SHA2_256: Final = b"\x12\x20"
 SHA2_384: Final = b"\x20\x30"
@@ -78,14 +85,27 @@ def decode_base58btc(text: str) -> bytes:
     """Inverse of `encode_base58btc`; at most 1,024 letters."""
     if len(text) > _BASE58_MAX_CHARS:
         raise Malformed(f"base58 text of more than {_BASE58_MAX_CHARS} letters")
-    number = 0
-    try:
-        for letter in text:
-            number = number * 58 + _BASE58_INDEX[letter]
-    except KeyError as error:
-        raise Malformed("not base58btc") from error
-    zeros = len(text) - len(text.lstrip("1"))
+    # Every letter that is not ASCII becomes a `?`, which is none of these.
+    digits = text.encode("ascii", "replace").translate(_BASE58_DIGITS)
+    if _NO_DIGIT in digits:
+        raise Malformed("not base58btc")
+    zeros = len(digits) - len(digits.lstrip(b"\0"))
+    number = _joined(digits)
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _joined(digits: bytes) -> int:
+    """The number that base 58 digits write: neighbours are joined, all pairs of them at once, until one is left.
+
+    They stand in lanes of one long integer, and 58^n is always less than 256^n.
+    """
+    number, lane, base = int.from_bytes(digits, "big"), 8, 58
+    for low in _LOW_LANES:
+        if lane >= 8 * len(digits):
+            break
+        number = (number & low) + (number >> lane & low) * base
+        lane, base = 2 * lane, base * base
+    return number
 
 
 def encode_multibase(data: bytes, letter: str = "z") -> str:

@@ -144,6 +144,7 @@ class _Place:
         except TypeError as error:
             raise OutsideSubset from error
         if found is None:
+            self.member("type")  # or it says nothing of types
             names = [_text(name) for name in (types if type(types) is list else [types])]
             iris = [iri_term(self.active.vocabulary_iri(name)) for name in names]
             found = self._scoped_to(names), iris, not any(":" in name for name in names)
@@ -236,7 +237,6 @@ class _Walk:
             place = self._extended(place, node["@context"])
         types: list[Term] = []
         if "type" in node:
-            place.member("type")
             place, types, are_terms = place.typed(node["type"])
             self.is_plain &= are_terms
         subject = f"<{place.active.iri(_text(node['id']))}>" if "id" in node else self._blank()
@@ -339,7 +339,6 @@ def _check_node(node: JsonObject, place: _Place) -> None:
     if "@context" in node:
         place = place.extended(node["@context"])
     if "type" in node:
-        place.member("type")
         place, _, _ = place.typed(node["type"])
     if "id" in node:
         place.active.iri(_text(node["id"]))

@@ -159,6 +159,6 @@ def _moment(value: JsonObject, member: str, path: tuple[str | int, ...]) -> date
         return None
     try:
         # Section 2.1: an incorrectly serialized value without an offset is read as UTC.
-        return parse_datetime_stamp(text if _OFFSET.search(text) else text + "Z")
+        return parse_datetime_stamp(text if text[-1] == "Z" or _OFFSET.search(text) else text + "Z")
     except Malformed as error:
         raise Malformed(f"{member} of a proof is {error.detail}", path=(*path, member)) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache, cached_property
-from typing import Final
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
 
 from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
 from node.core.did.resolution import resolve_self_certifying
@@ -36,9 +36,39 @@ _MAX_COMMITMENTS: Final = 16
 _NO_IDENTITY: Final = "its issuer has no identity on a chain"
 
 
+_NO_STATUS: Final = Check(
+    CheckName.STATUS, Outcome.NOT_APPLICABLE, "it has no status entry", Reason.NO_STATUS
+)
+_NO_END: Final = Check(CheckName.VALIDITY_PERIOD, Outcome.PASSED, "it names no end")
+_NO_EVIDENCE: Final = Check(
+    CheckName.EVIDENCE, Outcome.NOT_APPLICABLE, "no evidence of ours is in it", Reason.NO_EVIDENCE
+)
+_NO_TRUST_LIST: Final = Check(
+    CheckName.ISSUER_TRUST,
+    Outcome.UNKNOWN,
+    "there is no list of recognised issuers: nobody says who this issuer is",
+    Reason.NO_TRUST_LIST,
+)
+
+T = TypeVar("T")
+
+
 @cache  # the same for every such document
 def _of_no_identity(name: CheckName) -> Check:
     return Check(name, Outcome.NOT_APPLICABLE, _NO_IDENTITY, Reason.NO_IDENTITY)
+
+
+class once(Generic[T]):  # noqa: N801 - used as a word, like `property`
+    """A property that is found out at its first use and kept; one thread asks, so there is no lock to pay for."""
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self._find = find
+        self._name = find.__name__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        found: T = self._find(instance)
+        instance.__dict__[self._name] = found
+        return found
 
 
 class Case:
@@ -108,13 +138,13 @@ class Case:
 
     # Who issued it, and where its identity lives
 
-    @cached_property
+    @once
     def issuer(self) -> str:
         """The issuer, letter by letter as signed."""
         assert self.document.facts is not None  # noqa: S101 - nothing asks before the document was read
         return self.document.facts.issuer_id
 
-    @cached_property
+    @once
     def identity(self) -> Identity | None:
         """The issuer's identity on a chain, if its DID names one."""
         if self.document.on_unnamed_chain:
@@ -124,7 +154,7 @@ class Case:
 
     # 3, 4 proof
 
-    @cached_property
+    @once
     def proofs(self) -> ProofChecks:
         """The proof checks."""
         if self.document.envelope is not None:
@@ -133,7 +163,7 @@ class Case:
             self.document, self.verifier.canonicalizer, self._find_key, self.as_of, self.inquiry
         )
 
-    @cached_property
+    @once
     def disclosure(self) -> Disclosure:
         """How much of it was shown."""
         return disclosure_of(self.document, self.proofs.verified, self.verifier.canonicalizer)
@@ -182,7 +212,7 @@ class Case:
 
     # 5 to 10, the chain
 
-    @cached_property
+    @once
     def ledger(self) -> Ledger | None:
         """What could be read of the chain, where the issuer has an identity on one."""
         if self.identity is None:
@@ -210,7 +240,7 @@ class Case:
         method = find_in(answer.document, methods[0])
         return method.public_key if method else None
 
-    @cached_property
+    @once
     def _digest(self) -> bytes | BonafidesError:
         """The digest that an anchor is over (FORMATS.md section 3); an error where there is none."""
         envelope = self.document.envelope
@@ -224,7 +254,7 @@ class Case:
         except BonafidesError as error:
             return error
 
-    @cached_property
+    @once
     def _commitment(self) -> bytes | None:
         if self.bundle is None or self.bundle.anchor is None or not isinstance(self._digest, bytes):
             return None
@@ -238,14 +268,14 @@ class Case:
             return _of_no_identity(name)
         return self.ledger.network if name is CheckName.NETWORK else self.ledger.header
 
-    @cached_property
+    @once
     def freshness(self) -> Check:
         """How fresh the state is."""
         if self.ledger is None:
             return _of_no_identity(CheckName.FRESHNESS)
         return anchored.check_freshness(self.ledger, self.verifier.policy, self.as_of, self.now)
 
-    @cached_property
+    @once
     def anchor(self) -> AnchorFound:
         """The anchor check and what it established."""
         anchor = self.bundle.anchor if self.bundle else None
@@ -307,8 +337,7 @@ class Case:
         if self.ledger is not None and not exempt:
             return anchored.check_status(self.ledger, self.document.entries, self.as_of)
         if not self.document.entries:
-            basis = "it has no status entry"
-            return Check(CheckName.STATUS, Outcome.NOT_APPLICABLE, basis, Reason.NO_STATUS)
+            return _NO_STATUS
         assert self.document.facts is not None  # noqa: S101
         told = Told(
             self.issuer,
@@ -352,7 +381,7 @@ class Case:
             basis = f"expired on {format_datetime_stamp(facts.valid_until)}"
             return found(Outcome.FAILED, basis, Reason.EXPIRED)
         if facts.valid_until is None:
-            return found(Outcome.PASSED, "it names no end")
+            return _NO_END
         return found(Outcome.PASSED, f"valid until {format_datetime_stamp(facts.valid_until)}")
 
     def _evidence(self) -> Check:
@@ -363,6 +392,8 @@ class Case:
         objects = listed if isinstance(listed, list) else [listed]
         shown = self.bundle.evidence if self.bundle else ()
         visible = [item for item in shown if isinstance(item, ShownEvidence)]
+        if not objects and not visible:
+            return _NO_EVIDENCE
         try:
             commitments = [made for item in objects if (made := committed_in(item)) is not None]
             if len(commitments) > _MAX_COMMITMENTS:
@@ -380,15 +411,14 @@ class Case:
         if total:
             basis = f"{total} item{'s' * (total > 1)} committed, none shown"
             return found(Outcome.NOT_APPLICABLE, basis, Reason.EVIDENCE_WITHHELD)
-        return found(Outcome.NOT_APPLICABLE, "no evidence of ours is in it", Reason.NO_EVIDENCE)
+        return _NO_EVIDENCE
 
     def _issuer_trust(self) -> Check:
         def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
             return Check(CheckName.ISSUER_TRUST, outcome, basis, reason)
 
         if self.verifier.trust is None:
-            basis = "there is no list of recognised issuers: nobody says who this issuer is"
-            return found(Outcome.UNKNOWN, basis, Reason.NO_TRUST_LIST)
+            return _NO_TRUST_LIST
         entries = self.verifier.trust.of(self.issuer)
         if not entries:
             basis = "the issuer is not on your list of recognised issuers"
@@ -404,9 +434,10 @@ class Case:
 
     def _trust_entry(self) -> TrustEntry | None:
         """The entry that recognises the issuer at the credential's time."""
-        entries = self.verifier.trust.of(self.issuer) if self.verifier.trust else ()
+        if self.verifier.trust is None:
+            return None
         moment = self._time_of_issue()
-        for entry in entries:
+        for entry in self.verifier.trust.of(self.issuer):
             if not entry.limited or (moment is not None and entry.covers(moment)):
                 return entry
         return None

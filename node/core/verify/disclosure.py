@@ -51,8 +51,10 @@ class Disclosure:
 
     def limit(self, check: Check) -> Check:
         """A check of status or end, but for what may be hidden: a pass, or nothing to look at, is then not known."""
+        if not self.hidden:
+            return check
         sure = self.has_status if check.name is CheckName.STATUS else self.has_begin and self.has_end
-        if not self.hidden or sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+        if sure or check.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             return check
         return _may_be_hidden(check, _BASIS[check.name])
 

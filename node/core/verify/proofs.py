@@ -28,6 +28,7 @@ from node.core.verify.report import Check, CheckName, Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature
 
 ASSERTION_METHOD: Final = "assertionMethod"
+_TO_ASSERT: Final = Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ def _check_purpose(verdicts: Sequence[tuple[str, Verdict]], proof: Check) -> Che
             return Check(CheckName.PROOF_PURPOSE, Outcome.FAILED, verdict.basis, verdict.reason)
     if proof.outcome is Outcome.UNKNOWN and not any(verdict.key for _, verdict in verdicts):
         return _purpose_unknown(proof)
-    return Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)
+    return _TO_ASSERT
 
 
 def _purpose_unknown(proof: Check) -> Check:

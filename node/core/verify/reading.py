@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from node.core.canonical.contexts import ContextNotPinned
@@ -276,6 +277,7 @@ def not_reached(name: CheckName) -> Check:
     return Check(name, Outcome.UNKNOWN, "not reached: the input could not be read", Reason.NOT_REACHED)
 
 
+@cache
 def _no_schema() -> Check:
     basis = "there is no schema for its type"
     return Check(CheckName.SCHEMA, Outcome.NOT_APPLICABLE, basis, Reason.NO_SCHEMA)
@@ -295,4 +297,9 @@ def _schema_check(verdict: SchemaVerdict) -> Check:
         return Check(CheckName.SCHEMA, Outcome.UNKNOWN, basis, Reason.SCHEMA_NOT_PINNED)
     if not verdict.applied:
         return _no_schema()
-    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(verdict.applied)}")
+    return _fits(verdict.applied)
+
+
+@cache  # there are few schemas
+def _fits(applied: tuple[str, ...]) -> Check:
+    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(applied)}")
