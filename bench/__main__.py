@@ -13,7 +13,7 @@ import sys
 import time
 
 MODULES = ("verify", "tokens", "bbs", "selective", "batch", "trees", "start", "service", "gas")
-_WIDTHS = (66, 30, 34, 7)
+_WIDTHS = (68, 40, 36, 7)
 
 
 def main() -> int:
