@@ -25,6 +25,7 @@ from node.core.times import format_datetime_stamp, parse_datetime_stamp
 
 OB_CONTEXT: Final = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
 # Defines the names of 1EdTech's own schema, status and refresh types.
+CLR_CONTEXT: Final = "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"
 EXTENSIONS_CONTEXT: Final = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
 SCHEMA_TYPE: Final = "1EdTechJsonSchemaValidator2019"
 _SCHEMAS: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_"

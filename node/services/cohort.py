@@ -50,6 +50,7 @@ MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 64
 MAX_CELL_BYTES: Final = 16 * 1024
 MAX_ID_BYTES: Final = 255
+MAX_HELD: Final = 64  # as many as a verifier takes at once
 MAX_COLUMN_NAME_CHARS: Final = 128
 ID: Final = "id"
 SUBJECT_DID: Final = "subject_did"
@@ -144,6 +145,10 @@ class PreparedRow:
     subject_did: str | None
     filled: Filled
     evidence: tuple[PreparedEvidence, ...]
+    names: tuple[str, ...] = ()
+    """What a learner record shall hold: ids of credentials that were issued before."""
+    held: tuple[JsonObject, ...] = ()
+    """These credentials, once they were looked up (`records.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,15 +384,27 @@ def prepare(
         items: tuple[PreparedEvidence, ...] = ()
         if filled is not None and template.evidence is not None:
             items = _row_evidence(template.evidence, filled, row, files or {}, by_folder, found)
+        names = _names(template, row, found)
         if found:
             faults += [_placed(fault, row) for fault in found]
         elif filled is not None:
             digest = _content_digest(template, row, items)
             did = row.cells.get(SUBJECT_DID) or None
-            rows.append(PreparedRow(row.number, key, digest, did, filled, items))
+            rows.append(PreparedRow(row.number, key, digest, did, filled, items, names))
     if faults:
         raise InputFaults(faults)
     return tuple(rows)
+
+
+def _names(template: Template, row: TableRow, faults: list[Fault]) -> tuple[str, ...]:
+    """The ids that a row of a learner record lists."""
+    if template.records is None:
+        return ()
+    names = [name.strip() for name in row.cells.get(template.records, "").split(";") if name.strip()]
+    if not names or len(names) > MAX_HELD or len(set(names)) != len(names):
+        detail = f"lists 1 to {MAX_HELD} credentials, each once"
+        faults.append(Fault("cohort", detail, column=template.records))
+    return tuple(names)
 
 
 def _placed(fault: Fault, row: TableRow) -> Fault:

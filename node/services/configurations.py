@@ -21,18 +21,18 @@ from node.core.oid4vci.metadata import (
     VC_SD_JWT,
     CredentialConfiguration,
 )
-from node.core.openbadges import OB_CONTEXT
 from node.core.securing import DEFAULT_SECURING, KINDS, TOKENS
 from node.core.securing import VC_JWT as VC_JWT_SECURING
-from node.services.preparing import Prepared
+from node.services.preparing import CONTEXTS, Prepared
 from node.services.securing import read_issued, securing_of, types_of_issued, vct_of
+from node.services.template import ACHIEVEMENT, CLR, ENDORSEMENT
 from node.storage.base import CredentialRecord
 
 BADGE: Final = "OpenBadgeCredential"
 """The configuration of badges that are bound to their holder's key, secured as is usual."""
 _BEARER: Final = "Bearer"
-_CONTEXTS: Final = ("https://www.w3.org/ns/credentials/v2", OB_CONTEXT)
-_NAMES: Final = {BADGE: "Badge"}
+_CONTEXTS: Final = {BADGE: CONTEXTS[ACHIEVEMENT], ENDORSEMENT: CONTEXTS[ENDORSEMENT], CLR: CONTEXTS[CLR]}
+_NAMES: Final = {BADGE: "Badge", ENDORSEMENT: "Endorsement", CLR: "Learner record"}
 _FORMATS: Final = {
     VC_JWT_SECURING: JWT_VC_JSON,
     VC_SD_JWT: VC_SD_JWT,
@@ -85,7 +85,7 @@ def _configuration(
     return CredentialConfiguration(
         id=name,
         format=_FORMATS.get(securing, LDP_VC),
-        contexts=_CONTEXTS,
+        contexts=_CONTEXTS[kind],
         types=("VerifiableCredential", kind),
         binding_methods=() if bearer else BINDING_METHODS,
         proof_types=proof_types_of(name),

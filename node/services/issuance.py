@@ -52,6 +52,7 @@ from node.services.preparing import (
     identity_of,
     throwaway_key,
 )
+from node.services.records import with_held
 from node.services.securing import Secured, issued_value, read_issued, secure
 from node.services.shapes import Shapes
 from node.services.template import unlinkable_faults
@@ -114,6 +115,7 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
     """
     if terms.securing == BBS and (faults := list(unlinkable_faults(cohort.template))):
         raise InputFaults(faults)
+    cohort = await with_held(issuer, cohort)
     name = cohort.template.cohort
     async with issuer.store.reading() as reading:
         known = await reading.credentials.known_rows(name)
@@ -251,7 +253,7 @@ async def _intend(
         is_nameless = is_unbound or plan.terms.securing == BBS
         identity = identity_of(row.key, secrets.token_urlsafe(16)) if is_nameless else None
         own = tuple([given[credential_id] for given in entries])
-        draft = plan.shapes.draft(row, Given(credential_id, own, items, identity))
+        draft = plan.shapes.draft(row, Given(credential_id, own, items, identity, row.held))
         at_once = row.subject_did is not None or is_unbound
         intents.append(
             Intent(

@@ -18,7 +18,7 @@ from node.core.dataintegrity.suites import unsecured
 from node.core.errors import Malformed, Misconfigured
 from node.core.evidence import EvidenceSet
 from node.core.keys import KeyKind, PublicKey, Signer
-from node.core.openbadges import OB_CONTEXT, IdentityObject
+from node.core.openbadges import CLR_CONTEXT, OB_CONTEXT, IdentityObject
 from node.core.securing import BBS, DC_SD_JWT, DEFAULT_SECURING, KINDS, SELECTIVE
 from node.core.status.entry import StatusEntry, entries_to_json
 from node.core.strict_json import JsonObject, parse_json_object
@@ -30,9 +30,15 @@ from node.keystore import generate_secret, signer_of
 from node.services.derivation import derive_all
 from node.services.issuer import Issuer, SigningKey
 from node.services.securing import issued_value, secure
-from node.services.template import Filled
+from node.services.template import ACHIEVEMENT, CLR, ENDORSEMENT, Filled
 from node.storage.base import Intent
 
+CONTEXTS: Final = {
+    ACHIEVEMENT: (BASE_CONTEXT, OB_CONTEXT),
+    ENDORSEMENT: (BASE_CONTEXT, OB_CONTEXT),
+    CLR: (BASE_CONTEXT, CLR_CONTEXT, OB_CONTEXT),
+}
+"""The contexts of each kind of credential."""
 _TERMS: Final = "$terms"  # no term of any context begins so
 _NO_ID: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
 _DAYS_A_WEEK: Final = 7
@@ -101,22 +107,27 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a row is given beside its cells; `identity` names the subject of an unbound credential."""
+    """What a row is given beside its cells; `identity` names the subject of an unbound credential, `held` is what a
+    learner record holds.
+    """
 
     credential_id: str
     entries: tuple[StatusEntry, ...]
     evidence: EvidenceSet | None = None
     identity: IdentityObject | None = None
+    held: tuple[JsonObject, ...] = ()
 
 
 def prepare(issuer: Issuer, filled: Filled, given: Given, terms: Terms) -> Prepared:
     """The row's credential as its intent keeps it."""
     credential = filled.credential
     subject = credential.pop("credentialSubject")
-    if given.identity is not None:
+    if given.identity is not None and "id" not in subject:
         subject = {**subject, "identifier": [given.identity.to_json()]}
+    if given.held:
+        subject = {**subject, "verifiableCredential": list(given.held)}
     document: JsonObject = {
-        "@context": [BASE_CONTEXT, OB_CONTEXT],
+        "@context": list(CONTEXTS[filled.template.kind]),
         "id": given.credential_id,
         **credential,
         "issuer": issuer.profile(),

@@ -243,7 +243,7 @@ class Shapes:
         document = prepared.at_signing(self.issuer.clock(), subject)
         check_issuable(self.issuer, document, self.terms.securing, self._throwaway, prepared.mandatory)
         # Only where one hash of the whole is signed are its forms all that there is.
-        if self.terms.securing in HASH_SUITES:
+        if self.terms.securing in HASH_SUITES and not row.held:
             self._meet(row)
 
     def draft(self, row: PreparedRow, given: Given) -> Draft:
@@ -431,7 +431,7 @@ class Shapes:
         if self.terms.securing == BBS or (self.terms.bearer and row.subject_did is None):
             identity = identity_of(f"id:{number}", encode_base64url(_digest("identity", number)[:16]))
         identifier = uuid.UUID(bytes=_digest("id", number)[:16], version=4)
-        return Given(f"urn:uuid:{identifier}", tuple(entries), evidence, identity)
+        return Given(f"urn:uuid:{identifier}", tuple(entries), evidence, identity, row.held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 A template is one JSON object, closed, `"template": 1`:
 
-    name, achievement          required: the credential's name, an Open Badges Achievement
+    name                       required: the credential's name
+    kind                       AchievementCredential (default), EndorsementCredential or ClrCredential
+    achievement                required for an achievement: an Open Badges Achievement
     description, subject       members of the credential and of its AchievementSubject
     results                    Results; each names one of the achievement's result descriptions
     awardedDate, validFrom, validUntil, validDays, suspendable
     securing                   how the credentials are secured, unless the command says it
     mandatoryPointers          JSON Pointers into the credential: what its holder cannot withhold beside what nobody can
+    credentials                required for a ClrCredential: the column that lists what the record holds, by ids of
+                               credentials that were signed here for the same learner, separated by semicolons
     cohort                     the name within which row ids are unique; else the achievement's id
     evidence                   name, description, narrative, genre; `folder` or `files`; `items`
 
@@ -45,7 +49,9 @@ _MAX_KNOWN: Final = 10_000
 
 _MEMBERS: Final[Mapping[str, type]] = {
     "template": int,
+    "kind": str,
     "cohort": str,
+    "credentials": str,
     "name": str,
     "description": str,
     "achievement": dict,
@@ -59,6 +65,47 @@ _MEMBERS: Final[Mapping[str, type]] = {
     "securing": str,
     "mandatoryPointers": list,
     "evidence": dict,
+}
+ACHIEVEMENT: Final = "AchievementCredential"
+ENDORSEMENT: Final = "EndorsementCredential"
+CLR: Final = "ClrCredential"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a kind of credential is called, in it and its subject, and which members its template has."""
+
+    type: str
+    subject_type: str
+    required: tuple[str, ...]
+    foreign: frozenset[str]
+    not_in_subject: frozenset[str]
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    ACHIEVEMENT: _Kind(
+        "OpenBadgeCredential",
+        "AchievementSubject",
+        ("template", "name", "achievement"),
+        frozenset({"credentials"}),
+        # These are made from the row, the claim or the rest of the template.
+        frozenset({"id", "type", "achievement", "result"}),
+    ),
+    # What is endorsed is said by the subject's id: who holds the endorsement is another matter.
+    ENDORSEMENT: _Kind(
+        "EndorsementCredential",
+        "EndorsementSubject",
+        ("template", "name", "cohort", "subject"),
+        frozenset({"credentials", "achievement", "results", "evidence"}),
+        frozenset({"type"}),
+    ),
+    CLR: _Kind(
+        "ClrCredential",
+        "ClrSubject",
+        ("template", "name", "cohort", "credentials"),
+        frozenset({"achievement", "results", "evidence"}),
+        frozenset({"id", "type", "verifiableCredential"}),
+    ),
 }
 _FILLED: Final = (
     "name",
@@ -86,8 +133,6 @@ _ITEM_MEMBERS: Final[Mapping[str, type]] = {
     "optional": bool,
 }
 _WORDS: Final = {str: "a text", int: "an integer", bool: "true or false", dict: "an object", list: "an array"}
-# These are made from the row, the claim or the rest of the template.
-_NOT_IN_SUBJECT: Final = frozenset({"id", "type", "achievement", "result"})
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}:]+)((?::[a-z]+)*)\}|[{}]")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
@@ -203,7 +248,10 @@ class Template:
     """A template that is known to be well-formed; `digest` is the SHA-256 of its JCS form."""
 
     digest: bytes
+    kind: str
     cohort: str
+    records: str | None
+    """The column that lists what a ClrCredential holds."""
     suspendable: bool
     valid_days: int | None
     securing: str | None
@@ -243,15 +291,14 @@ class Template:
         put = {name: _put(node, values) for name, node in self._compiled.items() if name != "results"}
         results = [_put_result(node, values) for node in self._compiled.get("results", ())]
         kept = [{"type": ["Result"]} | result for result in results if result is not OMITTED]
-        subject = {
-            "type": ["AchievementSubject"],
-            **_present(put.get("subject", {})),
-            "achievement": {"type": ["Achievement"]} | _present(put["achievement"]),
-        }
+        kind = _KINDS[self.kind]
+        subject = {"type": [kind.subject_type], **_present(put.get("subject", {}))}
+        if "achievement" in put:
+            subject["achievement"] = {"type": ["Achievement"]} | _present(put["achievement"])
         if kept:
             subject["result"] = kept
         return {
-            "type": ["VerifiableCredential", "OpenBadgeCredential"],
+            "type": ["VerifiableCredential", kind.type],
             **{name: put[name] for name in _FILLED[:5] if put.get(name, OMITTED) is not OMITTED},
             "credentialSubject": subject,
         }
@@ -264,13 +311,22 @@ def parse_template(data: bytes) -> Template:
     except Malformed as error:
         raise InputFaults([Fault("template", error.detail)]) from error
     faults: list[Fault] = []
-    _check_members(raw, _MEMBERS, ("template", "name", "achievement"), (), faults)
+    name = raw.get("kind", ACHIEVEMENT)
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise InputFaults([Fault("template", f"must be one of {', '.join(_KINDS)}", path=("kind",))])
+    _check_members(raw, _MEMBERS, kind.required, (), faults)
+    faults += [
+        Fault("template", f"does not belong to an {name}", path=(member,))
+        for member in raw
+        if member in kind.foreign
+    ]
     if type(raw.get("template")) is int and raw["template"] != VERSION:
         faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
     _check_days(raw, faults)
     _check_securing(raw, faults)
     _check_achievement(raw.get("achievement"), faults)
-    _check_subject(raw.get("subject"), faults)
+    _check_subject(raw.get("subject"), kind, faults)
     _check_result_shapes(raw.get("results"), faults)
     slots: list[_Text] = []
     compiled: JsonObject = {
@@ -290,9 +346,12 @@ def parse_template(data: bytes) -> Template:
     if evidence is not None:
         columns |= {hole.column for hole in _holes([evidence.members, evidence.folder])}
         columns |= {evidence.files} if evidence.files else set()
+    columns |= {raw["credentials"]} if "credentials" in raw else set()
     return Template(
         digest=sha256(canonicalize(raw)).digest(),
+        kind=name,
         cohort=cohort,
+        records=raw.get("credentials"),
         suspendable=raw.get("suspendable", False),
         valid_days=raw.get("validDays"),
         securing=raw.get("securing"),
@@ -312,6 +371,8 @@ def unlinkable_faults(template: Template) -> Iterator[Fault]:
     if template.valid_days not in (None, *_BBS_DAYS):
         detail = f"must be one of {', '.join(map(str, _BBS_DAYS))} under {BBS}"
         yield Fault("template", detail, path=("validDays",))
+    if template.kind != ACHIEVEMENT:
+        yield Fault("template", f"{BBS} is for achievements alone", path=("kind",))
     if template.evidence is not None:
         detail = f"a commitment to evidence tells its credential apart, which {BBS} is there to prevent"
         yield Fault("template", detail, path=("evidence",))
@@ -371,12 +432,14 @@ def _check_achievement(achievement: Json, faults: list[Fault]) -> None:
         faults.append(Fault("template", "must be an array", path=("achievement", "resultDescription")))
 
 
-def _check_subject(subject: Json, faults: list[Fault]) -> None:
+def _check_subject(subject: Json, kind: _Kind, faults: list[Fault]) -> None:
     if isinstance(subject, dict):
         faults += [
             Fault("template", "is not the template's to say", path=("subject", name))
-            for name in sorted(_NOT_IN_SUBJECT & subject.keys())
+            for name in sorted(kind.not_in_subject & subject.keys())
         ]
+        if "id" not in kind.not_in_subject and not subject.get("id"):
+            faults.append(Fault("template", "says what is endorsed: it is missing", path=("subject", "id")))
 
 
 def _check_result_shapes(results: Json, faults: list[Fault]) -> None:
@@ -393,7 +456,7 @@ def _achievement_id(raw: JsonObject) -> Json:
 
 def _judged_parts(compiled: Mapping[str, Any]) -> Iterator[_Part]:
     yield _Part.of({name: compiled[name] for name in _TIMES if name in compiled}, _time_faults)
-    described = compiled["achievement"].get("resultDescription")
+    described = compiled.get("achievement", {}).get("resultDescription")
     for result in compiled.get("results", ()):
         yield _Part.of({"described": described, "result": result}, _result_faults)
 
