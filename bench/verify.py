@@ -36,7 +36,7 @@ def measure(rounds: int = _ROUNDS) -> Iterator[Row]:
         yield Row("verify eddsa-jcs-2022", percent, "% of bare libsodium", 40, stretch=50)
         yield from _named("eddsa-jcs-2022", found)
     yield from microseconds(
-        in_turns({"report on a bundle with state proof and evidence": _bundles()}, rounds)
+        in_turns({"  report on a bundle with state proof and evidence": _bundles()}, rounds)
     )
 
 
