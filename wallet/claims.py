@@ -184,7 +184,8 @@ def results_of(document: JsonObject) -> tuple[ResultRow, ...]:
 
 
 def _subject(document: JsonObject) -> JsonObject:
-    subjects = _objects(document.get("credentialSubject"))
+    """The first subject; of flat claims, the claims."""
+    subjects = _objects(document.get("credentialSubject", document if "vct" in document else None))
     return subjects[0] if subjects else {}
 
 

@@ -133,7 +133,7 @@ def show(options: Common, holding_id: str) -> None:
         }
         options.print(body, "")
         return
-    click.echo("\n".join(words.facts(held)))
+    click.echo("\n".join([*words.facts(held), *words.choice_lines(held)]))
     if rows:
         from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415

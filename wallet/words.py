@@ -50,6 +50,21 @@ def _can_be_shown(held: Holding) -> str:
     return "shown in part" if choices.linkable else "shown in part, and no two showings can be linked"
 
 
+def choice_lines(held: Holding) -> list[str]:
+    """By name, what `present --disclose` can choose, and what is always shown; nothing where there is no choice."""
+    from wallet.claims import names_of  # noqa: PLC0415
+
+    choices = held.choices
+    always = choices.reveal(())
+    free = [place for place in choices.places if place not in always]
+    if not free:
+        return []
+    return [
+        f"you choose {', '.join(map(brief, names_of(free)))}",
+        f"always     {', '.join(map(brief, names_of([one for one in choices.places if one in always])))}",
+    ]
+
+
 def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
     """The last look at it: the verdict, and each check that failed or stayed open."""
     if last is None:
@@ -163,7 +178,7 @@ def _claims_lines(part: Disclosed) -> Iterator[str]:
     always = [name for name in rest if name in part.always]
     chosen = [name for name in rest if name not in part.always]
     if chosen:
-        yield f"  shown as well:   {', '.join(map(brief, chosen))}"
+        yield f"  {'shown as well:' if part.asked else 'shown:        '}   {', '.join(map(brief, chosen))}"
     yield f"  always shown:    {', '.join(map(brief, always)) or 'nothing'}"
     yield f"  kept hidden:     {', '.join(map(brief, part.hidden)) or 'nothing'}"
     if not part.linkable:

@@ -16,9 +16,14 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from fixtures.held import NAME, forms, held
+from fixtures.verification import Story, of_key_school
+from fixtures.wallets import LEARNER_KEY, QUICK
 
 from node.cli import bonafides
 from node.core.errors import BonafidesError, Misconfigured, NotFound, Refused
+from node.core.verify.intake import read_intake
+from wallet.store import WalletStore
 
 MAIN = [sys.executable, "-m", "node"]
 START_SECONDS = 30
@@ -54,7 +59,9 @@ class Learner:
         result = CliRunner().invoke(
             bonafides, [*command, "--development", *arguments[1:]], input=answer, standalone_mode=False
         )
-        if result.exception is not None and not isinstance(result.exception, click.Abort | BonafidesError):
+        if result.exception is not None and not isinstance(
+            result.exception, click.Abort | click.UsageError | BonafidesError
+        ):
             raise result.exception
         return result
 
@@ -146,8 +153,6 @@ def test_offer_to_accepted_presentation_with_the_real_roles(tmp_path: Path, lear
 
 
 def test_export_backup_restore_and_import_by_command(tmp_path: Path, learner: Learner) -> None:
-    from fixtures.verification import of_key_school
-
     learner.run("init")
     file = tmp_path / "badge.json"
     file.write_text(json.dumps(of_key_school().credential()))
@@ -163,6 +168,81 @@ def test_export_backup_restore_and_import_by_command(tmp_path: Path, learner: Le
     assert other.json("restore", str(tmp_path / "b.bak"))["holdings"] == 1
     assert other.json("did") == learner.json("did")
     assert other.json("import", str(png))[0]["became"] == "held already"
+
+
+OCCASION = ("--challenge", "abc", "--domain", "https://employer.example")
+
+
+@pytest.fixture(params=["ecdsa-sd-2023", "vc+sd-jwt", "bbs-2023"])
+def partly(request: pytest.FixtureRequest, learner: Learner) -> str:
+    """What a learner holds that can be shown in part; its id."""
+    return keep(learner, forms()[request.param].story)
+
+
+def keep(learner: Learner, story: Story) -> str:
+    """A wallet with the key that stories are made out to, and with what is held of one."""
+    holding = held(story)
+    with WalletStore.create(learner.folder, "correct horse", cost=QUICK) as store:
+        store.add_key(LEARNER_KEY)
+        store.save_holding(holding)
+    return holding.id
+
+
+def test_the_claims_that_are_named_are_shown_and_the_rest_stays(
+    tmp_path: Path, learner: Learner, partly: str
+) -> None:
+    out = tmp_path / "presentation.json"
+    assert "you choose " in learner.run("show", partly).stdout
+    result = learner.run("present", partly, *OCCASION, "--out", str(out), "--disclose", NAME, "--yes")
+    assert result.exception is None
+    assert "kept hidden:" in result.stderr
+    (record,) = learner.json("list", "--disclosures")
+    (shown,) = record["shown"]
+    assert NAME in shown["claims"]
+    assert "credentialSubject.achievement.criteria.narrative" in shown["hidden"]
+    assert "All tests pass" not in json.dumps(_documents(out))
+    assert "Data structures" in json.dumps(_documents(out))
+
+
+def test_only_shows_what_is_always_shown_and_everything_all(
+    tmp_path: Path, learner: Learner, partly: str
+) -> None:
+    for number, (option, hides) in enumerate((("--only", True), ("--everything", False))):
+        out = tmp_path / f"{number}.json"
+        (shown,) = learner.json("present", partly, *OCCASION, "--out", str(out), option, "--yes")["shown"]
+        assert bool(shown["hidden"]) is hides
+        assert ("All tests pass" in json.dumps(_documents(out))) is not hides
+
+
+def test_nobody_chooses_unseen_and_a_list_is_answered_by_numbers(
+    tmp_path: Path, learner: Learner, partly: str
+) -> None:
+    out = tmp_path / "presentation.json"
+    unseen = learner.run("present", partly, *OCCASION, "--out", str(out), "--yes")
+    assert isinstance(unseen.exception, click.UsageError)
+    asked = learner.run("present", partly, *OCCASION, "--out", str(out), answer="x\n1\ny\n")
+    assert asked.exception is None
+    assert "numbers of the list" in asked.stderr
+    (record,) = learner.json("list", "--disclosures")
+    first = next(line.split()[1] for line in asked.stderr.splitlines() if line.split()[:1] == ["1"])
+    assert first in record["shown"][0]["claims"]
+
+
+def test_what_is_shown_whole_is_not_shown_to_whom_only_a_part_is_meant_for(
+    tmp_path: Path, learner: Learner
+) -> None:
+    badge = keep(learner, of_key_school())
+    out = tmp_path / "presentation.json"
+    for option in (["--only"], ["--disclose", "name"]):
+        result = learner.run("present", badge, *OCCASION, "--out", str(out), *option, "--yes")
+        assert isinstance(result.exception, Refused)
+        assert "shown whole" in result.exception.detail
+    assert not out.exists()
+    assert learner.json("list", "--disclosures") == []
+
+
+def _documents(file: Path) -> list[Any]:
+    return [one.document for one in read_intake(file.read_bytes()).credentials]
 
 
 def test_each_mistake_is_one_clear_error(tmp_path: Path, learner: Learner) -> None:

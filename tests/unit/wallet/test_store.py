@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fixtures.held import held as held_of
+from fixtures.held import sd_jwt
 from fixtures.verification import NOW, Story, of_key_school
 from fixtures.wallets import LEARNER_KEY, OTHER_KEY, PASSPHRASE, QUICK, holding_of, new_wallet
 
 from node.core.errors import Conflict, Misconfigured, Unavailable
+from node.core.keys import KeyKind
 from wallet.backup import restore, save_backup
-from wallet.consent import Disclosed, Disclosure, Outcome
-from wallet.store import FILE_NAME, Disk, WalletStore, open_backup
+from wallet.consent import Disclosed, Disclosure, Outcome, parse_disclosure
+from wallet.holder_keys import make_key
+from wallet.store import FILE_NAME, SCHEMA_VERSION, Disk, WalletStore, open_backup
 
 
 class Killed(BaseException):
@@ -249,3 +254,45 @@ def test_a_wallet_file_is_no_backup(tmp_path: Path) -> None:
     new_wallet(tmp_path).close()
     with pytest.raises(Misconfigured, match="wrong passphrase"):
         open_backup(tmp_path / FILE_NAME, PASSPHRASE)
+
+
+def test_a_wallet_of_the_first_schema_keeps_all_that_is_in_it(tmp_path: Path) -> None:
+    """Before keys had kinds, all were Ed25519; credentials were objects, which they may still be."""
+    held = holding_of(Story())
+    with new_wallet(tmp_path) as store:
+        store.save_holding(held)
+        with store.transaction():
+            store._db.execute("ALTER TABLE holder_keys DROP COLUMN kind")
+            store._db.execute("PRAGMA user_version = 1")
+    with reopened(tmp_path) as store:
+        assert store.holder_keys() == (LEARNER_KEY,)
+        assert store.holdings() == (held,)
+        assert store._db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+        store.add_key(make_key(KeyKind.P256, secrets.token_bytes, NOW))
+    with reopened(tmp_path) as store:
+        assert [key.kind for key in store.holder_keys()] == [KeyKind.ED25519, KeyKind.P256]
+
+
+def test_a_token_is_kept_as_the_text_that_it_is(tmp_path: Path) -> None:
+    holding = held_of(sd_jwt())
+    with new_wallet(tmp_path) as store:
+        store.save_holding(holding)
+    with reopened(tmp_path) as store:
+        assert store.holdings() == (holding,)
+        assert isinstance(store.holdings()[0].credential, str)
+
+
+def test_a_record_from_before_there_was_a_choice_is_read() -> None:
+    shown = Disclosed("ab", "x", ("a",), ("a",), (), (), True).to_json()
+    for name in ("always", "hidden", "linkable"):
+        del shown[name]
+    body = Disclosure(NOW, "v", None, (), Outcome.SENT).to_json() | {"shown": [shown]}
+    (read,) = parse_disclosure(body).shown
+    assert (read.hidden, read.always, read.linkable) == ((), (), True)
+
+
+@pytest.mark.parametrize("kind", [KeyKind.ED25519, KeyKind.P256])
+def test_what_a_key_of_the_holder_signs_verifies(kind: KeyKind) -> None:
+    key = make_key(kind, secrets.token_bytes, NOW)
+    key.public_key.verify(key.sign(b"message"), b"message")
+    assert key.verification_method.startswith(f"{key.did}#")
