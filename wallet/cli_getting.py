@@ -215,7 +215,7 @@ async def _refresh(
 ) -> None:
     from wallet.exchange import open_egress  # noqa: PLC0415
     from wallet.holdings import summary  # noqa: PLC0415
-    from wallet.refresh import Refreshed, Refresher  # noqa: PLC0415
+    from wallet.refresh import Refreshed, Refresher, runs_out  # noqa: PLC0415
 
     results, lines, refused = [], [], False
     fault: BonafidesError | None = None
@@ -235,12 +235,17 @@ async def _refresh(
                     **summary(done.holding),
                     "renewed": done.report is not None,
                     "note": done.note,
+                    "runsOut": runs_out(holding, now()),
                     "report": done.report.to_json() if done.report else None,
                 }
             )
             header = done.holding.header
             state = done.note if done.report is None or header is None else f"proven at block {header.number}"
             lines.append(f"{holding.short}  {words.plain(holding.name)}: {words.plain(state)}")
+            if runs_out(holding, now()):
+                lines.append(
+                    f"  ends {words.plain(str(holding.valid_until))}: ask its issuer for a new offer"
+                )
             if done.report is not None:
                 lines += words.check_lines(done.holding.last_check)
     options.print(results, "\n".join(lines) or "nothing is held")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fixtures.held import bbs, bbs_on_chain, ecdsa_sd, held, sd_jwt
 from fixtures.verification import (
     CHAIN_ID,
     GENESIS,
@@ -23,8 +24,9 @@ from fixtures.wallets import holding_of
 from node.core.errors import NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.verify.materials import Mode
+from node.core.verify.report import CheckName, Outcome
 from wallet.holdings import Holding
-from wallet.refresh import Refreshed, Refresher
+from wallet.refresh import Refreshed, Refresher, runs_out
 
 FRESH = LedgerState(number=8192, time=NOW - timedelta(minutes=5))
 
@@ -162,6 +164,39 @@ async def test_without_a_bundle_or_a_chain_there_is_nothing_to_renew() -> None:
     assert "no bundle" in (await refreshed(bare, FakeChain(Story(), FRESH))).note
     keyed = holding_of(of_key_school(), bundled=False)
     assert "no bundle" in (await refreshed(keyed, FakeChain(Story(), FRESH))).note
+
+
+# Tokens and selective suites ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [ecdsa_sd, sd_jwt])
+async def test_whatever_is_shown_of_it_later_the_proof_of_the_anchor_is_renewed(make: Any) -> None:
+    done = await refreshed(held(make()), FakeChain(make(), FRESH), story=make())
+    assert done.holding.header is not None
+    assert done.holding.header.number == 8192
+    assert done.holding.last_check is not None
+    assert done.holding.last_check.acceptance == "accepted"
+
+
+async def test_without_an_anchor_the_proof_of_the_key_alone_is_renewed() -> None:
+    story = bbs_on_chain()
+    chain = FakeChain(story, replace(FRESH, key=story.shown.key, anchor=0))
+    done = await refreshed(held(story), chain, story=story)
+    assert done.report is not None
+    assert done.report[CheckName.KEY].outcome is Outcome.PASSED
+    assert done.holding.bundle is not None
+    assert done.holding.bundle.anchor is None
+    assert len(chain.asked) == 2, "the identity's closing and the key: nothing that is this holder's"
+
+
+@pytest.mark.parametrize(("days_left", "soon"), [(8, False), (7, True), (-1, True)])
+def test_what_is_issued_anew_runs_out_a_week_before_its_end(days_left: int, soon: bool) -> None:
+    moment = datetime(2026, 6, 22, tzinfo=UTC) - timedelta(days=days_left)
+    assert runs_out(held(bbs()), moment) is soon
+
+
+def test_what_lives_as_long_as_it_says_is_not_issued_anew() -> None:
+    assert not runs_out(holding_of(Story()), datetime(2029, 12, 31, tzinfo=UTC))
 
 
 def _bytes(holding: Holding) -> bytes:
