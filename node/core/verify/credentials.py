@@ -51,7 +51,9 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
             CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, (error.problem,)
         )
         return _merged(report, (), occasion, broken, presented=is_presented(holder))
-    reports = tuple(_judge(one, occasion, holder, left, depth + 1) for one in inside)
+    facts = case.document.facts
+    inner = holder.of_held(facts) if holder is not None and facts is not None else holder
+    reports = tuple(_judge(one, occasion, inner, left, depth + 1) for one in inside)
     return _merged(report, reports, occasion, presented=is_presented(holder))
 
 

@@ -9,7 +9,7 @@ from node.core import problem
 from node.core.credential import CredentialFacts
 from node.core.did.resolution import same_issuer
 from node.core.problem import Problem
-from node.core.verify.report import Check, CheckName, Outcome, Reason
+from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 
 AUTHENTICATION: Final = "authentication"
 
@@ -49,6 +49,14 @@ class Holder:
     """Whether it was made at about the time asked for, where it says when."""
     of_document: bool = False
     """Whether nobody is shown to hold it: it was made for an occasion, by whoever has the credential."""
+    also: Holder | None = None
+    """Of a credential in a presentation, who presents it by a key binding of its own."""
+    subjects: tuple[str, ...] | None = None
+    """Of a credential in a record that was presented by key, whom the record is about."""
+
+    def of_held(self, facts: CredentialFacts) -> Holder:
+        """The same for a credential that the presented one of these facts holds: its key was bound to that alone."""
+        return replace(self, also=None, subjects=facts.subject_ids if self.by_key else None)
 
 
 _UNBOUND: Final = Check(
@@ -85,15 +93,29 @@ def is_presented(holder: Holder | None) -> bool:
 
 
 def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
-    """Passed if the presentation's proof is the holder's, and the holder is every subject."""
+    """Passed if the presentation's proof is the holder's, and the holder is every subject.
+
+    With a key binding beside the presentation neither may be false, and one of them has to be known.
+    """
+    if holder.also is not None:
+        ways = _check_one_binding(holder, facts), _check_one_binding(holder.also, facts)
+        decisive = worst(ways)
+        known = (way for way in ways if way.outcome is Outcome.PASSED)
+        return decisive if decisive.outcome is Outcome.FAILED else next(known, decisive)
+    return _check_one_binding(holder, facts)
+
+
+def _check_one_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
     if facts is not None and "EndorsementCredential" in facts.types:
         basis = "an endorsement speaks about something else than its holder"
         return _binding(Outcome.NOT_APPLICABLE, basis, Reason.NOT_HELD)
     if holder.outcome is not Outcome.PASSED:
         return _binding(holder.outcome, holder.basis, holder.reason)
-    if holder.by_key:
-        return _binding(Outcome.PASSED, f"presented by its holder: {holder.basis}")
-    return _check_controller(holder, facts)
+    if not holder.by_key:
+        return _check_controller(holder, facts)
+    if holder.subjects is not None:
+        return _check_subjects(facts, holder.subjects, "it is about the holder of the record that it is in")
+    return _binding(Outcome.PASSED, f"presented by its holder: {holder.basis}")
 
 
 def _binding(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
@@ -109,28 +131,35 @@ def _check_controller(holder: Holder, facts: CredentialFacts | None) -> Check:
     if controller is None or not same_issuer(controller, holder.declared):
         basis = "the presentation was signed by another than the holder it names"
         return _binding(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+    return _check_subjects(facts, (controller,), "presented by the subject, who signed the presentation")
+
+
+def _check_subjects(facts: CredentialFacts | None, holders: tuple[str, ...], basis: str) -> Check:
+    """Passed, for what `basis` says, if every subject is one of `holders`."""
     if facts is None:
         return _binding(Outcome.UNKNOWN, "the credential could not be read", Reason.NOT_REACHED)
-    if any(not same_issuer(subject, controller) for subject in facts.subject_ids):
-        basis = "it was issued to somebody else than the person who presented it"
-        return _binding(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
+    if not all(any(same_issuer(subject, one) for one in holders) for subject in facts.subject_ids):
+        differs = "it was issued to somebody else than the person who presented it"
+        return _binding(Outcome.FAILED, differs, Reason.HOLDER_DIFFERS)
     if len(facts.subject_ids) < facts.subject_count:
         return _binding(Outcome.UNKNOWN, "it does not name its subject by an identifier", Reason.NO_SUBJECT)
-    return _binding(Outcome.PASSED, "presented by the subject, who signed the presentation")
+    return _binding(Outcome.PASSED, basis)
 
 
 def check_challenge(holder: Holder, asked: Asked) -> Check:
     """Asked, equal, first and in time; a difference means it was made for somebody else or for another day."""
     given = holder.challenge
     timely = replace(asked, in_time=asked.in_time and holder.in_time)
-    return _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, timely)
+    found = _answer(CheckName.CHALLENGE, asked.challenge, given, given == asked.challenge, timely)
+    return found if holder.also is None else worst((found, check_challenge(holder.also, asked)))
 
 
 def check_domain(holder: Holder, asked: Asked) -> Check:
     """As the challenge; the sets of domains must be equal (Data Integrity 1.0 section 4.4)."""
     given = frozenset(holder.domain)
     expected = None if asked.domain is None else frozenset(asked.domain)
-    return _answer(CheckName.DOMAIN, expected, given, given == expected, asked)
+    found = _answer(CheckName.DOMAIN, expected, given, given == expected, asked)
+    return found if holder.also is None else worst((found, check_domain(holder.also, asked)))
 
 
 def _answer(name: CheckName, expected: object, given: object, equal: bool, asked: Asked) -> Check:

@@ -48,7 +48,10 @@ def judge_presentation(intake: Intake, occasion: Occasion) -> Report:
     """The report on a presentation: one for each credential, and for each check the worst of them."""
     asked = occasion.asked
     own, holder = _read_presentation(intake, occasion)
-    reports = tuple(judge_credential(shown, occasion, holder) for shown in intake.credentials)
+    reports = tuple(
+        judge_credential(shown, occasion, replace(holder, also=_bound_holder(shown, occasion)))
+        for shown in intake.credentials
+    )
     checks = []
     for name in CheckName:
         of_name = [check for check in own if check.name is name] + [report[name] for report in reports]
@@ -70,9 +73,7 @@ def judge_alone(shown: Shown, occasion: Occasion) -> Report:
     """The report on one credential that no presentation holds; a key binding of its own presents it."""
     if shown.envelope is None:
         return judge_credential(shown, occasion, _holder_by_header(shown.document, occasion.asked))
-    binding = shown.envelope.key_binding
-    holder = _holder_by_key(shown.envelope, binding, occasion) if binding is not None else None
-    return judge_credential(shown, occasion, holder)
+    return judge_credential(shown, occasion, _bound_holder(shown, occasion))
 
 
 def _without_credentials(name: CheckName, holder: Holder, asked: Asked) -> Check:
@@ -188,6 +189,14 @@ def _purpose_of_presentation(key: KeyFound | None, outcome: Outcome, basis: str)
 
 
 # Key binding ------------------------------------------------------------------------------------------------
+
+
+def _bound_holder(shown: Shown, occasion: Occasion) -> Holder | None:
+    """Who presents a credential by a key binding of its own, where it has one."""
+    envelope = shown.envelope
+    if envelope is None or envelope.key_binding is None:
+        return None
+    return _holder_by_key(envelope, envelope.key_binding, occasion)
 
 
 def _holder_by_key(envelope: Envelope, binding: KeyBinding, occasion: Occasion) -> Holder:

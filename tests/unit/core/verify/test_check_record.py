@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fixtures.sd_jwt import badge_sd_jwt, bound
 from fixtures.verification import (
     KEY_SCHOOL,
     LEARNER,
@@ -213,3 +214,32 @@ def test_a_bundle_of_no_credential_in_a_record_is_ignored_and_told() -> None:
     report = presented_record(anchored(), bundles=[bundle_beside(other)])
     assert report.acceptance is Acceptance.UNDETERMINED
     assert report.notes == ("a bundle that matches no credential was ignored",)
+
+
+# A record that is presented by its key (RFC 9901 section 4.3) ----------------------------------------------------
+
+
+def by_key(**subject: Any) -> Report:
+    """A record with a key binding, and in it a badge about this subject."""
+    held = badge(KEY_SCHOOL.did)
+    without_status(held)
+    del held["evidence"]
+    held["credentialSubject"] = {n: v for n, v in {**held["credentialSubject"], **subject}.items() if v}
+    write = record(KEY_SCHOOL.sign(held))
+    return of_key_school(write=write, token=badge_sd_jwt(("name",)), disclose=bound(("name",))).report()
+
+
+@pytest.mark.parametrize(
+    ("subject", "outcome", "reason"),
+    [
+        ({}, Outcome.PASSED, None),
+        ({"id": STRANGER.did}, Outcome.FAILED, Reason.HOLDER_DIFFERS),
+        ({"id": None}, Outcome.UNKNOWN, Reason.NO_SUBJECT),
+    ],
+    ids=["the record's", "another", "nobody"],
+)
+def test_the_key_of_a_record_presents_what_is_in_it_about_its_own_subject_alone(
+    subject: Json, outcome: Outcome, reason: Reason | None
+) -> None:
+    binding = by_key(**subject)[CheckName.HOLDER_BINDING]
+    assert (binding.outcome, binding.reason) == (outcome, reason)

@@ -308,6 +308,36 @@ BINDING = [
     Row("without a binding it is a document", lambda: story(disclose=showing(ACHIEVEMENT)), UNKNOWN, Reason.DOCUMENT_ALONE),
 ]  # fmt: skip
 
+
+def presented(disclose: Any = None, **changes: Any) -> Story:
+    """A badge with a key binding in a presentation by its subject."""
+    return story(disclose=disclose or bound(ACHIEVEMENT), holder=LEARNER, **changes)
+
+
+def nameless(document: Json) -> None:
+    del document["credentialSubject"]["id"]
+
+
+IN_PRESENTATION = [
+    (CheckName.HOLDER_BINDING, Row("by both", presented, PASSED)),
+    (CheckName.HOLDER_BINDING, Row("by another key", lambda: presented(bound(by=OTHER_LEARNER)), FAILED, Reason.HOLDER_PROOF_WRONG)),
+    (CheckName.HOLDER_BINDING, Row("over other disclosures", lambda: presented(bound(ACHIEVEMENT, spoil=other_disclosures)), FAILED, Reason.HOLDER_PROOF_WRONG)),
+    (CheckName.HOLDER_BINDING, Row("in a presentation by another", lambda: replace(presented(), holder=OTHER_LEARNER), FAILED, Reason.HOLDER_DIFFERS)),
+    (CheckName.HOLDER_BINDING, Row("it names no subject, but the key is its holder's", lambda: presented(write=nameless), PASSED)),
+    (CheckName.HOLDER_BINDING, Row("it names no subject and has no key binding", lambda: presented(showing(ACHIEVEMENT), write=nameless), UNKNOWN, Reason.NO_SUBJECT)),
+    (CheckName.CHALLENGE, Row("the nonce that was asked for", presented, PASSED)),
+    (CheckName.CHALLENGE, Row("a nonce of another occasion", lambda: presented(bound(nonce="another")), FAILED, Reason.FOR_SOMEBODY_ELSE)),
+    (CheckName.CHALLENGE, Row("made too long ago", lambda: presented(bound(at=LATE)), FAILED, Reason.ANSWERED_BEFORE)),
+    (CheckName.DOMAIN, Row("the verifier asked for", presented, PASSED)),
+    (CheckName.DOMAIN, Row("another verifier", lambda: presented(bound(audience="https://other.example")), FAILED, Reason.FOR_SOMEBODY_ELSE)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "row"), IN_PRESENTATION, ids=lambda value: ids(value) if isinstance(value, Row) else str(value))  # fmt: skip
+def test_a_key_binding_of_a_credential_in_a_presentation(check: CheckName, row: Row) -> None:
+    hold(check, row)
+
+
 LATE, EARLY = NOW - MAX_KEY_BINDING_AGE - timedelta(seconds=1), NOW + timedelta(seconds=61)
 CHALLENGES = [
     Row("the nonce that was asked for", story, PASSED),
