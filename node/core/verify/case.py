@@ -165,8 +165,13 @@ class Case:
 
     @once
     def disclosure(self) -> Disclosure:
-        """How much of it was shown."""
-        return disclosure_of(self.document, self.proofs.verified, self.verifier.canonicalizer)
+        """How much of it was shown, by the proof that the anchor names where it names one.
+
+        Of another one nothing tells whether its key still counted: a retired key could make a whole of a part.
+        """
+        named = self.bundle.anchor.proof_value if self.bundle and self.bundle.anchor else None
+        verified = [proof for proof in self.proofs.verified if named in (None, proof.proof_value)]
+        return disclosure_of(self.document, verified, self.verifier.canonicalizer)
 
     def _find_key(self, named: KeyNamed) -> KeyFound | KeyMissing:
         key = self._key_of_bundle(named)

@@ -23,11 +23,15 @@ from fixtures.verification import (
     SHOWN_BLOCK,
     SUSPENSIONS_URL,
     LedgerState,
+    Signatory,
     Story,
+    agreed,
+    did_document,
     entry,
     key_word,
     list_word,
     revoked,
+    signing_key,
     without_status,
 )
 
@@ -40,7 +44,9 @@ from node.core.dataintegrity.bbs_2023 import (
     parse_derived_proof,
     presentation_header_of,
 )
+from node.core.did.document import DidDocument
 from node.core.verify.holder import Asked
+from node.core.verify.materials import Mode
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 from node.core.verify.trust import TrustEntry, TrustList
 
@@ -204,6 +210,41 @@ def test_a_credential_without_an_id_has_its_mandatory_statements_all_the_same() 
     report = story(write=write).report()
     assert report[CheckName.STATUS].outcome is Outcome.PASSED
     assert report[CheckName.VALIDITY_PERIOD].outcome is Outcome.PASSED
+
+
+RETIRED = Signatory(SCHOOL.did, "delegate-2", signing_key("a retired key of the school"))
+
+
+def both_keys() -> DidDocument:
+    """The registry keeps the attributes of retired keys, so that old badges still verify."""
+    document = did_document(SCHOOL.did, RETIRED)
+    other = did_document(SCHOOL.did, ON_CHAIN)
+    return replace(
+        document,
+        methods=(*document.methods, *other.methods),
+        relationships={"assertionMethod": frozenset({RETIRED.method, ON_CHAIN.method})},
+    )
+
+
+def test_a_retired_key_makes_no_whole_of_a_part_that_was_anchored() -> None:
+    def disclose(issued: Json) -> Json:
+        shown = deriving("/credentialSubject", "/name", "/evidence")(issued)
+        return RETIRED.sign(shown, cryptosuite="eddsa-rdfc-2022")
+
+    def name_the_anchored(bundle: Json) -> None:
+        bundle["anchor"]["proofValue"] = bundle["credential"]["proof"][0]["proofValue"]
+
+    report = story(
+        WITHOUT_STATUS,
+        disclose=disclose,
+        spoil=name_the_anchored,
+        mode=Mode.CHAIN,
+        documents={SCHOOL.did: agreed(both_keys())},
+        shown=LedgerState(values=revoked()),
+    ).report()
+    assert report[CheckName.ANCHOR].outcome is Outcome.PASSED
+    assert report[CheckName.STATUS].reason is Reason.MAY_BE_HIDDEN
+    assert report.acceptance is Acceptance.UNDETERMINED
 
 
 # bbs-2023 ---------------------------------------------------------------------------------------------------
