@@ -3,7 +3,8 @@
 A request has three secrets of 128 bits and more: `state`, which is in the link and names the request; `nonce`, the
 challenge; and the id of the result, which only the page that asked knows. It can be answered once, within five
 minutes, by whoever comes first: the nonce is used up before the answer is judged, and stays so if it is refused. The
-domain that a presentation must name is the whole `client_id`, prefix included.
+domain that a presentation must name is the whole `client_id`, prefix included. Where the answer is to be encrypted, it
+is to a key of that request alone, which is kept beside it and forgotten with it.
 
 Across devices nothing ties the wallet to the page that asked, but the eyes of the person between them; on the same
 device the result is given out only with the code that the wallet's browser brings back (section 14.2 of the text).
@@ -36,7 +37,6 @@ from node.core.oid4vp.dcql import (
     CredentialQuery,
     CredentialSetQuery,
     DcqlQuery,
-    NotSatisfied,
     candidate_of,
     check_answer,
 )
@@ -64,6 +64,7 @@ from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, given
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
+from node.core.verify.wording import HELD_BY_NOBODY, OTHER_THAN_ASKED
 from node.services.verification import Examination, Examiner, Told, tell
 from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
 
@@ -239,8 +240,9 @@ class Presentations:
         """Take a wallet's direct_post and judge it; what is returned is the HTTP answer's JSON.
 
         Refused (invalid_request) where the request is unknown, was answered before, or has expired. What was
-        judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail"}`,
-        or `{"declined": {"error", "description"}}`. `files` are the evidence shown, by credential.
+        judged is kept: `{"acceptance", "answers": [{"query", "report", "account", "files"}], "satisfied", "detail",
+        "sentence"}`, the last two telling why it is no answer to what was asked, or `{"declined": {"error",
+        "description"}}`. `files` are the evidence shown, by credential.
         """
         key = _key(await self._open(state))
         response = await self._examiner.work(partial(parse_response, form, key))
@@ -341,7 +343,7 @@ class Presentations:
         return record
 
     def _record(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> JsonObject:
-        detail = self._unsatisfied(query, answers)
+        sentence, detail = self._unsatisfied(query, answers) or (None, None)
         verdicts = [found.report.acceptance for _, found in answers]
         if detail is not None:
             verdicts.append(Acceptance.REFUSED)
@@ -349,23 +351,27 @@ class Presentations:
             "acceptance": max(verdicts, key=_GRAVEST_LAST.index),
             "satisfied": detail is None,
             "detail": detail,
+            "sentence": sentence,
             "answers": [_kept_answer(query_id, tell(found)) for query_id, found in answers],
         }
 
-    def _unsatisfied(self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]) -> str | None:
-        """Why the answers are not what was asked for; None where they are (section 8.6)."""
+    def _unsatisfied(
+        self, query: DcqlQuery, answers: Sequence[tuple[str, Examination]]
+    ) -> tuple[str, str] | None:
+        """Why the answers are not what was asked for, to people and in detail; None where they are (section 8.6)."""
         given_back: dict[str, list[Candidate]] = {}
         try:
             for query_id, found in answers:
                 given_back.setdefault(query_id, []).extend(self._candidates(found))
             check_answer(query, given_back)
-            for query_id, found in answers:
-                if query[query_id].require_cryptographic_holder_binding and not _is_bound(found.report):
-                    raise NotSatisfied(
-                        f"nothing shows that what was given for {query_id} is held by who gave it"
-                    )
         except BonafidesError as error:
-            return error.detail
+            return OTHER_THAN_ASKED, error.detail
+        for query_id, found in answers:
+            if query[query_id].require_cryptographic_holder_binding and not _is_bound(found.report):
+                return (
+                    HELD_BY_NOBODY,
+                    f"nothing shows that what was given for {query_id} is held by who gave it",
+                )
         return None
 
     def _candidates(self, found: Examination) -> list[Candidate]:

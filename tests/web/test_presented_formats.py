@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ from node.core.keys import Signer
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES
 from node.core.oid4vp.request import AuthorizationRequest
 from node.core.oid4vp.response import AuthorizationResponse
+from node.core.verify.wording import HELD_BY_NOBODY
 
 Json = dict[str, Any]
 ACHIEVEMENT: Path = ("credentialSubject", "achievement", "name")
@@ -230,6 +232,19 @@ REFUSED: dict[str, tuple[Json, Answer, str]] = {
 }
 
 
+WRONG_ITSELF = {
+    "a bare token",
+    "a bare object",
+    "an SD-JWT without key binding",
+    "a key binding for another nonce",
+    "a key binding for another audience",
+    "a key binding of long ago",
+    "a token for another nonce",
+    "a token for another audience",
+    "what is no token",
+}
+
+
 async def asked(served: Served, dcql: Json, **more: Any) -> tuple[Json, Wallet]:
     made, request = await served.ask(dcql_query=dcql, **more)
     return made, Wallet(served.world, request, served.clock())
@@ -256,6 +271,11 @@ async def test_what_was_not_asked_for_so_is_refused(served: Served, name: str) -
     result = await served.result(made)
     assert (result["acceptance"], result["satisfied"]) == ("refused", False)
     assert why in result["detail"]
+    _, page = await served.get(urlsplit(made["result"]).path, HTML)
+    assert "Do not rely on this." in page
+    # What is wrong with what was shown goes before what it is no answer to.
+    told = result["answers"][0]["account"]["sentence"]["text"] if name in WRONG_ITSELF else result["sentence"]
+    assert told in html.unescape(page)
 
 
 async def test_a_key_binding_of_somebody_else_is_refused(served: Served) -> None:
@@ -319,6 +339,7 @@ async def test_a_proof_of_bbs_2023_is_derived_for_one_request(
     await served.answer(wallet.request, shown)
     result = await served.result(made)
     assert result["satisfied"] is satisfied
+    assert result["sentence"] == (None if satisfied else HELD_BY_NOBODY)
     assert answered in outcomes(result, "challenge", "domain")
     assert result["acceptance"] == ("undetermined" if satisfied and answered == "passed" else "refused")
 

@@ -24,7 +24,6 @@ from node.core.members import list_member, within
 from node.core.oid4vci.metadata import LDP_VC
 from node.core.oid4vp.dcql import DcqlQuery, parse_dcql
 from node.core.oid4vp.formats import is_taken
-from node.core.oid4vp.formats import vp_formats as vp_formats  # noqa: PLC0414 - also read from here
 from node.core.strict_json import Json, JsonObject, parse_json_object
 
 SCHEME: Final = "openid4vp"

@@ -107,6 +107,10 @@ SOME_SHOWN: Final = (
     "Its holder chose what to show of it, as its issuer allows. How much was kept back cannot be seen."
 )
 
+# Why what was shown is no answer to what was asked, whatever the checks of it say.
+OTHER_THAN_ASKED: Final = "It is not what you asked for."
+HELD_BY_NOBODY: Final = "Nothing shows that the person who gave it is its holder, as you asked."
+
 # What it means that a check passed.
 REASSURANCES: Final[dict[CheckName, str]] = {
     CheckName.CONFORMANCE: "It is a credential as the standard describes it.",
