@@ -9,7 +9,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -22,14 +23,23 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from fixtures.blockcerts import EthereumKey, blockcert, of_account
 from fixtures.school import open_school
-from fixtures.sd_jwt import ACHIEVEMENT, VCT, badge_sd_jwt, claims_sd_jwt, showing
+from fixtures.sd_jwt import ACHIEVEMENT, VCT, badge_sd_jwt, bound, claims_sd_jwt, showing
 from fixtures.selective import P256Key, deriving, with_key
 from fixtures.shown import FixedClock, World, bundle_of
 from fixtures.skipping import missing
-from fixtures.verification import KEY_SCHOOL, Json, Story, as_jwt, badge, of_key_school, without_status
+from fixtures.verification import (
+    KEY_SCHOOL,
+    Json,
+    Story,
+    as_jwt,
+    badge,
+    digest_of,
+    of_key_school,
+    without_status,
+)
 from playwright.async_api import Browser, Page, async_playwright
 
-from node.core.oid4vp.request import RequestReference, parse_link, parse_request_object
+from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
 from node.core.verify.report import Reason
 from node.core.verify.verifier import Standards
@@ -168,8 +178,14 @@ class VerifierPages(Pages):
         assert isinstance(reference, RequestReference)
         return reference
 
-    async def answer(self, page: Page, *, decline: bool = False) -> None:
-        """A wallet that scans the code of `page` and answers."""
+    async def answer(
+        self,
+        page: Page,
+        shown: Callable[[AuthorizationRequest], AuthorizationResponse] | None = None,
+        *,
+        decline: bool = False,
+    ) -> None:
+        """A wallet that scans the code of `page` and answers: with a badge, or what `shown` makes for the request."""
         reference = await self.reference(page)
         async with aiohttp.ClientSession() as session:
             async with session.get(self.base + urlsplit(reference.request_uri).path) as answer:
@@ -177,12 +193,14 @@ class VerifierPages(Pages):
             if decline:
                 form = {"error": "access_denied", "state": request.state or ""}
             else:
-                shown = self.world.holder.present(
-                    self.world.standards, [self.world.badge()], request.nonce, request.client_id
-                )
-                form = AuthorizationResponse({"badge": (shown,)}, request.state).to_form()
+                form = (shown or self._badge)(request).to_form()
             async with session.post(self.base + urlsplit(request.response_uri).path, data=form) as answer:
                 assert answer.status == 200
+
+    def _badge(self, request: AuthorizationRequest) -> AuthorizationResponse:
+        world = self.world
+        made = world.holder.present(world.standards, [world.badge()], request.nonce, request.client_id)
+        return AuthorizationResponse({"badge": (made,)}, request.state)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -322,6 +340,36 @@ async def test_a_holder_is_asked_and_the_page_changes_when_the_answer_comes(page
     title = await page.locator("main h1").first.text_content() or ""
     assert "it belongs to the person who showed it" in title
     await pages.look(page, "shown")
+
+
+@in_browser
+async def test_a_part_of_a_badge_is_shown_to_whom_asked_for_it(
+    tmp_path: Path, standards: Standards, browser: Browser
+) -> None:
+    story = Story(token=badge_sd_jwt(), disclose=showing(ACHIEVEMENT))
+    database = sqlite_url(tmp_path / "v.db")
+    options = VerifierOptions("https://verifier.example", database, story.verifier(), clock=FixedClock())
+
+    def bind(request: AuthorizationRequest) -> AuthorizationResponse:
+        make = bound(ACHIEVEMENT, nonce=request.nonce, audience=request.client_id)
+        shown = replace(story, disclose=make)
+        token = shown.credential()
+        beside = replace(shown.bundle(token), credential=None, credential_digest=digest_of(token))
+        return AuthorizationResponse({"badge_sd_jwt": (token,)}, request.state, (beside,))
+
+    async with TestServer(make_verifier_app(options)) as server:
+        base = str(server.make_url("")).rstrip("/")
+        pages = VerifierPages(browser, base, tmp_path, World(standards), FixedClock())
+        page = await pages.open("/requests")
+        await page.get_by_label("Which one?").fill("Data structures")
+        await page.get_by_role("button", name="Make the code").click()
+        await page.wait_for_selector(".qr svg")
+        await pages.answer(page, bind)
+        await page.wait_for_selector(".verdict.accepted")
+        assert PART_SHOWN in (await page.locator("main").text_content() or "")
+        await pages.look(page, "shown-in-part")
+        await page.context.close()
+        assert pages.faults == []
 
 
 @in_browser

@@ -48,6 +48,23 @@ def test_the_key_of_the_example_in_rfc_7518_appendix_c_is_derived() -> None:
     assert encode_base64url(derived) == "VqqN6vgjbSBcIijNcacQGg"
 
 
+# OpenID4VP 1.0 section 8.3: an encrypted answer, and the private key that reads it.
+EXAMPLE = (
+    "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTEyOEdDTSIsImtpZCI6ImFjIiwiZXBrIjp7Imt0eSI6IkVDIiwieCI6Im5ubVZwbTNWM2pi"
+    "aGNhZlFhUkJrU1ZOSGx3Wkh3dC05ck9wSnVmeVlJdWsiLCJ5IjoicjRmakRxd0p5czlxVU9QLV9iM21SNVNaRy0tQ3dPMm1pYzVWU05U"
+    "WU45ZyIsImNydiI6IlAtMjU2In19..uAYcHRUSSn2X0WPX.yVzlGSYG4qbg0bq18JcUiDRw56yVnbKR8E7S7YlEtzT00RqE3Pw5oTpUG"
+    "3hdLN4taHZ9gC1kwak8JOnJgQ.1wR024_3-qtAlx1oFIUpQQ"
+)
+
+
+def test_the_example_of_openid4vp_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = int.from_bytes(decode_base64url("Et-3ce0omz8_TuZ96Df9lp0GAaaDoUnDe6X-CRO7Aww"))
+    private = ec.derive_private_key(number, ec.SECP256R1())
+    monkeypatch.setattr(jwe, "_p256_private", lambda _secret: private)
+    answer = json.loads(DecryptionKey(b"", "ac").decrypt(EXAMPLE))
+    assert answer == {"vp_token": {"example_credential_id": ["eyJhb...YMetA"]}}
+
+
 @pytest.mark.parametrize("enc", CONTENT_ENCRYPTIONS)
 def test_what_is_encrypted_is_read_with_the_key_it_was_encrypted_to(enc: str) -> None:
     assert KEY.decrypt(token(enc)) == MESSAGE
