@@ -62,6 +62,7 @@ _TOKEN: Final = re.compile(r"e[wy][A-Za-z0-9_-]{,65536}\.")
 _COSE_TEXT: Final = re.compile(r"0o[Q-T][A-Za-z0-9+/]+={0,2}\Z")
 _WHITE_SPACE: Final = " \t\r\n"
 _COSE_BYTES: Final = (b"\xd2\x84", b"\x84")
+_ENVELOPE_MEMBERS: Final = frozenset({"@context", "id", "type", "@type"})
 _DATA_URL: Final = re.compile(r"data:(application/v[cp]\+[a-z-]+)(;base64)?,([^\s]+)\Z")
 
 
@@ -181,11 +182,16 @@ def open_data_url(url: str) -> Envelope:
 
 
 def open_enveloped(document: JsonObject) -> Envelope:
-    """The token in an EnvelopedVerifiableCredential or EnvelopedVerifiablePresentation."""
+    """The token in an EnvelopedVerifiableCredential or EnvelopedVerifiablePresentation.
+
+    Nothing else is in one: what somebody wrote beside the token would be read as if its issuer had said it.
+    """
     envelope = open_data_url(check_envelope(document))
     expected = ENVELOPED_PRESENTATION if envelope.presents else ENVELOPED_CREDENTIAL
-    if expected not in types_of(document):
-        raise _malformed(f"what it envelops makes it an {expected}")
+    if types_of(document) != (expected,):
+        raise _malformed(f"what it envelops makes it an {expected}, and nothing else")
+    if more := document.keys() - _ENVELOPE_MEMBERS:
+        raise _malformed(f"an envelope has no member {min(more)[:80]}")
     return envelope
 
 

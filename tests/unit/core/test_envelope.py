@@ -531,6 +531,22 @@ class TestEnvelopes:
             open_enveloped({**wrapped, "type": "EnvelopedVerifiableCredential"})
 
     @pytest.mark.parametrize(
+        "beside",
+        [
+            pytest.param({"issuer": "did:example:other"}, id="another issuer"),
+            pytest.param({"credentialSubject": {"id": "did:example:other"}}, id="another subject"),
+            pytest.param({"proof": {"type": "DataIntegrityProof"}}, id="a proof"),
+            pytest.param({"name": "With honours"}, id="another name"),
+            pytest.param({"type": ["EnvelopedVerifiableCredential", "VerifiableCredential"]}, id="a type"),
+        ],
+    )
+    def test_an_envelope_says_nothing_beside_its_token(self, beside: dict[str, Any]) -> None:
+        wrapped = enveloped(read(signed(CREDENTIAL, typ="vc+jwt", kid=KID)))
+        assert open_enveloped(wrapped | {"type": [wrapped["type"]]}).document == CREDENTIAL
+        with pytest.raises(Malformed):
+            open_enveloped(wrapped | beside)
+
+    @pytest.mark.parametrize(
         "url",
         [
             pytest.param("data:application/vp+jwt,{}", id="the media type of another form"),
