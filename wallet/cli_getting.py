@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("offer", required=False)
 @click.option("--tx-code", metavar="CODE", help="The code that the issuer sent you another way.")
-@click.option("--resume", is_flag=True, help="Go on with what was not finished.")
+@click.option("--resume", is_flag=True, help="Go on with what was not finished, and renew what runs out.")
 @click.option("--discard", type=int, metavar="NUMBER", help="Give up an unfinished receipt.")
 @click.option(
     "--wait",
@@ -73,7 +73,7 @@ async def _receive(
     **judged_by: Any,
 ) -> None:
     from wallet.exchange import open_egress  # noqa: PLC0415
-    from wallet.receive import Receiver, find_receipt, pending  # noqa: PLC0415
+    from wallet.receive import Receiver, find_receipt, pending, renewing  # noqa: PLC0415
 
     checker = make_checker(options, **judged_by)
     # The endpoints are named so that the guard knows what no offer may name.
@@ -94,6 +94,8 @@ async def _receive(
         else:
             receipts = list(pending(store))
         fault = await _go_on(receiver, receipts, wait)
+        if offer is None:
+            fault = await _go_on(receiver, renewing(store), wait) or fault
     unfinished = pending(store)
     _print_received(options, receiver, unfinished)
     if fault is not None:
@@ -110,7 +112,10 @@ async def _go_on(receiver: Receiver, receipts: Sequence[Receipt], wait: float) -
     fault = None
     for receipt in receipts:
         try:
-            await receiver.go_on(receipt, wait_seconds=wait)
+            if receipt.renews:
+                await receiver.renew(receipt, wait_seconds=wait)
+            else:
+                await receiver.go_on(receipt, wait_seconds=wait)
         except BonafidesError as error:
             if fault is not None:
                 tell(f"{receipt.issuer}: {error.detail}")
@@ -214,8 +219,8 @@ async def _refresh(
     named: bool,
 ) -> None:
     from wallet.exchange import open_egress  # noqa: PLC0415
-    from wallet.holdings import summary  # noqa: PLC0415
-    from wallet.refresh import Refreshed, Refresher, runs_out  # noqa: PLC0415
+    from wallet.holdings import runs_out, summary  # noqa: PLC0415
+    from wallet.refresh import Refreshed, Refresher  # noqa: PLC0415
 
     results, lines, refused = [], [], False
     fault: BonafidesError | None = None
@@ -244,7 +249,7 @@ async def _refresh(
             lines.append(f"{holding.short}  {words.plain(holding.name)}: {words.plain(state)}")
             if runs_out(holding, now()):
                 lines.append(
-                    f"  ends {words.plain(str(holding.valid_until))}: ask its issuer for a new offer"
+                    f"  ends {words.plain(str(holding.valid_until))}: `receive --resume` asks for its successor"
                 )
             if done.report is not None:
                 lines += words.check_lines(done.holding.last_check)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
@@ -26,13 +26,17 @@ from node.core.evm.header import Header, parse_header
 from node.core.jose.sd_jwt import parse_sd_jwt
 from node.core.merkle.tree import leaf_hash
 from node.core.strict_json import Json, JsonObject
-from node.core.times import format_datetime_stamp, from_unix
+from node.core.times import format_datetime_stamp, from_unix, parse_datetime_stamp
 from node.core.verify.intake import Shown
 from node.core.verify.intake import shown as read_credential
 from wallet.claims import begin_in, end_in, issuer_in, issuer_name_in, name_in, subjects_in
 from wallet.disclose import Choices, base_proof_in, choices_of
 
 SHORT_DIGITS: Final = 10
+
+
+# Of at most 31 days (FORMATS.md section 3): time to ask for its successor, and to ask again.
+RENEWED_BEFORE: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +294,16 @@ def show_only(bundle: Bundle, names: Iterable[str]) -> Bundle:
             for one in bundle.evidence
         ),
     )
+
+
+def runs_out(holding: Holding, now: datetime) -> bool:
+    """Whether it ends within days and was meant to be issued anew (bbs-2023): no proof from a chain prolongs it."""
+    if holding.choices.linkable or holding.valid_until is None:
+        return False
+    try:
+        return parse_datetime_stamp(holding.valid_until) - now <= RENEWED_BEFORE
+    except Malformed:
+        return False
 
 
 def find(holdings: Sequence[Holding], text: str) -> Holding:

@@ -3,7 +3,8 @@
 A `Receipt` is how far one offer has got. It is saved after the holder's yes, after the token, after each answer of the
 credential endpoint and after each bundle, so a crash or a lost connection anywhere leaves something that `resume`
 goes on from: a token that was kept is used again, a credential request is repeated with a new proof, a transaction is
-polled again. What arrives is judged before it is kept, and kept in the same save that ends its part of the receipt.
+polled again. A receipt of what is issued anew every few weeks is kept after its end, to ask for the successor. What
+arrives is judged before it is kept, and kept in the same save that ends its part of the receipt.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ from wallet.check import Checker, last_check, with_bundle
 from wallet.exchange import Exchange, host_of, json_of
 from wallet.formats import RECEIVED
 from wallet.holder_keys import HolderKey, make_key
-from wallet.holdings import Holding, Provenance, as_kept, belongs, fuller, new_holding
+from wallet.holdings import Holding, Provenance, as_kept, belongs, fuller, new_holding, runs_out
 from wallet.store import WalletStore
 
 ISSUED: Final = "issued"
@@ -121,6 +122,8 @@ class Part:
     digests: tuple[str, ...] | None = None
     did: str | None = None
     """Whom it is made out to, one of the wallet's keys; None is the first of them."""
+    kept: tuple[str, ...] = ()
+    """The digests of what came and was kept."""
 
     @property
     def done(self) -> bool:
@@ -147,6 +150,7 @@ class Part:
             "notificationId": self.notification_id,
             "digests": None if self.digests is None else list(self.digests),
             "did": self.did,
+            "kept": list(self.kept),
         }
 
 
@@ -161,6 +165,7 @@ def _parse_part(body: JsonObject) -> Part:
         body["notificationId"],
         None if digests is None else tuple(digests),
         body.get("did"),
+        tuple(body.get("kept", ())),
     )
 
 
@@ -182,6 +187,8 @@ class Receipt:
     access_token: str | None = None
     token_ends: datetime | None = None
     number: int | None = None
+    renews: bool = False
+    """Whether it is finished, and kept to ask for the successors of what came (bbs-2023) as long as the token lives."""
 
     @property
     def waits_for(self) -> str:
@@ -204,6 +211,7 @@ class Receipt:
             "txCode": self.tx_code,
             "accessToken": self.access_token,
             "tokenEnds": None if self.token_ends is None else format_datetime_stamp(self.token_ends),
+            "renews": self.renews,
         }
 
 
@@ -225,6 +233,7 @@ def parse_receipt(number: int, body: JsonObject) -> Receipt:
         body["accessToken"],
         None if ends is None else parse_datetime_stamp(ends),
         number,
+        body.get("renews", False),
     )
 
 
@@ -365,8 +374,39 @@ class Receiver:
                 code=error.code,
             ) from error
         if all(part.done for part in receipt.parts) and receipt.number is not None:
+            if self._is_renewed(receipt):
+                return self._keep(replace(receipt, renews=True))
             self._store.drop_receipt(receipt.number)
         return receipt
+
+    def _is_renewed(self, receipt: Receipt) -> bool:
+        """Whether it brought what its issuer issues anew in time, and says how long it may be asked for that."""
+        held = (self._store.holding(bytes.fromhex(one)) for part in receipt.parts for one in part.kept)
+        return receipt.token_ends is not None and any(one and not one.choices.linkable for one in held)
+
+    async def renew(self, receipt: Receipt, *, wait_seconds: float) -> None:
+        """Ask again for what is about to end; with a token that has ended, nobody is asked any more."""
+        held = [self._store.holding(bytes.fromhex(one)) for part in receipt.parts for one in part.kept]
+        now, number = self._clock(), receipt.number
+        if number is None or not any(one is not None and runs_out(one, now) for one in held):
+            return
+        alive = receipt.token_ends is not None and now < receipt.token_ends
+        if alive and await self._asked_again(receipt, wait_seconds):
+            return
+        self._store.drop_receipt(number)
+        self._tell(f"{host_of(receipt.issuer)} gives nothing new for the old offer: ask it for a new one")
+
+    async def _asked_again(self, receipt: Receipt, wait_seconds: float) -> bool:
+        """Take the receipt through once more; False where its token is not taken any more."""
+        parts = tuple(Part(part.configuration_id, part.proof_types, did=part.did) for part in receipt.parts)
+        again = self._keep(replace(receipt, parts=parts, renews=False))
+        try:
+            await self.go_on(again, wait_seconds=wait_seconds)
+        except Refused as error:
+            if error.code != INVALID_TOKEN:
+                raise
+            return False
+        return True
 
     async def discard(self, receipt: Receipt) -> None:
         """Give a receipt up, and tell the issuer if it can be told."""
@@ -484,10 +524,11 @@ class Receiver:
         if not all(one.kept for one in arrived):
             return receipt
         awaited = tuple(one.holding.id for one in arrived if _has_more(one.holding))
+        kept = tuple(one.holding.id for one in arrived)
         with self._store.transaction():
             for one in arrived:
                 self._store.save_holding(one.holding)
-            receipt = self._replaced(receipt, index, replace(part, items=None, digests=awaited))
+            receipt = self._replaced(receipt, index, replace(part, items=None, digests=awaited, kept=kept))
         await self._notify(receipt, part, NotificationEvent.ACCEPTED)
         return receipt
 
@@ -613,6 +654,15 @@ def _retry_after(text: str | None) -> float:
 
 def pending(store: WalletStore) -> tuple[Receipt, ...]:
     """The receipts under way, oldest first."""
+    return tuple(one for one in _receipts(store) if not one.renews)
+
+
+def renewing(store: WalletStore) -> tuple[Receipt, ...]:
+    """The receipts that are finished and kept for what their issuers issue anew."""
+    return tuple(one for one in _receipts(store) if one.renews)
+
+
+def _receipts(store: WalletStore) -> tuple[Receipt, ...]:
     return tuple(parse_receipt(number, body) for number, body in store.receipts())
 
 

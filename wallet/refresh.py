@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from node.core.anchor import CREDENTIAL
 from node.core.bundle import BundleState, ShownDocument
-from node.core.errors import Malformed, NotVerified, Unavailable
+from node.core.errors import NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.network import Network
-from node.core.times import parse_datetime_stamp
 from node.core.verify import engine
 from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
@@ -30,9 +28,6 @@ from node.outbound.http import Egress
 from wallet.check import as_others_see, last_check
 from wallet.holdings import Holding
 
-# Of at most 31 days (FORMATS.md section 3): time for an issuer to send a new offer, and for its holder to see it.
-RENEWED_BEFORE: Final = timedelta(days=7)
-
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
@@ -41,16 +36,6 @@ class Refreshed:
     holding: Holding
     report: Report | None = None
     note: str = ""
-
-
-def runs_out(holding: Holding, now: datetime) -> bool:
-    """Whether it ends within days and was meant to be issued anew (bbs-2023): no proof from a chain prolongs it."""
-    if holding.choices.linkable or holding.valid_until is None:
-        return False
-    try:
-        return parse_datetime_stamp(holding.valid_until) - now <= RENEWED_BEFORE
-    except Malformed:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

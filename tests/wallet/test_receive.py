@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.held import ecdsa_sd, forms, held
-from fixtures.verification import Story, evidence, of_key_school
+from fixtures.held import bbs, by_terms, ecdsa_sd, forms, held
+from fixtures.verification import NOW, Story, evidence, of_key_school
 from fixtures.wallets import LEARNER_KEY, PASSPHRASE, QUICK, FakeIssuer, serving
 
 from node.core.errors import (
@@ -27,7 +28,7 @@ from node.outbound.http import EgressDenied
 from wallet import receive as receiving
 from wallet.check import Checker
 from wallet.exchange import open_egress
-from wallet.receive import Receiver, pending
+from wallet.receive import Receiver, pending, renewing
 from wallet.store import Disk, WalletStore
 
 ALL = (0, 1, 2)
@@ -420,3 +421,82 @@ async def test_what_cannot_be_held_or_proven_is_said_before_the_yes(
         with pytest.raises(Refused, match=why):
             await Wallet(store, story=of_key_school()).take(issuer.link)
         assert pending(store) == ()
+
+
+# What is issued anew -----------------------------------------------------------------------------------------
+
+ENDS = datetime(2026, 6, 22, tzinfo=UTC)
+LATER = {"validFrom": "2026-06-22T00:00:00Z", "validUntil": "2026-07-20T00:00:00Z"}
+
+
+def successor() -> Story:
+    """What the issuer gives in the place of the badge of `bbs()` in its last week."""
+
+    def write(document: dict[str, Any]) -> None:
+        by_terms(document)
+        document.update(LATER)
+
+    return replace(bbs(), write=write)
+
+
+async def renew(store: WalletStore, now: datetime) -> list[str]:
+    """What the wallet says while it renews at a moment."""
+    told: list[str] = []
+    checker = Checker(replace(bbs(), now=now).verifier(), clock=lambda: now)
+    async with open_egress(development=True) as egress:
+        receiver = Receiver(
+            store, store.holder_keys(), checker, egress, tell=told.append, clock=lambda: now, keep_anyway=True
+        )
+        for receipt in renewing(store):
+            await receiver.renew(receipt, wait_seconds=0)
+    return told
+
+
+async def test_what_runs_out_is_asked_for_again_under_the_token_of_the_first(
+    store: WalletStore,
+) -> None:
+    async with serving(FakeIssuer(bbs(), token_seconds=30 * 24 * 3600)) as issuer:
+        issuer.clock = lambda: NOW
+        await take_at(store, issuer, NOW)
+        assert pending(store) == ()
+        assert len(renewing(store)) == 1
+        await renew(store, NOW)
+        assert issuer.log.count("/credential") == 1, "it does not run out yet"
+        issuer.story = successor()
+        soon = ENDS - timedelta(days=3)
+        issuer.clock = lambda: soon
+        await renew(store, soon)
+        assert [one.valid_until for one in store.holdings()] == [
+            f"{ENDS:%Y-%m-%dT00:00:00Z}",
+            LATER["validUntil"],
+        ]
+        assert issuer.log.count("/token") == 1
+        assert len(renewing(store)) == 1
+
+
+async def test_with_a_token_that_has_ended_nobody_is_asked(
+    store: WalletStore,
+) -> None:
+    async with serving(FakeIssuer(bbs(), token_seconds=3600)) as issuer:
+        issuer.clock = lambda: NOW
+        await take_at(store, issuer, NOW)
+        told = await renew(store, ENDS - timedelta(days=3))
+        assert issuer.log.count("/credential") == 1
+        assert any("ask it for a new one" in line for line in told)
+        assert renewing(store) == ()
+
+
+async def test_what_lives_as_long_as_it_says_leaves_no_receipt(store: WalletStore) -> None:
+    async with serving(FakeIssuer(of_key_school(), token_seconds=30 * 24 * 3600)) as issuer:
+        await Wallet(store, story=of_key_school()).take(issuer.link)
+        assert store.receipts() == ()
+
+
+async def take_at(store: WalletStore, issuer: FakeIssuer, now: datetime) -> None:
+    checker = Checker(bbs().verifier(), clock=lambda: now)
+    async with open_egress(development=True) as egress:
+        receiver = Receiver(
+            store, store.holder_keys(), checker, egress, tell=print, clock=lambda: now, keep_anyway=True
+        )
+        receipt = receiver.accept(await receiver.look_at(issuer.link), None)
+        await receiver.go_on(receipt, wait_seconds=0)

@@ -25,8 +25,8 @@ from node.core.errors import NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.verify.materials import Mode
 from node.core.verify.report import CheckName, Outcome
-from wallet.holdings import Holding
-from wallet.refresh import Refreshed, Refresher, runs_out
+from wallet.holdings import Holding, runs_out
+from wallet.refresh import Refreshed, Refresher
 
 FRESH = LedgerState(number=8192, time=NOW - timedelta(minutes=5))
 
