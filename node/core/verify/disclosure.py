@@ -14,6 +14,7 @@ from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.bbs_terms import broken_terms
+from node.core.dataintegrity.cryptosuite import SelectiveSuite
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import selective_suite_of, unsecured
 from node.core.errors import BonafidesError
@@ -89,11 +90,12 @@ def disclosure_of(
             document.facts.valid_from is not None,
             document.facts.valid_until is not None,
         )
-    selective = [proof for proof in document.issuer_proofs if selective_suite_of(proof) is not None]
-    if not selective or any(selective_suite_of(proof) is None for proof in verified):
+    suites = [(proof, selective_suite_of(proof)) for proof in verified]
+    partial = any(selective_suite_of(proof) is not None for proof in document.issuer_proofs)
+    if not partial or any(suite is None for _, suite in suites):
         return WHOLE
     mandatory = frozenset[str]().union(
-        *(_mandatory_statements(document, proof, canonicalizer) for proof in verified)
+        *(_mandatory(document, proof, suite, canonicalizer) for proof, suite in suites if suite is not None)
     )
     found = _of_statements(document, mandatory)
     if not document.unlinkable:
@@ -103,10 +105,9 @@ def disclosure_of(
     return replace(found, has_status=found.has_status or not broken, broken_terms=broken)
 
 
-def _mandatory_statements(document: Document, proof: Proof, canonicalizer: Canonicalizer) -> tuple[str, ...]:
-    suite = selective_suite_of(proof)
-    if suite is None:
-        return ()
+def _mandatory(
+    document: Document, proof: Proof, suite: SelectiveSuite, canonicalizer: Canonicalizer
+) -> tuple[str, ...]:
     try:
         return suite.mandatory_statements(unsecured(document.raw), proof, canonicalizer)
     except BonafidesError:

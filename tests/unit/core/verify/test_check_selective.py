@@ -120,6 +120,21 @@ def two_entries(document: Json) -> None:
     document["credentialStatus"] = [entry(), entry("suspension", url=SUSPENSIONS_URL)]
 
 
+def endorsed(document: Json) -> None:
+    """With another credential in it, which has an issuer too."""
+    with_results(document)
+    document["endorsement"] = [
+        {
+            "id": "urn:uuid:11111111-0000-4000-8000-000000000001",
+            "type": ["VerifiableCredential", "EndorsementCredential"],
+            "issuer": {"id": "did:example:endorser", "type": ["Profile"]},
+            "validFrom": "2026-04-01T00:00:00Z",
+            "name": "Sound work",
+            "credentialSubject": {"id": "urn:example:somebody", "type": ["EndorsementSubject"]},
+        }
+    ]
+
+
 BOTH_LISTS = LedgerState(lists={("revocation", LIST_URL): list_word(), ("suspension", SUSPENSIONS_URL): list_word(mode=2)})  # fmt: skip
 SUSPENDED_LISTS = replace(BOTH_LISTS, values={("suspension", SUSPENSIONS_URL, 94_567, 1): 1})
 
@@ -149,6 +164,7 @@ PROOF = [
 
 STATUS = [
     Row("its entry is mandatory", story, PASSED),
+    Row("its entry is mandatory, and an endorsement in it shown", lambda: story(write=endorsed, disclose=deriving(NAME, "/endorsement")), PASSED),
     Row("its entry is hidden", lambda: story(WITHOUT_STATUS), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("it has none, which looks the same", lambda: story(WITHOUT_STATUS, write=written(without_status)), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("its entry was shown of free will", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
@@ -157,6 +173,7 @@ STATUS = [
     Row("both of its entries are mandatory", lambda: story(write=written(two_entries), shown=BOTH_LISTS), PASSED),
     Row("one of its two entries is mandatory, and the other shown of free will", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=BOTH_LISTS), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("the one shown of free will says suspended", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=SUSPENDED_LISTS), FAILED, Reason.SUSPENDED),
+    Row("its entry is hidden, by terms that are of bbs-2023 alone", lambda: story(WITHOUT_STATUS, write=written(without_status, lambda d: d.update(TERMS))), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("without a chain, its entry is hidden", lambda: story(replace(KEYED, mandatory=WITHOUT_STATUS.mandatory)), UNKNOWN, Reason.MAY_BE_HIDDEN),
 ]  # fmt: skip
 
