@@ -13,7 +13,7 @@ from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
 from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
-from node.commands.issuer_status import reinstate, revoke, suspend
+from node.commands.issuer_status import message, reinstate, revoke, suspend
 
 
 @click.group()
@@ -27,5 +27,19 @@ def issuer() -> None:
     """
 
 
-for _command in (init, issue, anchor, renew, revoke, suspend, reinstate, key, token, status, export, serve):
+for _command in (
+    init,
+    issue,
+    anchor,
+    renew,
+    revoke,
+    suspend,
+    reinstate,
+    message,
+    key,
+    token,
+    status,
+    export,
+    serve,
+):
     issuer.add_command(_command)

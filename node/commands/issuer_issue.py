@@ -121,22 +121,13 @@ async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
     await node.signing_key(
         kinds=KINDS[plan.terms.securing]
     )  # a wrong passphrase is told before anything is stored
-    await _ready_lists(node, plan.purposes if plan.new else (), len(plan.new))
+    if not await issuance.ensure_lists(node, plan):
+        from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+        await finish(
+            AnchorWorker(node), "opening a status list", close=False, done=lambda tick: not tick.settling
+        )
     await issuance.issue(node, plan, progress)
-
-
-async def _ready_lists(node: Issuer, purposes: Sequence[str], count: int) -> None:
-    """No index is given out before its list is open and final."""
-    from node.services import status_lists  # noqa: PLC0415
-
-    ready = [await status_lists.ensure_list(node, purpose, count) for purpose in purposes]
-    if all(ready):
-        return
-    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
-
-    await finish(
-        AnchorWorker(node), "opening a status list", close=False, done=lambda tick: not tick.settling
-    )
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -159,8 +150,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     click.echo(f"  signed at once: {body['signed_at_once']}, at their claim: {body['signed_at_claim']}")
     if len(plan.purposes) > 1:
         click.echo(
-            "  suspendable: a second status entry, so an array, which 1EdTech's strict schema does not allow,"
-            " and about a fifth more in each bundle"
+            f"  {len(plan.purposes)} status entries, so an array, which 1EdTech's strict schema does not allow,"
+            " and about a fifth more in each bundle for each after the first"
         )
 
 

@@ -1,4 +1,4 @@
-"""`bonafides issuer revoke|suspend|reinstate`: change what verifiers read of a credential."""
+"""`bonafides issuer revoke|suspend|reinstate|message`: change what verifiers read of a credential."""
 
 from __future__ import annotations
 
@@ -51,14 +51,57 @@ def _status_command(name: str, words: str) -> click.Command:
     return change
 
 
+@click.command()
+@issuer_place
+@click.argument("credentials", nargs=-1, required=True, metavar="CREDENTIAL…")
+@click.option(
+    "--value",
+    required=True,
+    type=click.IntRange(0, 255),
+    help="Number of the message, from 0, in the order of the template's statusMessage.",
+)
+@click.option("--reason", required=True, help="Kept with the change, for the issuer's own record.")
+@no_wait_option
+@as_json_option
+@run_async
+async def message(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    credentials: tuple[str, ...],
+    value: int,
+    reason: str,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    from node.services.revocation import Action  # noqa: PLC0415
+
+    async with opened(folder, passphrase_file, rpc, database) as node:
+        wait = not no_wait
+        await _change(node, credentials, Action.MESSAGE, reason, value=value, wait=wait, as_json=as_json)
+
+
+message.help = (
+    f"Set what the status of credentials says, where their template has messages. {CREDENTIAL_HELP}"
+)
+
+
 async def _change(
-    node: Issuer, names: Sequence[str], action: Action, reason: str, *, wait: bool, as_json: bool
+    node: Issuer,
+    names: Sequence[str],
+    action: Action,
+    reason: str,
+    *,
+    value: int | None = None,
+    wait: bool,
+    as_json: bool,
 ) -> None:
     from node.services import lookup, revocation  # noqa: PLC0415
 
     records = [await lookup.find_credential(node, name) for name in names]
     changes = await revocation.change_status(
-        node, records, action, reason=reason, requested_by="command line"
+        node, records, action, reason=reason, requested_by="command line", value=value
     )
     ids = [change.credential_id for change in changes]
     if node.on_chain and wait:

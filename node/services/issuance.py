@@ -37,7 +37,7 @@ from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVe
 from node.core.evidence import EvidenceSet, build_evidence
 from node.core.keys import KeyKind, parse_multikey
 from node.core.securing import BBS, DEFAULT_SECURING, KINDS, is_anchored
-from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry, entries_to_json
+from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION, StatusEntry, entries_to_json
 from node.core.strict_json import JsonObject
 from node.services import status_lists
 from node.services.cohort import Cohort, PreparedRow, uncollected
@@ -168,11 +168,31 @@ def is_of_epoch(key: IssuerKey, now: datetime) -> bool:
 def _purposes(cohort: Cohort, terms: Terms) -> tuple[str, ...]:
     if terms.securing == BBS:
         return ()
+    template = cohort.template
     if not terms.with_status:
-        if cohort.template.suspendable:
-            raise Misconfigured("a suspendable template needs status entries: --status")
+        for name, wanted in (("suspendable", template.suspendable), ("statusMessage", template.messages)):
+            if wanted:
+                raise Misconfigured(f"a template with {name} needs status entries: --status")
         return ()
-    return (REVOCATION, SUSPENSION) if cohort.template.suspendable else (REVOCATION,)
+    chosen = ((REVOCATION, True), (SUSPENSION, template.suspendable), (MESSAGE, template.messages))
+    return tuple(purpose for purpose, wanted in chosen if wanted)
+
+
+async def ensure_lists(issuer: Issuer, plan: Plan) -> bool:
+    """See to it that the lists which a plan needs are open or on their way; whether they are open now.
+
+    No index is given out before its list is open and final.
+    """
+    count = len(plan.new)
+    ready = [
+        await status_lists.ensure_list(issuer, purpose, count, status_lists.size_of(_messages(plan, purpose)))
+        for purpose in (plan.purposes if count else ())
+    ]
+    return all(ready)
+
+
+def _messages(plan: Plan, purpose: str) -> tuple[str, ...]:
+    return plan.cohort.template.messages if purpose == MESSAGE else ()
 
 
 def _evidence_of(row: PreparedRow) -> EvidenceSet | None:
@@ -244,7 +264,10 @@ async def _intend(
 ) -> list[_Claim]:
     """Store the rows' intents, with status index and evidence; those that can be signed at once."""
     ids = [new_id() for _ in rows]
-    entries = [await status_lists.allocate(transaction, purpose, ids) for purpose in plan.purposes]
+    entries = [
+        await status_lists.allocate(transaction, purpose, ids, _messages(plan, purpose))
+        for purpose in plan.purposes
+    ]
     now = issuer.clock()
     intents, claims, evidence = [], [], []
     for row, credential_id in zip(rows, ids, strict=True):

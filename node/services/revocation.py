@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from node.core.errors import Malformed, NotFound, Refused
-from node.core.status.entry import REVOCATION, SUSPENSION
+from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION
 from node.services import renewal, status_lists
 from node.services.issuer import Issuer
 from node.storage.base import ChangeState, CredentialRecord, CredentialState, StatusChange, Transaction
@@ -27,6 +28,20 @@ class Action(StrEnum):
     REVOKE = "revoke"
     SUSPEND = "suspend"
     REINSTATE = "reinstate"
+    MESSAGE = "message"
+
+
+_EFFECTS: Final = {
+    Action.REVOKE: (REVOCATION, 1),
+    Action.SUSPEND: (SUSPENSION, 1),
+    Action.REINSTATE: (SUSPENSION, 0),
+    Action.MESSAGE: (MESSAGE, 0),
+}
+_HINTS: Final = {
+    REVOCATION: "it was issued without one",
+    SUSPENSION: "its template was not suspendable",
+    MESSAGE: "its template had no statusMessage",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,16 @@ async def change_status(
     *,
     reason: str,
     requested_by: str,
+    value: int | None = None,
 ) -> list[Change]:
-    """Accept a change for all of the credentials, or for none.
+    """Accept a change for all of the credentials, or for none. `value` is what a message shall say, by its number.
 
     A credential that nobody claimed yet is withdrawn by revoking it: it will never be signed. What bbs-2023 secures has
     no status: revoked, it is renewed no more. NotFound where one has no status entry of the kind; Conflict where a
     revocation would be undone; Malformed for an unusable reason.
     """
+    if (value is not None) is not (action is Action.MESSAGE):
+        raise Malformed("a message, and nothing else, is set to a value")
     if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
         raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
     await status_lists.signing_key(issuer)  # opened before the transaction: unsealing takes its time
@@ -68,7 +86,7 @@ async def change_status(
             if renewal.is_renewed(record.signed):
                 changes.append(await _end(issuer, transaction, record, action, reason))
                 continue
-            made = await _change(issuer, transaction, record, action, reason, requested_by)
+            made = await _change(issuer, transaction, record, (action, value), reason, requested_by)
             touched[made.list_id] = None
             credential_id = record.intent.credential_id
             effective = made.state is ChangeState.EFFECTIVE
@@ -84,20 +102,20 @@ async def _change(
     issuer: Issuer,
     transaction: Transaction,
     record: CredentialRecord,
-    action: Action,
+    wanted: tuple[Action, int | None],
     reason: str,
     requested_by: str,
 ) -> StatusChange:
-    purpose = REVOCATION if action is Action.REVOKE else SUSPENSION
+    action, message = wanted
+    purpose, value = _EFFECTS[action]
     credential_id = record.intent.credential_id
     entries = await transaction.status_lists.indexes_of(credential_id)
     if not any(entry.purpose == purpose for entry in entries):
-        hint = "it was issued without one" if purpose == REVOCATION else "its template was not suspendable"
-        raise NotFound(f"{credential_id} has no status entry for a {purpose}: {hint}")
+        raise NotFound(f"{credential_id} has no status entry for a {purpose}: {_HINTS[purpose]}")
     return await transaction.status_lists.change(
         credential_id,
         purpose,
-        0 if action is Action.REINSTATE else 1,
+        value if message is None else message,
         reason=reason,
         requested_by=requested_by,
         now=issuer.clock(),

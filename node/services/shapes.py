@@ -35,9 +35,10 @@ from node.core.errors import Malformed, NotVerified
 from node.core.evidence import EvidenceItem, build_evidence
 from node.core.keys import KeyKind, PublicKey
 from node.core.securing import BBS, HASH_SUITES
-from node.core.status.entry import StatusEntry
+from node.core.status.entry import MESSAGE, StatusEntry
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
+from node.services import status_lists
 from node.services.cohort import PreparedRow
 from node.services.issuer import Issuer, SigningKey
 from node.services.preparing import (
@@ -226,6 +227,7 @@ class Shapes:
         self.issuer = issuer
         self.terms = terms
         self._purposes = purposes
+        self._messages = template.messages
         self._throwaway = throwaway_key(issuer, kind)
         self._kinds: list[_Kind | None] = [None] * template.slot_count
         self._met: dict[tuple[Any, ...], int | _Stencil | None] = {}
@@ -417,12 +419,13 @@ class Shapes:
 
     def _stand_in(self, row: PreparedRow, number: int) -> Given:
         """What a row is given, of the same form: what is checked is what will be signed."""
-        entries = [
-            StatusEntry(
-                purpose, f"{self.issuer.settings.url}/status/{10 * number + place}", 90_417 + 7 * number
+        entries = []
+        for place, purpose in enumerate(self._purposes, 1):
+            url = f"{self.issuer.settings.url}/status/{10 * number + place}"
+            messages = self._messages if purpose == MESSAGE else ()
+            entries.append(
+                StatusEntry(purpose, url, 90_417 + 7 * number, status_lists.size_of(messages), messages)
             )
-            for place, purpose in enumerate(self._purposes, 1)
-        ]
         evidence = None
         if row.evidence:
             item = EvidenceItem("stand-in", "text/plain", "", b"%d" % number)

@@ -16,7 +16,7 @@ from node.core.errors import Conflict, Misconfigured
 from node.core.evm.registry import list_id
 from node.core.keys import KeyKind
 from node.core.status.bitstring import Bitstring
-from node.core.status.entry import REVOCATION, SUSPENSION, StatusEntry
+from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION, StatusEntry
 from node.core.status.status_list import build_list_credential
 from node.core.strict_json import parse_json_object
 from node.services.issuer import Issuer, SigningKey
@@ -24,7 +24,11 @@ from node.services.securing import secure
 from node.storage.base import ListCredential, ListMode, StatusList, Transaction
 
 LOG2_ENTRIES: Final = 17
-_MODES: Final = {REVOCATION: ListMode.OR_ONLY, SUSPENSION: ListMode.SETTABLE}
+_MODES: Final = {
+    REVOCATION: ListMode.OR_ONLY,
+    SUSPENSION: ListMode.SETTABLE,
+    MESSAGE: ListMode.SETTABLE,
+}
 # A list credential that is signed again each week ends the reign of a stolen copy; caches may keep it an hour.
 _VALID: Final = timedelta(days=14)
 _RENEW_BEFORE: Final = timedelta(days=7)
@@ -51,17 +55,26 @@ async def gives_entries(issuer: Issuer) -> bool:
         return any(one.is_open for one in await reading.status_lists.all(REVOCATION))
 
 
-async def ensure_list(issuer: Issuer, purpose: str, count: int = 1) -> bool:
+def size_of(messages: Sequence[str]) -> int:
+    """How many bits a status has that says one of these messages; 1 where there are none."""
+    return max(1, (len(messages) - 1).bit_length())
+
+
+async def ensure_list(issuer: Issuer, purpose: str, count: int = 1, size: int = 1) -> bool:
     """See to it that lists of the purpose with room for `count` entries are open or on their way; whether they are open
-    now.
+    now. `size` is in bits per status.
     """
     async with issuer.store.transaction() as transaction:
-        lists = await transaction.status_lists.all(purpose)
+        lists = await _lists(transaction, purpose, size)
         while all(_nearly_full(one) for one in lists) or sum(map(_room, lists)) < count:
             number = len(await transaction.status_lists.all()) + 1
-            await _add(issuer, transaction, purpose, number)
-            lists = await transaction.status_lists.all(purpose)
+            await _add(issuer, transaction, purpose, number, size)
+            lists = await _lists(transaction, purpose, size)
     return sum(_room(one) for one in lists if one.is_open) >= count
+
+
+async def _lists(reading: Transaction, purpose: str, size: int) -> list[StatusList]:
+    return [one for one in await reading.status_lists.all(purpose) if one.status_size == size]
 
 
 def _room(status_list: StatusList) -> int:
@@ -74,7 +87,7 @@ def _nearly_full(status_list: StatusList) -> bool:
     return status_list.allocated * 100 >= usable * _NEARLY_FULL_PERCENT
 
 
-async def _add(issuer: Issuer, transaction: Transaction, purpose: str, number: int) -> None:
+async def _add(issuer: Issuer, transaction: Transaction, purpose: str, number: int, size: int) -> None:
     url = f"{issuer.settings.url}/status/{number}"
     status_list = StatusList(
         list_id=list_id(purpose, url),
@@ -82,7 +95,7 @@ async def _add(issuer: Issuer, transaction: Transaction, purpose: str, number: i
         url=url,
         mode=_MODES[purpose] if issuer.on_chain else ListMode.PUBLISHED,
         log2_entries=LOG2_ENTRIES,
-        status_size=1,
+        status_size=size,
         transaction_id=None,
         opened_block=None,
         is_open=False,
@@ -99,16 +112,22 @@ async def _add(issuer: Issuer, transaction: Transaction, purpose: str, number: i
 
 
 async def allocate(
-    transaction: Transaction, purpose: str, credential_ids: Sequence[str]
+    transaction: Transaction, purpose: str, credential_ids: Sequence[str], messages: tuple[str, ...] = ()
 ) -> Mapping[str, StatusEntry]:
-    """A status entry for each credential, at a random index that was never given before."""
+    """A status entry for each credential, at a random index that was never given before.
+
+    `messages` are what its values say, where the purpose is to say something.
+    """
+    size = size_of(messages)
     left = list(credential_ids)
     entries: dict[str, StatusEntry] = {}
-    for chosen in await transaction.status_lists.all(purpose):
+    for chosen in await _lists(transaction, purpose, size):
         some = left[: _room(chosen)] if chosen.is_open else []
         if some:
             given = await transaction.status_lists.allocate(chosen.list_id, some, _drawing(len(some)))
-            entries |= {one: StatusEntry(purpose, chosen.url, index) for one, index in given.items()}
+            entries |= {
+                one: StatusEntry(purpose, chosen.url, index, size, messages) for one, index in given.items()
+            }
             left = left[len(some) :]
     if left:
         raise Conflict(f"no list of purpose {purpose} is open with room: run `issuer anchor` and try again")
@@ -141,6 +160,7 @@ async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusL
         valid_from=now,
         valid_until=now + _VALID,
         ttl=_TTL_MILLISECONDS,
+        size=status_list.status_size,
     )
     secured = secure(issuer, document, key, _SUITES[key.signer.public_key.kind], now)
     await transaction.status_lists.save_credential(
@@ -197,6 +217,6 @@ async def _is_due(
 async def ensure_room(issuer: Issuer) -> None:
     """Open the next list of each purpose in use before the present one is full."""
     async with issuer.store.reading() as reading:
-        purposes = sorted({one.purpose for one in await reading.status_lists.all()})
-    for purpose in purposes:
-        await ensure_list(issuer, purpose)
+        used = sorted({(one.purpose, one.status_size) for one in await reading.status_lists.all()})
+    for purpose, size in used:
+        await ensure_list(issuer, purpose, size=size)

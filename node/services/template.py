@@ -8,6 +8,7 @@ A template is one JSON object, closed, `"template": 1`:
     description, subject       members of the credential and of its AchievementSubject
     results                    Results; each names one of the achievement's result descriptions
     awardedDate, validFrom, validUntil, validDays, suspendable
+    statusMessage              4, 16 or 256 texts: what a status of its own may say, the first of them at first
     securing                   how the credentials are secured, unless the command says it
     mandatoryPointers          JSON Pointers into the credential: what its holder cannot withhold beside what nobody can
     credentials                required for a ClrCredential: the column that lists what the record holds, by ids of
@@ -44,6 +45,7 @@ VERSION: Final = 1
 MAX_TEMPLATE_BYTES: Final = 1024 * 1024
 MAX_VALID_DAYS: Final = 36_525  # a hundred years
 MAX_ITEMS: Final = 64
+_MESSAGES: Final = (4, 16, 256)
 _BBS_DAYS: Final = (7, 14, 21, 28)  # whole epochs (FORMATS.md section 3)
 _MAX_KNOWN: Final = 10_000
 
@@ -62,6 +64,7 @@ _MEMBERS: Final[Mapping[str, type]] = {
     "validUntil": str,
     "validDays": int,
     "suspendable": bool,
+    "statusMessage": list,
     "securing": str,
     "mandatoryPointers": list,
     "evidence": dict,
@@ -253,6 +256,8 @@ class Template:
     records: str | None
     """The column that lists what a ClrCredential holds."""
     suspendable: bool
+    messages: tuple[str, ...]
+    """What the values of a status of purpose `message` say; none without such a status."""
     valid_days: int | None
     securing: str | None
     mandatory: tuple[str, ...]
@@ -325,6 +330,7 @@ def parse_template(data: bytes) -> Template:
         faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
     _check_days(raw, faults)
     _check_securing(raw, faults)
+    _check_messages(raw.get("statusMessage"), faults)
     _check_achievement(raw.get("achievement"), faults)
     _check_subject(raw.get("subject"), kind, faults)
     _check_result_shapes(raw.get("results"), faults)
@@ -353,6 +359,7 @@ def parse_template(data: bytes) -> Template:
         cohort=cohort,
         records=raw.get("credentials"),
         suspendable=raw.get("suspendable", False),
+        messages=tuple(raw.get("statusMessage", ())),
         valid_days=raw.get("validDays"),
         securing=raw.get("securing"),
         mandatory=tuple(raw.get("mandatoryPointers", ())),
@@ -376,9 +383,11 @@ def unlinkable_faults(template: Template) -> Iterator[Fault]:
     if template.evidence is not None:
         detail = f"a commitment to evidence tells its credential apart, which {BBS} is there to prevent"
         yield Fault("template", detail, path=("evidence",))
-    if template.suspendable:
-        detail = f"{BBS} has no status entries: nothing can be suspended"
-        yield Fault("template", detail, path=("suspendable",))
+    for name, wanted in (("suspendable", template.suspendable), ("statusMessage", template.messages)):
+        if wanted:
+            yield Fault(
+                "template", f"{BBS} has no status entries, and nothing can be suspended or said", path=(name,)
+            )
 
 
 # --- the template's own rules
@@ -407,6 +416,20 @@ def _check_days(raw: JsonObject, faults: list[Fault]) -> None:
     days = raw.get("validDays")
     if type(days) is int and not 1 <= days <= MAX_VALID_DAYS:
         faults.append(Fault("template", f"must be 1 to {MAX_VALID_DAYS:,}", path=("validDays",)))
+
+
+def _check_messages(messages: Json, faults: list[Fault]) -> None:
+    """As many texts as a status of 2, 4 or 8 bits has values (FORMATS.md section 6)."""
+    if not isinstance(messages, list):
+        return
+    if len(messages) not in _MESSAGES:
+        detail = f"has {' or '.join(map(str, _MESSAGES))} texts, one for each value"
+        faults.append(Fault("template", detail, path=("statusMessage",)))
+    faults += [
+        Fault("template", "must be a text", path=("statusMessage", number))
+        for number, text in enumerate(messages)
+        if not isinstance(text, str) or not text
+    ]
 
 
 def _check_securing(raw: JsonObject, faults: list[Fault]) -> None:
