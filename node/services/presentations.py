@@ -413,11 +413,12 @@ class Presentations:
 
 
 def open_badge_query(*, achievement: str | None = None) -> DcqlQuery:
-    """The usual question: an Open Badge in whatever format, perhaps one for the achievement of that exact name."""
+    """The usual question: an Open Badge, in one of three formats, perhaps for the achievement of that exact name."""
     path = ("credentialSubject", "achievement", "name")
     claims = (ClaimsQuery(path, None, (achievement,) if achievement else ()),)
     types = frozenset(OPEN_BADGE_TYPES)
     meta = {"type_values": [list(OPEN_BADGE_TYPES)]}
+    # dc+sd-jwt is asked for by an issuer's own vct; vc+cose makes some wallets refuse the whole question.
     asked = {"badge": LDP_VC, "badge_jwt": JWT_VC_JSON, "badge_sd_jwt": VC_SD_JWT}
     queries = tuple(CredentialQuery(name, form, meta, (types,), claims) for name, form in asked.items())
     return DcqlQuery(queries, (CredentialSetQuery(tuple((name,) for name in asked)),))
