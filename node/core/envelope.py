@@ -23,6 +23,7 @@ from node.core.jose.claims import Claims, parse_claims
 from node.core.jose.jws import ALGORITHMS, parse_jws, verify_jws
 from node.core.jose.sd_jwt import (
     Path,
+    Processed,
     SdJwt,
     check_no_digests,
     compact_forms,
@@ -34,6 +35,7 @@ from node.core.jose.sd_jwt import (
 )
 from node.core.jose.sd_jwt_vc import (
     DC_SD_JWT,
+    MEANING,
     VC_SD_JWT,
     VP_SD_JWT,
     check_sd_jwt_vc,
@@ -109,6 +111,8 @@ class Envelope:
     """Whether there are undisclosed digests (or decoys) at the document's top level."""
     withheld: bool = False
     """Whether there are any, wherever."""
+    subjects_withheld: bool = False
+    """Whether there may be more subjects than are shown."""
     disclosed: tuple[Path, ...] = ()
     """Where the claims stand that its holder could have withheld, and did not."""
     holder_key: PublicKey | None = None
@@ -242,6 +246,8 @@ def _read_sd_jwt(text: str) -> Envelope:
     check_withheld(processed)
     claims = parse_claims(processed.payload)
     media_type = _sd_jwt_type(token)
+    if media_type == VC_SD_JWT:
+        check_withheld(processed, MEANING)
     if media_type == DC_SD_JWT:
         check_sd_jwt_vc(processed.payload)
         document = processed.payload
@@ -260,11 +266,17 @@ def _read_sd_jwt(text: str) -> Envelope:
         header_key=_header_key(token.issued.header),
         hidden=() in processed.undisclosed,
         withheld=bool(processed.undisclosed),
+        subjects_withheld=_subjects_withheld(processed),
         disclosed=tuple(one.path for one in processed.disclosed),
         holder_key=holder_key,
         holder_method=holder_method,
         key_binding=_key_binding(token),
     )
+
+
+def _subjects_withheld(processed: Processed) -> bool:
+    several = isinstance(processed.payload.get("credentialSubject"), list)
+    return several and ("credentialSubject",) in processed.undisclosed
 
 
 def _sd_jwt_type(token: SdJwt) -> str:

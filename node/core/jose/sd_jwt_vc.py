@@ -8,6 +8,7 @@ is bound must stand in the issuer's own words: a holder who could withhold it wo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +30,9 @@ NEVER_WITHHELD: Final = frozenset(
         *("issuer", "validFrom", "validUntil", "issuanceDate", "expirationDate", "credentialStatus"),
     }
 )
+# Of a credential of the data model besides: without one of its types a learner's record would hold no credentials that
+# have to be verified, and a badge would have no rules.
+MEANING: Final = frozenset({"@context", "type", "@type"})
 # What ours keep open besides (FORMATS.md section 2).
 ALWAYS_SHOWN: Final = frozenset(
     {
@@ -38,9 +42,9 @@ ALWAYS_SHOWN: Final = frozenset(
 )
 
 
-def check_withheld(processed: Processed) -> None:
-    """Raise Malformed where a Disclosure, shown or withheld, decides over status, validity, issuer or holder."""
-    for name in processed.up_to_the_holder & NEVER_WITHHELD:
+def check_withheld(processed: Processed, names: AbstractSet[str] = NEVER_WITHHELD) -> None:
+    """Raise Malformed where a Disclosure, shown or withheld, decides over `names`: status, validity, issuer, holder."""
+    for name in processed.up_to_the_holder & names:
         raise Malformed(f"{name} depends on what the holder discloses", path=(name,))
 
 

@@ -308,6 +308,29 @@ class TestWhatNoHolderMayWithhold:
                 with pytest.raises(Malformed, match="depends on what the holder discloses"):
                     read_envelope(shown)
 
+    @pytest.mark.parametrize("name", ["type", "@context"])
+    def test_what_a_document_is_does_not_depend_on_disclosures(self, name: str) -> None:
+        several = {**CREDENTIAL, name: [*CREDENTIAL[name], "https://school.example/more"]}
+        for path in ((name,), (name, 1)):
+            token = self.issued(several, path, "vc+sd-jwt")
+            for shown in (token, select(token, [])) if len(path) > 1 else (token,):
+                with pytest.raises(Malformed, match="depends on what the holder discloses"):
+                    read_envelope(shown)
+
+    def test_of_claims_they_are_members_like_others(self) -> None:
+        token = self.issued({**FLAT, "type": ["a", "b"]}, ("type", 1), "dc+sd-jwt")
+        assert read(select(token, [])).document["type"] == ["a"]
+
+    def test_that_one_of_several_subjects_is_withheld_is_seen(self) -> None:
+        subjects = [{"id": "did:example:learner"}, {"id": "did:example:other"}]
+        token = self.issued(
+            {**CREDENTIAL, "credentialSubject": subjects}, ("credentialSubject", 1), "vc+sd-jwt"
+        )
+        assert read(select(token, [])).subjects_withheld
+        assert not read(token).subjects_withheld
+        one = self.issued(CREDENTIAL, ("credentialSubject", "id"), "vc+sd-jwt")
+        assert not read(select(one, [])).subjects_withheld
+
 
 class TestSdJwtVc:
     def token(self, claims: dict[str, Any] = FLAT, path: Path = ("given_name",)) -> str:
