@@ -203,6 +203,25 @@ def test_status_end_and_issuer_that_were_withheld_are_missed(member: str, check:
     assert report.acceptance is not Acceptance.ACCEPTED
 
 
+def two_subjects(document: Json) -> None:
+    without_status(document)
+    document["type"] = ["VerifiableCredential"]
+    del document["evidence"]
+    document["credentialSubject"] = [{"id": one.did} for one in (LEARNER, OTHER_LEARNER)]
+
+
+def test_the_holder_of_a_credential_about_two_is_not_its_one_subject_by_withholding_the_other() -> None:
+    for shown, outcome in ((showing(), Outcome.UNKNOWN), (showing(("credentialSubject", 1)), Outcome.FAILED)):
+        report = of_key_school(
+            write=two_subjects,
+            token=badge_sd_jwt(("credentialSubject", 1), holder=None),
+            disclose=shown,
+            holder=LEARNER,
+        ).report()
+        assert report[CheckName.PROOF].outcome is Outcome.PASSED
+        assert report[CheckName.HOLDER_BINDING].outcome is outcome
+
+
 @pytest.mark.parametrize("member", ["iss", "exp", "nbf", "cnf", "vct", "status"])
 def test_claims_that_are_never_withheld_do_not_conform_out_of_a_disclosure(member: str) -> None:
     values: Json = {
