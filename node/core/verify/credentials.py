@@ -2,6 +2,7 @@
 
 First the record is verified, then every credential in its subject, each by its own proof. As in a presentation, what is
 reported of each check is the worst that was found, so that nothing false can hide in a record that is itself genuine.
+Endorsements have reports of their own, which decide nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from node.core.errors import Malformed
 from node.core.verify.case import Case
+from node.core.verify.endorsements import Endorsement, endorsements_in
 from node.core.verify.holder import Asked, Holder, is_presented
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_DEPTH, Shown, shown_in
+from node.core.verify.intake import shown as shown_as
 from node.core.verify.materials import Inquiry
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
 from node.core.verify.verifier import Verifier, make_report
+
+_OF_SOMETHING_ELSE: Final = "it is about something else than what it stands in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,10 @@ def judge_credential(shown: Shown, occasion: Occasion, holder: Holder | None = N
 
 
 def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[int], depth: int) -> Report:
-    case = Case(shown, occasion.inquiry, occasion.verifier, occasion.now, occasion.as_of)
+    case = _case(shown, occasion)
     report = case.report(holder, occasion.asked)
+    if case.document.facts is not None and (found := endorsements_in(case.document.read)):
+        report = replace(report, endorsements=tuple(_judge_endorsement(one, occasion) for one in found))
     held = case.document.held
     if not held:
         return report
@@ -55,6 +63,22 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
     inner = holder.of_held(facts) if holder is not None and facts is not None else holder
     reports = tuple(_judge(one, occasion, inner, left, depth + 1) for one in inside)
     return _merged(report, reports, occasion, presented=is_presented(holder))
+
+
+def _case(shown: Shown, occasion: Occasion) -> Case:
+    return Case(shown, occasion.inquiry, occasion.verifier, occasion.now, occasion.as_of)
+
+
+def _judge_endorsement(found: Endorsement, occasion: Occasion) -> Report:
+    """What an endorsement is worth (Open Badges 3.0 section 9, step 7): told, and for whoever relies on it to weigh."""
+    try:
+        one = shown_as(found.credential)
+    except Malformed:
+        one = Shown({})  # no credential, and so none that conforms
+    case = _case(one, occasion)
+    report = case.report(None, Asked())
+    about = case.document.facts.subject_ids if case.document.facts is not None else ()
+    return report if about == (found.of,) else replace(report, notes=(_OF_SOMETHING_ELSE,))
 
 
 def _too_many() -> Check:
@@ -79,6 +103,7 @@ def _merged(
         anchored=report.anchored,
         document=report.document,
         credentials=tuple(held),
+        endorsements=report.endorsements,
     )
 
 

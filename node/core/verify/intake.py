@@ -112,9 +112,9 @@ def shown(value: Json, bundle: Bundle | None = None) -> Shown:
 
 def held_by(document: JsonObject) -> Iterator[Json]:
     """What stands for credentials in the subject of a Comprehensive Learner Record (CLR 2.0, ClrSubject)."""
-    for subject in _listed(document.get("credentialSubject", [])):
+    for subject in listed(document.get("credentialSubject", [])):
         if isinstance(subject, dict):
-            yield from _listed(subject.get("verifiableCredential", []))
+            yield from listed(subject.get("verifiableCredential", []))
 
 
 def shown_in(one: Shown, held: Iterable[Json]) -> list[Shown]:
@@ -155,7 +155,7 @@ def _presented(
     presentation: JsonObject, bundles: Sequence[Bundle], envelope: Envelope | None = None
 ) -> Intake:
     held = presentation.get("verifiableCredential", [])
-    documents = _listed(held)
+    documents = listed(held)
     if len(documents) > MAX_CREDENTIALS:
         raise Malformed(f"more than {MAX_CREDENTIALS} credentials in one presentation")
     left = list(bundles)
@@ -241,9 +241,10 @@ def _inner(document: JsonObject) -> Iterator[Shown]:
                 yield inner
 
 
-def _listed(value: Json) -> list[Any]:
+def listed(value: Json) -> list[Any]:
+    """The items of a list, or the one value that stands for a list of one."""
     return value if isinstance(value, list) else [value]
 
 
 def _has_type(value: JsonObject, name: str) -> bool:
-    return name in _listed(value.get("type", value.get("@type", [])))
+    return name in listed(value.get("type", value.get("@type", [])))

@@ -7,9 +7,9 @@ spelled (FORMATS.md section 2). For JCS suites and for tokens the members are wh
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.plain import read_as_signed
@@ -34,8 +34,8 @@ from node.core.related_resource import check_related_resources
 from node.core.schema import SchemaSet, SchemaVerdict
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
-from node.core.strict_json import Json, JsonObject
-from node.core.verify.intake import held_by
+from node.core.strict_json import JsonObject
+from node.core.verify.intake import held_by, listed
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 CLR_CREDENTIAL: Final = "ClrCredential"
@@ -131,9 +131,6 @@ def read_document(
             read = read_secured(raw, proofs, canonicalizer)
         is_claims = envelope is not None and envelope.media_type == DC_SD_JWT
         facts = _facts_of_claims(envelope) if is_claims and envelope else check_credential(read.document)
-        if envelope is not None and envelope.subjects_withheld:
-            # One that nobody sees has no identifier to compare with the holder's.
-            facts = replace(facts, subject_count=facts.subject_count + 1)
         if facts.version == "2.0":
             check_related_resources(read.document, canonicalizer.contexts.published)
         held = _held(read.document, facts)
@@ -212,10 +209,6 @@ def _held(document: JsonObject, facts: CredentialFacts) -> tuple[JsonObject | st
     return tuple(found)
 
 
-def _listed(value: Json) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def _refuse_envelope(raw: JsonObject) -> None:
     """Malformed for an envelope (VC Data Model 2.0 section 4.13): what was received as one could not be opened."""
     if _ENVELOPES.intersection(types_of(raw)):
@@ -258,7 +251,7 @@ def _without_tokens(document: JsonObject) -> JsonObject:
     """Without the texts that stand for credentials in version 1.1, which are no values of JSON-LD."""
     held = document.get("verifiableCredential")
     if isinstance(held, str) or (isinstance(held, list) and any(isinstance(one, str) for one in held)):
-        objects = [one for one in _listed(held) if not isinstance(one, str)]
+        objects = [one for one in listed(held) if not isinstance(one, str)]
         return {**document, "verifiableCredential": objects}
     return document
 

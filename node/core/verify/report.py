@@ -204,6 +204,8 @@ class Report:
     document: Mapping[str, Any] | None = None
     """The credential as it was read, for whoever shows it; not part of the JSON."""
     credentials: tuple[Report, ...] = ()
+    endorsements: tuple[Report, ...] = ()
+    """On the endorsements in it, which decide nothing."""
     notes: tuple[str, ...] = ()
     contacted: tuple[str, ...] = ()
     decisive: Check | None = None
@@ -236,6 +238,8 @@ class Report:
             body["notes"] = list(self.notes)
         if self.credentials:
             body["credentials"] = [report.to_json() for report in self.credentials]
+        if self.endorsements:
+            body["endorsements"] = [report.to_json() for report in self.endorsements]
         return body
 
 

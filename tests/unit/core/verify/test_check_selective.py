@@ -30,14 +30,16 @@ from fixtures.verification import (
     entry,
     key_word,
     list_word,
+    of_key_school,
     revoked,
+    standards,
     signing_key,
     without_status,
 )
 
 from node.core.bbs.blind import BLIND_BBS, commit
 from node.core.bbs.interface import seeded_scalars
-from node.core.dataintegrity import proofs_of
+from node.core.dataintegrity import prepare_proof, proofs_of
 from node.core.dataintegrity.bbs_2023 import (
     Holder,
     encode_derived_proof,
@@ -135,6 +137,17 @@ def endorsed(document: Json) -> None:
     ]
 
 
+def over_all(document: Json) -> Json:
+    """With one more proof of the issuer's, over all that is shown."""
+    options = {
+        "cryptosuite": "ecdsa-jcs-2019",
+        "verificationMethod": KEYED.method,
+        "proofPurpose": "assertionMethod",
+    }
+    prepared = prepare_proof(document, options, standards().canonicalizer, key_kind=P256.public_key.kind)
+    return prepared.finish(P256.sign(prepared.message))
+
+
 BOTH_LISTS = LedgerState(lists={("revocation", LIST_URL): list_word(), ("suspension", SUSPENSIONS_URL): list_word(mode=2)})  # fmt: skip
 SUSPENDED_LISTS = replace(BOTH_LISTS, values={("suspension", SUSPENSIONS_URL, 94_567, 1): 1})
 
@@ -174,6 +187,8 @@ STATUS = [
     Row("one of its two entries is mandatory, and the other shown of free will", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=BOTH_LISTS), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("the one shown of free will says suspended", lambda: story(WITHOUT_SECOND, write=written(two_entries), disclose=deriving(NAME, "/credentialStatus"), shown=SUSPENDED_LISTS), FAILED, Reason.SUSPENDED),
     Row("its entry is hidden, by terms that are of bbs-2023 alone", lambda: story(WITHOUT_STATUS, write=written(without_status, lambda d: d.update(TERMS))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("it has none, and a proof over all of it beside", lambda: story(replace(KEYED, mandatory=WITHOUT_STATUS.mandatory), write=written(without_status), disclose=lambda d: over_all(deriving(NAME)(d))), NOT_APPLICABLE, Reason.NO_STATUS),
+    Row("it has none, and nothing was derived, though its proof fails", lambda: of_key_school(tamper=lambda d: d.update(name="Another")), NOT_APPLICABLE, Reason.NO_STATUS),
     Row("without a chain, its entry is hidden", lambda: story(replace(KEYED, mandatory=WITHOUT_STATUS.mandatory)), UNKNOWN, Reason.MAY_BE_HIDDEN),
 ]  # fmt: skip
 
