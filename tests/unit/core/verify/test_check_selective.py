@@ -32,8 +32,8 @@ from fixtures.verification import (
     list_word,
     of_key_school,
     revoked,
-    standards,
     signing_key,
+    standards,
     without_status,
 )
 
