@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import bbs_2023, ecdsa_sd_2023
 from node.core.dataintegrity.bbs_2023 import Bbs2023
+from node.core.dataintegrity.bbs_terms import broken_terms, linking_members
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.selective import parse_pointer
 from node.core.dataintegrity.selective import select as select_part
@@ -47,6 +48,11 @@ class Choices(Protocol):
     @property
     def places(self) -> tuple[Place, ...]:
         """Every claim that is held."""
+        ...
+
+    @property
+    def for_occasion(self) -> bool:
+        """Whether a proof is derived for one verifier each time, and answers it alone (bbs-2023)."""
         ...
 
     @property
@@ -130,6 +136,7 @@ def _at_pointer(choices: Choices, pointer: str, document: JsonObject) -> tuple[P
 class _Whole:
     credential: JsonObject | str
     document: JsonObject
+    for_occasion = False
     linkable = True
 
     @cached_property
@@ -157,8 +164,18 @@ class _Statements:
     base: Proof
 
     @property
+    def for_occasion(self) -> bool:
+        return self.base.cryptosuite == Bbs2023.name
+
+    @cached_property
     def linkable(self) -> bool:
-        return self.base.cryptosuite != Bbs2023.name
+        if not self.for_occasion:
+            return True
+        # FORMATS.md section 3: the proof links nothing; ids, dates and options of its own do.
+        document = unsecured(self.document)
+        always = {place[0] for place in self.reveal(()) if len(place) == 1}
+        broken = broken_terms(document, end_is_mandatory="validUntil" in always)
+        return bool(broken or linking_members(document, self.base.raw))
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
@@ -166,7 +183,7 @@ class _Statements:
 
     @cached_property
     def _mandatory(self) -> tuple[str, ...]:
-        if self.linkable:
+        if not self.for_occasion:
             return ecdsa_sd_2023.parse_base_proof(self.base).mandatory_pointers
         return bbs_2023.parse_base_proof(self.base).mandatory_pointers
 
@@ -183,7 +200,7 @@ class _Statements:
         self, selection: Collection[Place], canonicalizer: Canonicalizer, occasion: Occasion
     ) -> JsonObject | str:
         header, entropy = b"", b""
-        if not self.linkable:
+        if self.for_occasion:
             entropy = occasion.entropy
             if occasion.challenge is not None and occasion.domain is not None:
                 header = bbs_2023.presentation_header_of(occasion.challenge, occasion.domain)
@@ -250,6 +267,7 @@ class _Disclosures:
     token: str
     flat: bool
     """Whether the claims are no document, so that none of its names says how to read the others."""
+    for_occasion = False
     linkable = True
 
     @cached_property

@@ -180,7 +180,7 @@ class Holding:
         same for all its holders goes along: the key, and the state that proves it.
         """
         bundle = show_only(self._bundle(), names)
-        if not self.choices.linkable:
+        if self.choices.for_occasion:
             bundle = replace(bundle, anchor=None, evidence=())
         anchor = bundle.anchor
         known = self.shown if credential is None else read_credential(credential)
@@ -298,7 +298,7 @@ def show_only(bundle: Bundle, names: Iterable[str]) -> Bundle:
 
 def runs_out(holding: Holding, now: datetime) -> bool:
     """Whether it ends within days and was meant to be issued anew (bbs-2023): no proof from a chain prolongs it."""
-    if holding.choices.linkable or holding.valid_until is None:
+    if not holding.choices.for_occasion or holding.valid_until is None:
         return False
     try:
         return parse_datetime_stamp(holding.valid_until) - now <= RENEWED_BEFORE

@@ -119,7 +119,7 @@ def shows_itself(holding: Holding) -> bool:
     """Whether it is shown without a presentation around it: with a key binding, or by a proof for the occasion."""
     envelope = holding.shown.envelope
     if envelope is None:
-        return not holding.choices.linkable
+        return holding.choices.for_occasion
     return format_of(envelope) in SD_JWTS and (
         envelope.holder_key is not None or envelope.holder_method is not None
     )
@@ -234,7 +234,7 @@ def _member(credential: JsonObject | str) -> JsonObject:
 
 def for_a_file(showings: Sequence[Showing]) -> tuple[Showing, ...]:
     """The showings as a file can hold them: one that shows itself alone needs nobody's signature around it."""
-    alone = len(showings) == 1 and not showings[0].holding.choices.linkable
+    alone = len(showings) == 1 and showings[0].holding.choices.for_occasion
     return tuple(replace(one, bound=not alone) for one in showings)
 
 

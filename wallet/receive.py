@@ -382,7 +382,7 @@ class Receiver:
     def _is_renewed(self, receipt: Receipt) -> bool:
         """Whether it brought what its issuer issues anew in time, and says how long it may be asked for that."""
         held = (self._store.holding(bytes.fromhex(one)) for part in receipt.parts for one in part.kept)
-        return receipt.token_ends is not None and any(one and not one.choices.linkable for one in held)
+        return receipt.token_ends is not None and any(one and one.choices.for_occasion for one in held)
 
     async def renew(self, receipt: Receipt, *, wait_seconds: float) -> None:
         """Ask again for what is about to end; with a token that has ended, nobody is asked any more."""

@@ -70,7 +70,11 @@ class Refresher:
     async def refresh(self, holding: Holding) -> Refreshed:
         """The holding with a renewed proof. Unavailable where the chain cannot be read; NotVerified where it lies."""
         bundle = holding.bundle
-        if bundle is None or bundle.key is None or (bundle.anchor is None and holding.choices.linkable):
+        if (
+            bundle is None
+            or bundle.key is None
+            or (bundle.anchor is None and not holding.choices.for_occasion)
+        ):
             return Refreshed(holding, note="no bundle with an anchor is held")
         document = read_document(
             holding.document, self._verifier.canonicalizer, self._verifier.schemas, holding.shown.envelope

@@ -182,7 +182,7 @@ def _claims_lines(part: Disclosed) -> Iterator[str]:
     yield f"  always shown:    {', '.join(map(brief, always)) or 'nothing'}"
     yield f"  kept hidden:     {', '.join(map(brief, part.hidden)) or 'nothing'}"
     if not part.linkable:
-        yield "  cannot be linked to what you showed of it to others"
+        yield "  nothing but these claims links it to what you show of it to others"
 
 
 def offer_lines(offered: Offered, did_of: Callable[[CredentialConfiguration], str]) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from fixtures.held import NAME, bbs, ecdsa_sd, held, sd_jwt, sd_jwt_vc, with_results
+from fixtures.held import NAME, bbs, by_terms, ecdsa_sd, held, sd_jwt, sd_jwt_vc, with_results
 from fixtures.sd_jwt import badge_sd_jwt, raw_sd_jwt
 from fixtures.selective import deriving
-from fixtures.verification import KEY_SCHOOL, Story, as_jwt, of_key_school, standards
+from fixtures.verification import KEY_SCHOOL, LEARNER, Story, as_jwt, of_key_school, standards
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,3 +243,25 @@ def test_a_label_of_an_unnamed_object_is_not_shown_on_the_way() -> None:
     selection = [(*criteria, "narrative")]
     assert (*criteria, "id") not in holding.choices.reveal(selection)
     assert "id" not in made(holding, selection)["credentialSubject"]["achievement"]["criteria"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.update(id="urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7a11"),
+        lambda document: document["credentialSubject"].update(id=LEARNER.did),
+        lambda document: document.update(validFrom="2026-05-25T00:00:01Z"),
+        lambda document: document.update(validUntil="2027-06-21T00:00:00Z"),
+    ],
+    ids=["an id", "a subject's id", "a date of its own", "a long life"],
+)
+def test_what_is_issued_against_the_terms_is_not_said_to_be_unlinkable(change: Any) -> None:
+    """FORMATS.md section 3: the proof links nothing, and what is shown beside it does."""
+
+    def write(document: Any) -> None:
+        by_terms(document)
+        change(document)
+
+    choices = held(replace(bbs(), write=write)).choices
+    assert choices.linkable
+    assert choices.for_occasion
