@@ -60,8 +60,12 @@ def objects_in(document: JsonObject, *, without: Collection[str]) -> list[JsonOb
             if (kind is dict or kind is list) and name not in without:
                 if kind is dict:
                     found.append(member)
-                else:
-                    _collect_objects(member, found)
+                    continue
+                for value in member:
+                    if type(value) is dict:
+                        found.append(value)
+                    elif type(value) is list:
+                        _collect_objects(value, found)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from node.core.canonical.contexts import ContextStore
-from node.core.canonical.nquads import has_authority, is_absolute_iri
+from node.core.canonical.nquads import IRI_WITH_AUTHORITY, is_absolute_iri
 from node.core.strict_json import Json
 
 _DEFINITION: Final = frozenset({"@id", "@type", "@container", "@context", "@protected", "@prefix"})
@@ -83,7 +83,7 @@ class ActiveContext:
 
     def iri(self, value: str) -> str:
         """Section 5.2 for a compact or absolute IRI."""
-        if has_authority(value):  # which is never compact
+        if IRI_WITH_AUTHORITY.match(value):  # which is never compact
             return value
         return _iri(value, self.definitions)
 

@@ -55,11 +55,13 @@ def canonicalize_parts(
 ) -> tuple[str, dict[Term, Term]]:
     """As `canonicalize_quads`, for a dataset that was parted already."""
     dataset = list(dict.fromkeys(unnamed))
-    labels = canonical_labels(dataset, hash_name, max_steps)
-    lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
+    labels = _labels(dataset, hash_name, max_steps)
     label = labels.get
-    for s, p, o, g in dataset:
-        lines.add(encode_quad((label(s, s), p, label(o, o), label(g, g) if g else "")))
+    lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
+    lines |= {
+        f"{label(s, s)} {p} {label(o, o)} {label(g, g)} .\n" if g else f"{label(s, s)} {p} {label(o, o)} .\n"
+        for s, p, o, g in dataset
+    }
     return "".join(sorted(lines)), labels
 
 
@@ -67,8 +69,12 @@ def canonical_labels(
     unnamed: Iterable[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
 ) -> dict[Term, Term]:
     """The canonical label of each blank node of a dataset, of which those quads are enough that have blank nodes."""
+    return _labels(list(dict.fromkeys(unnamed)), hash_name, max_steps)
+
+
+def _labels(dataset: list[Quad], hash_name: str, max_steps: int) -> dict[Term, Term]:
     try:
-        return _Labelling(list(dict.fromkeys(unnamed)), hash_name, max_steps).run()
+        return _Labelling(dataset, hash_name, max_steps).run()
     except RecursionError as error:
         raise _too_alike() from error
 

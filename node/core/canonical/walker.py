@@ -59,7 +59,7 @@ class Walker:
 
     def check(self, document: JsonObject) -> None:
         """Raise OutsideSubset where `statements` would, at a fraction of the cost: nothing is written."""
-        self._visit(lambda root: _check_node(document, root))
+        self._visit(lambda root: _check_node(document, root.whole))
         if all(value == [] for name, value in document.items() if name not in _NOT_STATED):
             raise OutsideSubset
 
@@ -106,14 +106,16 @@ class _Tally:
 class _Place:
     """An active context with what was compiled of it."""
 
-    __slots__ = ("_extended", "_typed", "active", "members", "previous", "tally")
+    __slots__ = ("_extended", "_typed", "active", "members", "previous", "tally", "whole")
 
     def __init__(self, active: ActiveContext, previous: _Place | None, tally: _Tally) -> None:
         tally.add()
         self.active = active
         self.previous = previous
         self.tally = tally
-        self.members = {"@context": self._keyword()}
+        self.whole = _Member(place=self, reference=self, object=self)
+        """A document, or what stands under a keyword."""
+        self.members = {"@context": self.whole}
         self._typed: dict[str | tuple[str, ...], tuple[_Place, list[Term], bool]] = {}
         self._extended: dict[tuple[str, ...], _Place] = {}
 
@@ -174,9 +176,6 @@ class _Place:
                 found = self._undefined(name)
         return found
 
-    def _keyword(self) -> _Member:
-        return _Member(place=self, reference=self, object=self)
-
     def _undefined(self, name: str) -> _Member:
         if ":" in name or name in _KEYWORDS or self.active.vocab is None:
             raise OutsideSubset
@@ -187,7 +186,7 @@ class _Place:
         if name in _KEYWORDS or definition.iri.startswith("@"):
             if _KEYWORDS.get(name) != definition.iri:
                 raise OutsideSubset
-            return self._keyword()
+            return self.whole
         inside = self
         if definition.scoped is not None:
             active = self.active.scoped_to_property(definition.scoped)
@@ -334,14 +333,17 @@ def _language_tagged(value: JsonObject) -> Term:
     return literal(value)
 
 
-def _check_node(node: JsonObject, place: _Place) -> None:
-    """What `_Walk.node` does, but for the writing."""
+def _check_node(node: JsonObject, holder: _Member) -> None:
+    """What `_Walk.node` does with a value of `holder`, but for the writing."""
+    place = holder.reference if len(node) == 1 and "id" in node else holder.object
     if "@context" in node:
         place = place.extended(node["@context"])
     if "type" in node:
         place, _, _ = place.typed(node["type"])
     if "id" in node:
-        place.active.iri(_text(node["id"]))
+        if type(identifier := node["id"]) is not str:
+            raise OutsideSubset
+        place.active.iri(identifier)
     members = place.members
     for name, value in node.items():
         member = members.get(name) or place.member(name)
@@ -352,7 +354,7 @@ def _check_node(node: JsonObject, place: _Place) -> None:
             if member.suffix is None:
                 _string(value, member)
         elif kind is dict and "@value" not in value:
-            _check_node(value, member.place_of(value))
+            _check_node(value, member)
         elif kind is list:
             for item in value:
                 _check_value(item, member)
@@ -362,7 +364,7 @@ def _check_node(node: JsonObject, place: _Place) -> None:
 
 def _check_value(value: Json, member: _Member) -> None:
     if type(value) is dict and "@value" not in value:
-        _check_node(value, member.place_of(value))
+        _check_node(value, member)
     elif member.container == "@graph":
         raise OutsideSubset
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
@@ -51,6 +51,11 @@ _NO_TRUST_LIST: Final = Check(
 )
 
 T = TypeVar("T")
+
+
+@lru_cache(maxsize=256)  # the credentials of one course have one end
+def _valid_until(end: datetime) -> Check:
+    return Check(CheckName.VALIDITY_PERIOD, Outcome.PASSED, f"valid until {format_datetime_stamp(end)}")
 
 
 @cache  # the same for every such document
@@ -387,7 +392,7 @@ class Case:
             return found(Outcome.FAILED, basis, Reason.EXPIRED)
         if facts.valid_until is None:
             return _NO_END
-        return found(Outcome.PASSED, f"valid until {format_datetime_stamp(facts.valid_until)}")
+        return _valid_until(facts.valid_until)
 
     def _evidence(self) -> Check:
         def found(outcome: Outcome, basis: str, reason: Reason | None = None) -> Check:
