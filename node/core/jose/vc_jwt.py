@@ -24,6 +24,13 @@ VP_JWT: Final = "application/vp+jwt"
 # VC-JWT of version 1.1 has no media type of its own.
 JWT: Final = "application/jwt"
 
+# What decides over a credential stands in `vc`, or as a claim for it: read past elsewhere, it would not count.
+_DECIDING: Final = frozenset(
+    {
+        *("issuer", "validFrom", "validUntil", "issuanceDate", "expirationDate"),
+        *("credentialStatus", "credentialSchema", "credentialSubject"),
+    }
+)
 _BADGES: Final = frozenset(
     {"OpenBadgeCredential", "AchievementCredential", "EndorsementCredential", "ClrCredential"}
 )
@@ -81,6 +88,9 @@ def document_of_1_1(claims: Claims) -> JsonObject:
     document = dict(held[0])
     if ("vp" in payload) is not ("VerifiablePresentation" in types_of(document)):
         raise Malformed("vp holds a presentation, and vc none", path=("vp" if "vp" in payload else "vc",))
+    for name in _DECIDING & payload.keys():
+        if payload[name] != document.get(name):
+            raise Malformed(f"{name} stands beside the document and is not what is in it", path=(name,))
     _stand_for(document, "id", "jti", claims.token_id)
     if "vp" in payload:
         _stand_for(document, "holder", "iss", claims.issuer)

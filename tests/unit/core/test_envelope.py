@@ -497,6 +497,14 @@ class TestVersion11:
         with pytest.raises(Malformed):
             read(signed(payload, typ="JWT"))
 
+    @pytest.mark.parametrize("name", ["credentialStatus", "expirationDate", "validUntil", "issuer"])
+    def test_what_decides_may_repeat_what_is_in_the_document_and_not_stand_beside_it(self, name: str) -> None:
+        value = {"id": "urn:s", "type": "T"} if name == "credentialStatus" else "2026-01-01T00:00:00Z"
+        assert read(signed({"vc": OLD | {name: value}, name: value})).document[name] == value
+        for inside in (OLD, OLD | {name: "2030-01-01T00:00:00Z"}):
+            with pytest.raises(Malformed, match="beside the document"):
+                read(signed({"vc": inside, name: value}))
+
     def test_a_presentation_is_by_its_iss(self) -> None:
         claims = {"iss": ISSUER, "nonce": "n", "exp": NOW}
         envelope = read(signed({"vp": {"type": ["VerifiablePresentation"]}, **claims}))
