@@ -11,6 +11,7 @@ import click
 from node.commands.issuer_options import (
     CREDENTIAL_HELP,
     as_json_option,
+    finish,
     issuer_place,
     opened,
     print_json,
@@ -88,11 +89,17 @@ def _print_overview(found: dict[str, Any]) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the issuer's whole record here.",
 )
+@click.option(
+    "--blockcerts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write Blockcerts v3 files here, of --credential or --cohort; sends a transaction, so needs the passphrase.",
+)
+@click.option("--cohort", metavar="COHORT", help="With --blockcerts: all that is signed of a cohort.")
 @as_json_option
 @run_async
 async def export(
     folder: Path,
-    passphrase_file: Path | None,  # noqa: ARG001
+    passphrase_file: Path | None,
     rpc: str | None,
     database: str | None,
     credential: str | None,
@@ -101,11 +108,22 @@ async def export(
     did_document: Path | None,
     checkpoint: Path | None,
     records: Path | None,
+    blockcerts: Path | None,
+    cohort: str | None,
     as_json: bool,
 ) -> None:
-    """Write credentials, bundles, the DID document, a checkpoint file, or the whole record. Needs no passphrase."""
+    """Write credentials, bundles, the DID document, a checkpoint file, or the whole record.
+
+    Needs no passphrase but for --blockcerts, whose proof is a transaction that the identity's owner sends.
+    """
     from node.services import export as exporting  # noqa: PLC0415
 
+    if blockcerts is not None:
+        names = [] if credential is None else [credential]
+        await _export_blockcerts(
+            opened(folder, passphrase_file, rpc, database), blockcerts, names, cohort, as_json=as_json
+        )
+        return
     if (bundle or document) and credential is None:
         raise Misconfigured("name the credential: --credential")
     if not any((bundle, document, did_document, checkpoint, records)):
@@ -130,6 +148,30 @@ async def export(
     else:
         for file in written.values():
             click.echo(file)
+
+
+async def _export_blockcerts(
+    opening: Any, folder: Path, names: list[str], cohort: str | None, *, as_json: bool
+) -> None:
+    from node.services import blockcerts  # noqa: PLC0415
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+    if not names and cohort is None:
+        raise Misconfigured("say of what: --credential or --cohort")
+    async with opening as node:
+        prepared = await blockcerts.prepare(node, names, cohort)
+
+        async def wait() -> None:
+            await finish(
+                AnchorWorker(node), "sending the root", close=False, done=lambda tick: not tick.transactions
+            )
+
+        files = [str(file) for file in await blockcerts.export(node, prepared, folder, wait)]
+    if as_json:
+        print_json({"blockcerts": files})
+        return
+    for file in files:
+        click.echo(file)
 
 
 def _write(file: Path, data: bytes, written: dict[str, str], name: str) -> None:

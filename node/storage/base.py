@@ -373,6 +373,10 @@ class Outbox(Protocol):
         """One entry."""
         ...
 
+    async def find(self, purpose: str, data: bytes) -> OutboxEntry | None:
+        """The newest entry of a purpose with this very data."""
+        ...
+
     async def unfinished(self, sender: bytes | None = None, limit: int = 100) -> tuple[OutboxEntry, ...]:
         """Entries neither final nor parked, in the order in which they were added."""
         ...

@@ -108,6 +108,11 @@ class SqlOutbox:
         """One entry."""
         return await load_record(self._connection, select(outbox_table).where(_o.id == entry_id), OutboxEntry)
 
+    async def find(self, purpose: str, data: bytes) -> OutboxEntry | None:
+        """The newest entry of a purpose with this very data."""
+        query = select(outbox_table).where(_o.purpose == purpose, _o.data == data)
+        return await load_record(self._connection, query.order_by(_o.id.desc()).limit(1), OutboxEntry)
+
     async def unfinished(self, sender: bytes | None = None, limit: int = 100) -> tuple[OutboxEntry, ...]:
         """Entries neither final nor parked, in the order in which they were added."""
         query = select(outbox_table).where(_o.state.not_in([State.FINAL, State.PARKED]))

@@ -363,6 +363,14 @@ class TestOutbox:
             assert await tx.outbox.assign_nonce(other.id, 0) == 0
             assert await tx.outbox.unfinished(REGISTRY) == (replace(other, nonce=0),)
 
+    async def test_a_call_is_found_by_what_it_says(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            await tx.outbox.add("blockcerts", SENDER, SENDER, b"root", NOW)
+            newest = await tx.outbox.add("blockcerts", SENDER, SENDER, b"root", LATER)
+            await tx.outbox.add("anchor", SENDER, REGISTRY, b"other", NOW)
+            assert await tx.outbox.find("blockcerts", b"root") == newest
+            assert await tx.outbox.find("anchor", b"root") is None
+
     async def test_parked_and_taken_up_again(self, store: Store) -> None:
         async with store.transaction() as tx:
             first = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
