@@ -61,7 +61,7 @@ class Disclosure:
 
     def limit_schema(self, check: Check, *, lacking: bool) -> Check:
         """The check of the schema, where only members are `lacking` that may have been left out."""
-        if not self.partial or not lacking or check.outcome is not Outcome.FAILED:
+        if not self.partial or not lacking:
             return check
         return _may_be_hidden(check, f"{check.basis}, which may be for what was left out")
 

@@ -178,6 +178,7 @@ PROOF = [
 STATUS = [
     Row("its entry is mandatory", story, PASSED),
     Row("its entry is mandatory, and an endorsement in it shown", lambda: story(write=endorsed, disclose=deriving(NAME, "/endorsement")), PASSED),
+    Row("without an id of its own, and with an endorsement, which credential it is of is not known", lambda: story(write=written(endorsed, lambda d: d.pop("id")), disclose=deriving(NAME, "/endorsement")), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("its entry is hidden", lambda: story(WITHOUT_STATUS), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("it has none, which looks the same", lambda: story(WITHOUT_STATUS, write=written(without_status)), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("its entry was shown of free will", lambda: story(WITHOUT_STATUS, disclose=deriving(NAME, "/credentialStatus")), UNKNOWN, Reason.MAY_BE_HIDDEN),
@@ -365,6 +366,7 @@ BBS_TABLES = {
         Row("by the terms, it has none", bbs, NOT_APPLICABLE, Reason.NO_STATUS),
         Row("by the terms, on a chain", chained_bbs, NOT_APPLICABLE, Reason.NO_STATUS),
         Row("without the terms, it may be hidden", lambda: bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
+        Row("without the terms, its entry is mandatory", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=MANDATORY), write=also(lambda d: d.update(credentialStatus=entry()))), PASSED),
         Row("without the terms, on a chain", lambda: chained_bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
         Row("its end is not mandatory", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer",)), disclose=deriving(NAME, "/validUntil", "/validFrom", entropy=b"\x07" * 32)), UNKNOWN, Reason.MAY_BE_HIDDEN),
     ],
