@@ -471,8 +471,12 @@ async def issue_document(
         stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
         rehearsed = {**document, **({"credentialStatus": entries_to_json(stand_in)} if stand_in else {})}
         prepared = Prepared(rehearsed, securing, None, mandatory)
-        async with issuer.store.reading() as reading:
-            kind = await _kind_of_key(issuer, reading, securing)
+        try:
+            async with issuer.store.reading() as reading:
+                kind = await _kind_of_key(issuer, reading, securing)
+        except Misconfigured as error:
+            # Whoever asks over HTTP can ask for something else.
+            raise Malformed(error.detail, path=("options",)) from error
         throwaway = throwaway_key(issuer, kind)
         check_issuable(issuer, prepared.at_signing(issuer.clock(), None), securing, throwaway, mandatory)
         try:

@@ -10,7 +10,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 from fixtures.school import School, bearer
 
+from node.core.envelope import open_enveloped, read_envelope
 from node.core.errors import Malformed, Refused
+from node.core.jose.sd_jwt import select
 from node.services import status_lists
 from node.services.issuer import Issuer
 from node.services.revocation import Action
@@ -41,6 +43,42 @@ class TestIssuing:
         options = {"cryptosuite": "eddsa-jcs-2022"}
         _, body = await self.issue(school, {"credential": CREDENTIAL, "options": options})
         assert body["verifiableCredential"]["proof"][0]["cryptosuite"] == "eddsa-jcs-2022"
+
+    @pytest.mark.parametrize("form", ["vc+jwt", "vc+cose"])
+    async def test_a_token_comes_back_in_the_object_that_stands_for_it(
+        self, school: School, form: str
+    ) -> None:
+        status, body = await self.issue(school, {"credential": CREDENTIAL, "options": {"proofFormat": form}})
+        assert status == 201, body
+        signed = body["verifiableCredential"]
+        assert signed["type"] == "EnvelopedVerifiableCredential"
+        assert open_enveloped(signed).document["id"] == CREDENTIAL["id"]
+
+    async def test_mandatory_pointers_are_kept_open(self, school: School) -> None:
+        assert await status_lists.ensure_list(school.issuer, "revocation")
+        options = {"proofFormat": "vc+sd-jwt", "mandatoryPointers": ["/name"]}
+        credential = CREDENTIAL | {"validUntil": "2099-01-01T00:00:00Z", "name": "Kept", "description": "Not"}
+        status, body = await self.issue(school, {"credential": credential, "options": options})
+        assert status == 201, body
+        token = open_enveloped(body["verifiableCredential"]).token
+        least = read_envelope(select(str(token), []))
+        assert least is not None
+        assert least.document["name"] == "Kept"
+        assert "description" not in least.document
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"cryptosuite": "ecdsa-sd-2023"},  # this issuer has no key for it
+            {"cryptosuite": "bbs-2023"},
+            {"cryptosuite": "dc+sd-jwt"},
+            {"cryptosuite": "rsa"},
+            {"proofFormat": "vc+jwt", "mandatoryPointers": "/name"},
+        ],
+    )
+    async def test_what_cannot_be_signed_is_400(self, school: School, options: dict[str, Any]) -> None:
+        status, answer = await self.issue(school, {"credential": CREDENTIAL, "options": options})
+        assert status == 400, answer
 
     async def test_the_issuer_stays_as_it_was_written(self, school: School) -> None:
         did = school.issuer.settings.did
