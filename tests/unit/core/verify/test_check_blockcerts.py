@@ -20,7 +20,7 @@ from fixtures.blockcerts import (
     send,
 )
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
-from fixtures.verification import KEY_SCHOOL, Story, entry
+from fixtures.verification import KEY_SCHOOL, LIST_URL, Story, entry, status_list
 
 from node.core.dataintegrity.merkle_proof_2019 import (
     Transaction,
@@ -141,6 +141,7 @@ PROOF = [
     Row("the transaction carries the root and more", lambda: told(of_account(KEY, sent=lambda root: root + b"\x00")), FAILED, Reason.CHANGED),
     Row("the transaction carries nothing", lambda: told(of_account(KEY, sent=lambda _: b"")), FAILED, Reason.CHANGED),
     Row("the transaction was made for another chain", lambda: told(of_account(KEY, chain_id=1)), FAILED, Reason.CHANGED),
+    Row("the transaction was made for another chain, with the issuer's very key", lambda: told(of_key(KEY, chain_id=1)), FAILED, Reason.CHANGED),
     Row("another account sent it", lambda: told(of_account(KEY, sender=OTHER)), FAILED, Reason.CHANGED),
     Row("another key sent it", lambda: told(of_key(KEY, sender=OTHER)), FAILED, Reason.CHANGED),
     Row("the account is one of another chain", lambda: told(of_account(KEY, on_chain=1)), FAILED, Reason.CHANGED),
@@ -179,6 +180,7 @@ STATUS = [
     Row("an identifier that has no profile", told, NOT_APPLICABLE, Reason.NO_STATUS),
     Row("a profile may hold a list", lambda: on_web(account()), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("a profile at an https address may, too", lambda: told(BlockcertsIssuer(PROFILE, "key-1", KEY)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),  # type: ignore[arg-type]
+    Row("a list that is signed by a transaction", lambda: told(write=with_entry, mode=Mode.FULL, lists={LIST_URL: status_list(of_account(KEY))}), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),  # type: ignore[arg-type]
     Row("the list of its entry could not be had", lambda: on_web(account(), write=with_entry), UNKNOWN, Reason.STATUS_UNREACHABLE),
 ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import cbor2
 import pytest
 from fixtures.check_tables import FAILED, PASSED, UNKNOWN, Row, hold, ids
 from fixtures.verification import (
@@ -22,6 +23,7 @@ from fixtures.verification import (
     LEARNER,
     NOW,
     OTHER_LEARNER,
+    SCHOOL,
     STRANGER,
     LedgerState,
     Signatory,
@@ -29,6 +31,7 @@ from fixtures.verification import (
     agreed,
     as_jwt,
     as_member,
+    badge,
     did_document,
     key_word,
     of_key_school,
@@ -40,8 +43,10 @@ from fixtures.verification import (
 )
 
 from node.core.baking import bake, default_png, default_svg
+from node.core.cose import prepare_cose
 from node.core.did.document import DidDocument
 from node.core.encoding import decode_base64url, encode_base64url
+from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed
 from node.core.jose.jws import prepare_jws
 from node.core.jose.vc_jwt import prepare_vp_jwt
@@ -185,9 +190,31 @@ PURPOSE = [
     Row("no key", lambda: anchored(bundled=False), UNKNOWN, Reason.KEY_UNKNOWN),
 ]  # fmt: skip
 
+
+def cose(signatory: Signatory, document: Json) -> Any:
+    """A credential as a COSE_Sign1, in bytes."""
+    prepared = prepare_cose(document, "application/vc", public(signatory.key), signatory.method)
+    return prepared.finish(signatory.key.sign(prepared.message).signature)
+
+
+def with_header(token: bytes) -> bytes:
+    """The same with something that nobody signed in its open header."""
+    protected, _, *rest = cbor2.loads(token).value
+    return cbor2.dumps(cbor2.CBORTag(18, [protected, {999: b"x"}, *rest]))
+
+
+def in_object(token: bytes) -> Json:
+    envelope = read_envelope(token)
+    assert envelope is not None
+    return enveloped(envelope)
+
+
 ANCHOR = [
     Row("of the issuer-signed token", anchored, PASSED),
     Row("in an object", lambda: anchored(disclose=as_member), PASSED),
+    Row("of a COSE_Sign1", lambda: anchored(token=cose, disclose=in_object), PASSED),
+    Row("of a COSE_Sign1, with a header added that is not signed", lambda: anchored(token=cose, disclose=lambda one: in_object(with_header(one))), PASSED),
+    Row("of another COSE_Sign1", lambda: anchored(token=cose, disclose=lambda _: in_object(cose(SCHOOL, {**badge(SCHOOL.did), "name": "Another"}))), FAILED, Reason.BUNDLE_FALSE),
     Row("of another token", lambda: anchored(disclose=changed), FAILED, Reason.BUNDLE_FALSE),
     Row("of a proof, which it has not", lambda: anchored(spoil=lambda bundle: bundle["anchor"].update(proofValue="z1")), UNKNOWN, Reason.STATE_NOT_PROVEN),
 ]  # fmt: skip
