@@ -148,6 +148,8 @@ def read_envelope(data: bytes | str) -> Envelope | None:
     """
     if isinstance(data, bytes) and data.startswith(_COSE_BYTES):
         return _read_cose(data)
+    if isinstance(data, bytes) and data.startswith(b"{"):  # no token does
+        return None
     try:
         text = data if isinstance(data, str) else data.decode("ascii")
     except UnicodeDecodeError:

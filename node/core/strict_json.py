@@ -38,7 +38,7 @@ def parse_json(data: bytes | str, *, max_bytes: int = MAX_BYTES) -> Json:
         raise
     except (ValueError, RecursionError) as error:
         raise _malformed(f"not JSON: {_reason(error)}") from error
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\" in text and _SURROGATE_ESCAPE.search(text):
         _refuse_surrogates(value)
     return value
 

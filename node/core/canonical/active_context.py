@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from node.core.canonical.contexts import ContextStore
-from node.core.canonical.nquads import IRI_WITH_AUTHORITY, is_absolute_iri
+from node.core.canonical.nquads import ABSOLUTE_IRI, is_absolute_iri
 from node.core.strict_json import Json
 
 _DEFINITION: Final = frozenset({"@id", "@type", "@container", "@context", "@protected", "@prefix"})
@@ -83,7 +83,8 @@ class ActiveContext:
 
     def iri(self, value: str) -> str:
         """Section 5.2 for a compact or absolute IRI."""
-        if IRI_WITH_AUTHORITY.match(value):  # which is never compact
+        parts = ABSOLUTE_IRI.match(value)
+        if parts is not None and (parts[2] or parts[1] not in self.definitions):  # not compact
             return value
         return _iri(value, self.definitions)
 

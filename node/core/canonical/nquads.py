@@ -20,10 +20,7 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 # RFC 3987 scheme, and none of the characters that N-Quads forbids in an IRI: white space or `>` inside one
 # could write further statements.
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*:"
-_REST: Final = r'[^\x00-\x20<>"{}|^`\\]*\Z'
-_IRI: Final = re.compile(_SCHEME + _REST)
-IRI_WITH_AUTHORITY: Final = re.compile(_SCHEME + "//" + _REST)
+ABSOLUTE_IRI: Final = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*):(//)?[^\x00-\x20<>"{}|^`\\]*\Z')
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _ESCAPED: Final = re.compile(r'[\x00-\x1f"\\\x7f]')
 _ESCAPES: Final = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
@@ -53,7 +50,7 @@ def iri_term(iri: str) -> Term:
 
 def is_absolute_iri(text: str) -> bool:
     """Whether a text is an IRI with a scheme, and nothing that could end it in a statement."""
-    return _IRI.match(text) is not None
+    return ABSOLUTE_IRI.match(text) is not None
 
 
 def quoted(value: str) -> Term:
