@@ -21,7 +21,7 @@ from wallet.check import Checker
 from wallet.disclose import named_places
 from wallet.holder_keys import make_key
 from wallet.holdings import Holding
-from wallet.presentation import Showing, disclosed, for_a_file, holder_of, presentation_file
+from wallet.presentation import Showing, bundles_of, disclosed, for_a_file, holder_of, presentation_file
 from wallet.store import WalletStore
 
 FORMS = forms()
@@ -168,6 +168,26 @@ def test_two_files_with_one_unlinkable_badge_share_nothing_that_is_the_holders()
     values = [one.pop("proof")[0].pop("proofValue") for one in (credential, other)]
     assert values[0] != values[1]
     assert not disclosed(one, with_bundle=True).linkable
+
+
+def test_beside_an_unlinkable_badge_no_anchor_and_no_evidence_travel() -> None:
+    """An issuer that gave them all the same must not make its learners known by them."""
+    story = FORMS["bbs-2023 on a chain"].story
+    holding = held(story)
+    bundle = replace(story, show=(0, 1)).bundle(story.issued())
+    assert bundle.anchor is not None
+    assert bundle.evidence
+    loose = replace(holding, bundle=replace(bundle, credential=None, credential_digest=holding.digest))
+    (beside,) = bundles_of([Showing(loose)], [loose.credential])
+    assert beside.anchor is None
+    assert beside.evidence == ()
+    assert beside.key is not None
+
+
+def test_each_proof_for_an_occasion_is_made_with_new_randomness() -> None:
+    one = showing(held(FORMS["bbs-2023"].story), NAME)
+    first, second = (json.loads(file_for([one]))["proof"] for _ in range(2))
+    assert first != second, "for the same verifier, of the same claims"
 
 
 def test_several_are_shown_together_in_one_presentation() -> None:
