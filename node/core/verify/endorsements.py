@@ -31,11 +31,10 @@ def endorsements_in(document: JsonObject) -> tuple[Endorsement, ...]:
 
 def _endorsements(document: JsonObject) -> Iterator[Endorsement]:
     for one in _endorsed(document):
-        if "endorsement" in one or "endorsementJwt" in one:
-            identifier = one.get("id")
-            of = identifier if isinstance(identifier, str) else None
-            for item in (*listed(one.get("endorsement", [])), *listed(one.get("endorsementJwt", []))):
-                yield Endorsement(item, of)
+        identifier = one.get("id")
+        of = identifier if isinstance(identifier, str) else None
+        for member in ("endorsement", "endorsementJwt"):
+            yield from (Endorsement(item, of) for item in listed(one.get(member, [])))
 
 
 def _endorsed(document: JsonObject) -> Iterator[JsonObject]:
