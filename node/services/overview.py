@@ -6,7 +6,9 @@ from typing import Any
 
 from node.core.encoding import encode_hex
 from node.core.errors import Unavailable
+from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
+from node.services import renewal
 from node.services.issuer import Issuer, address_of
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
@@ -30,6 +32,8 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
             "keys": await _keys(reading),
         }
     body["warnings"] = []
+    if due := await renewal.count_due(issuer):
+        body["warnings"].append(f"{due} credentials run out within a week: `issuer renew` issues them again")
     if issuer.on_chain:
         body["chain"] = await _chain(issuer, body["warnings"])
     return body
@@ -71,6 +75,7 @@ async def _keys(reading: Transaction) -> list[dict[str, Any]]:
     return [
         {
             "role": str(key.role),
+            "kind": str(parse_multikey(key.multibase).kind),
             "state": str(key.state),
             "publicKeyMultibase": key.multibase,
             "verificationMethod": key.verification_method,

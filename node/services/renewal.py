@@ -19,6 +19,7 @@ from typing import Final
 from node.core.canonical.jcs import canonicalize
 from node.core.dataintegrity import proofs_of, unsecured
 from node.core.dataintegrity.bbs_2023 import parse_base_proof
+from node.core.dataintegrity.bbs_terms import epoch_of
 from node.core.errors import Conflict
 from node.core.keys import KeyKind, parse_multikey
 from node.core.securing import BBS
@@ -47,6 +48,11 @@ _MAX_CHAIN: Final = 5000
 async def needs_key(issuer: Issuer) -> bool:
     """Whether there is something to renew, and the newest BLS12-381 key is of an earlier week."""
     return issuer.on_chain and bool(await _due(issuer)) and not await _has_key_of_epoch(issuer)
+
+
+async def count_due(issuer: Issuer) -> int:
+    """How many credentials are to be renewed now."""
+    return len(await _due(issuer))
 
 
 async def renew(issuer: Issuer) -> list[Issued]:
@@ -97,7 +103,7 @@ def is_renewed(signed: SignedCredential) -> bool:
 
 async def _due(issuer: Issuer) -> list[CredentialRecord]:
     """What is in its last week, or over, and was neither renewed nor ended."""
-    horizon = issuer.clock() + _BEFORE
+    now = issuer.clock()
     found: list[CredentialRecord] = []
     after = ""
     async with issuer.store.reading() as reading:
@@ -106,7 +112,7 @@ async def _due(issuer: Issuer) -> list[CredentialRecord]:
             after = page[-1].intent.credential_id
             for record in page:
                 assert record.signed is not None  # noqa: S101 - its state says so
-                if record.signed.key_multibase not in keys or _until(record.signed) > horizon:
+                if record.signed.key_multibase not in keys or not _runs_out(record.signed, now):
                     continue
                 successor = await _successor(reading, record)
                 if successor is None or successor.state is CredentialState.INTENDED:
@@ -129,6 +135,12 @@ async def _successor(reading: Transaction, record: CredentialRecord) -> Credenti
     key = _PREFIX + record.intent.credential_id
     known = await reading.credentials.known_rows(record.intent.cohort, [key])
     return await reading.credentials.load(known[key].credential_id) if key in known else None
+
+
+def _runs_out(signed: SignedCredential, now: datetime) -> bool:
+    """Whether it is in its last week or over, and one of this week would end later."""
+    begins = parse_datetime_stamp(parse_json_object(signed.document)["validFrom"])
+    return _until(signed) <= now + _BEFORE and begins < epoch_of(now)
 
 
 def _until(signed: SignedCredential) -> datetime:

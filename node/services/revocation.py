@@ -75,7 +75,8 @@ async def change_status(
         raise Malformed("a message, and nothing else, is set to a value")
     if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
         raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
-    await status_lists.signing_key(issuer)  # opened before the transaction: unsealing takes its time
+    if any(one.signed is not None and not renewal.is_renewed(one.signed) for one in credentials):
+        await status_lists.signing_key(issuer)  # opened before the transaction: unsealing takes its time
     changes = []
     touched: dict[bytes, None] = {}
     async with issuer.store.transaction() as transaction:

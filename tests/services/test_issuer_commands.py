@@ -13,6 +13,7 @@ from fixtures.issuers import ALICE, MakeCohort
 
 from node.commands.issuer import issuer
 from node.core.bundle import parse_bundle
+from node.core.envelope import read_envelope
 from node.core.errors import Conflict, Misconfigured
 from node.core.strict_json import parse_json_object
 
@@ -65,6 +66,13 @@ def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path,
     assert (plan["new"], plan["signed_at_once"], plan["signed_at_claim"]) == (2, 1, 1)
     issued = school.json("issue", *inputs)
     assert [row["state"] for row in issued["credentials"]] == ["signed", "waiting"]
+    with pytest.raises(Misconfigured, match="needs a P-256 key"):
+        school.json("issue", *inputs, "--securing", "ecdsa-sd-2023", "--dry-run")
+    added = school.json("key", "add", "--kind", "P-256")
+    assert [key["kind"] for key in added["keys"]] == ["Ed25519", "P-256"]
+    assert school.json("issue", *inputs, "--securing", "ecdsa-sd-2023", "--dry-run")["new"] == 0
+    with pytest.raises(Misconfigured, match="no name for the chain"):
+        school.json("export", "--blockcerts", str(tmp_path / "blockcerts"), "--credential", "s1")
     assert all(row["offer"]["link"].startswith("openid-credential-offer://") for row in issued["credentials"])
     anchored = school.json("anchor")
     assert anchored["done"] is True
@@ -101,6 +109,40 @@ def test_an_issuer_without_a_chain_needs_two_commands(tmp_path: Path, inputs: li
     document = parse_json_object((out / "badge.json").read_bytes())
     assert "credentialStatus" not in document
     assert document["proof"][0]["verificationMethod"] == f"{made['did']}#{made['did'].rpartition(':')[2]}"
+
+
+def test_messages_are_set_from_the_command_line(tmp_path: Path, make_cohort: MakeCohort) -> None:
+    words = ["In good standing", "Paused", "Under review", "Ended"]
+    make_cohort(("s1", ALICE, "90"), statusMessage=words, evidence=None, with_evidence=False)
+    school, folder = School(tmp_path / "school"), tmp_path / "input"
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key", "--status"]
+    school.json(*init, "--kind", "P-256")
+    inputs = ["--template", str(folder / "template.json"), "--cohort", str(folder / "cohort.csv")]
+    school.json("issue", *inputs, "--securing", "vc+jwt")
+    said = school.json("message", "s1", "--value", "2", "--reason", "a complaint")
+    assert (said["action"], said["effective"]) == ("message", True)
+    out = tmp_path / "badge.jwt"
+    school.json("export", "--credential", "s1", "--document", str(out))
+    token = read_envelope(out.read_bytes())  # the token itself, not a JSON string
+    assert token is not None
+    assert token.algorithm == "ES256"
+
+
+def test_bbs_credentials_are_renewed_until_revoked_from_the_command_line(
+    tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    make_cohort(("s1", ALICE, "90"), evidence=None, validDays=7, securing="bbs-2023", with_evidence=False)
+    school, folder = School(tmp_path / "school"), tmp_path / "input"
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    with pytest.raises(Misconfigured, match="signs no status lists"):
+        school.json(*init, "--kind", "BLS12-381", "--status")
+    school.json(*init, "--kind", "BLS12-381")
+    inputs = ["--template", str(folder / "template.json"), "--cohort", str(folder / "cohort.csv")]
+    assert school.json("issue", *inputs, "--dry-run")["securing"] == "bbs-2023"
+    (issued,) = school.json("issue", *inputs)["credentials"]
+    assert school.json("renew")["credentials"] == []  # one of this week would end no later
+    ended = school.run("revoke", issued["id"], "--reason", "left")
+    assert "renewed no more" in ended.output
 
 
 def test_an_issuer_without_a_chain_revokes_in_its_published_list(tmp_path: Path, inputs: list[str]) -> None:

@@ -29,6 +29,7 @@ from node.services.faults import InputFaults
 from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
+from node.services.overview import overview
 from node.services.preparing import Terms, check_secured
 from node.services.revocation import Action
 from node.services.securing import issued_value, read_issued
@@ -135,6 +136,19 @@ async def test_what_runs_out_within_a_week_is_issued_again_once(
     )
     assert proofs_of(after)[0].verification_method.endswith("#delegate-3")
     assert renewed.subject_did == ALICE
+    assert await renewal.renew(later) == []
+
+
+async def test_a_credential_of_one_week_is_renewed_in_the_next_and_once(
+    bbs: Issuer, make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = make_cohort(("s1", ALICE, "90"), evidence=None, validDays=7, with_evidence=False)
+    await issuance.issue(bbs, await issuance.plan(bbs, cohort, Terms(BBS)))
+    assert await renewal.renew(bbs) == []
+    later = await in_last_week(bbs, monkeypatch)
+    assert await renewal.count_due(later) == 1
+    assert len((await overview(later))["warnings"]) == 1
+    assert len(await renewal.renew(later)) == 1
     assert await renewal.renew(later) == []
 
 

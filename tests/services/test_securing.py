@@ -13,16 +13,22 @@ from node.commands.issuer_issue import SECURINGS
 from node.core.bundle import ShownDocument
 from node.core.dataintegrity import proofs_of
 from node.core.dataintegrity.ecdsa_sd_2023 import base_signature
+from node.core.did.key import did_key_of
 from node.core.envelope import read_envelope
 from node.core.errors import Malformed, Misconfigured
 from node.core.jose.sd_jwt import Path, select
 from node.core.jose.sd_jwt_vc import ALWAYS_SHOWN
 from node.core.keys import KeyKind, parse_multikey
+from node.core.oid4vci.credential_request import CredentialRequest
+from node.core.oid4vci.credential_response import Issued as Delivered
+from node.core.oid4vci.key_proof import prepare_jwt_proof
 from node.core.oid4vci.metadata import FORMATS, parse_issuer_metadata
+from node.core.oid4vci.token import TokenRequest
 from node.core.securing import BBS, DEFAULT_SECURING, KINDS, SELECTIVE
 from node.core.strict_json import JsonObject
 from node.core.verify.disclosure import disclosure_of
 from node.core.verify.intake import Shown
+from node.core.verify.intake import shown as read_shown
 from node.core.verify.reading import read_document
 from node.keystore import encode_secret, generate_secret, signer_of
 from node.services import bundles, configurations, issuance, offering, offers
@@ -361,6 +367,33 @@ async def test_a_claim_signs_in_the_form_that_was_intended(
     assert shown.document["credentialSubject"]["id"] == ALICE
     value = issued_value(record.signed.document)
     assert isinstance(value, str) is (securing == "vc+jwt")
+
+
+@pytest.mark.parametrize("securing", ["vc+sd-jwt", "dc+sd-jwt", "vc+cose", "ecdsa-sd-2023"])
+async def test_a_wallet_claims_with_its_key_and_the_token_is_bound_to_it(
+    versed: Issuer, make_cohort: MakeCohort, securing: str
+) -> None:
+    cohort = make_cohort(("s1", "", "90"))
+    await issuance.issue(versed, await issuance.plan(versed, cohort, Terms(securing)))
+    (made,) = await offering.offer(versed, await issuance.results(versed, cohort), bearer=False)
+    desk = OfferDesk(versed, URL)
+    code = (await desk.view(made.page.rpartition("/")[2])).offer.pre_authorized_code or ""
+    token = await desk.admit((await desk.redeem(TokenRequest(code))).access_token)
+    holder = signer_of(KeyKind.P256, generate_secret(KeyKind.P256))
+    prepared = prepare_jwt_proof(
+        holder.public_key, credential_issuer=URL, nonce=await desk.new_nonce(), now=versed.clock()
+    )
+    proof = prepared.finish(holder.sign(prepared.message))
+    request = CredentialRequest(f"OpenBadgeCredential.{securing}", None, "jwt", (proof,))
+    answer = await desk.claim(token, request)
+    assert isinstance(answer, Delivered)
+    value = answer.items[0].credential
+    assert isinstance(value, str) is securing.endswith("sd-jwt")
+    claimed = read_shown(value)
+    subject = claimed.document.get("credentialSubject", {"id": claimed.document.get("sub")})
+    assert subject["id"] == did_key_of(holder.public_key)
+    if claimed.envelope is not None and isinstance(value, str):
+        assert claimed.envelope.holder_key == holder.public_key
 
 
 @pytest.mark.parametrize("securing", ANCHORED)
