@@ -65,7 +65,8 @@ async def renew(issuer: Issuer) -> list[Issued]:
             # Somebody else may renew at this moment: what has a successor by now is passed over.
             fresh = [record for record in part if await _successor(transaction, record) is None]
             await transaction.credentials.intend([_intent(issuer, record) for record in fresh])
-    await issuance.sign_intended(issuer)
+    for cohort in dict.fromkeys(record.intent.cohort for record in due):
+        await issuance.sign_intended(issuer, cohort)
     return [await _issued(issuer, record) for record in due]
 
 
