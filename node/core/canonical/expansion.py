@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 # each object, at up to a millisecond each.
 MAX_VALUES: Final = 20_000
 MAX_CONTEXTS_PROCESSED: Final = 2_000
+# For all documents of one report: a document is expanded to be read, rewritten, and for each of its proofs.
+MAX_CONTEXTS_OF_REPORT: Final = 5 * MAX_CONTEXTS_PROCESSED
 
 # They let a statement be written away from where it is read (FORMATS.md section 2).
 REFUSED_KEYWORDS: Final = frozenset({"@included", "@nest", "@reverse", "@graph", "@index"})
@@ -56,6 +58,14 @@ class Expander:
     def __init__(self, contexts: ContextStore) -> None:
         self._contexts = contexts
         self._shared: dict[str, Any] = {}
+        self._left: int | None = None
+
+    def for_one_report(self) -> Expander:
+        """The same, for one thread, with an end to the contexts that all documents together may need."""
+        bounded = Expander(self._contexts)
+        bounded._shared = self._shared
+        bounded._left = MAX_CONTEXTS_OF_REPORT
+        return bounded
 
     def expand(self, document: JsonObject) -> list[JsonObject]:
         """The expanded form. Malformed where something would be lost, ContextNotPinned for other contexts."""
@@ -83,7 +93,7 @@ class Expander:
         from pyld.context_resolver import ContextResolver  # noqa: PLC0415 - at first use
 
         class CountingResolver(ContextResolver):
-            left = MAX_CONTEXTS_PROCESSED
+            left = MAX_CONTEXTS_PROCESSED if self._left is None else min(self._left, MAX_CONTEXTS_PROCESSED)
 
             def resolve(self, *args: Any, **kwargs: Any) -> Any:
                 self.left -= 1
@@ -92,6 +102,7 @@ class Expander:
                 return super().resolve(*args, **kwargs)  # type: ignore[no-untyped-call]
 
         resolver = CountingResolver(self._shared if shared else {}, self._load)
+        allowed = resolver.left
         options = {
             "base": None,
             "processingMode": "json-ld-1.1",
@@ -103,6 +114,9 @@ class Expander:
                 return work(options)
         except Exception as error:  # pyld raises whatever Python does on odd input
             raise _ours(error) from error
+        finally:
+            if self._left is not None:
+                self._left -= allowed - max(resolver.left, 0)
 
     def _load(self, url: str, options: object) -> dict[str, Any]:  # noqa: ARG002 - pyld's interface
         document = copy.deepcopy(self._contexts.get(url))

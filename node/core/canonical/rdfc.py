@@ -53,6 +53,20 @@ class Canonicalizer:
         self._walker = Walker(contexts)
         self._recent: OrderedDict[tuple[bytes, str], Canonical] = OrderedDict()
         self._remembering = threading.Lock()
+        self._large: dict[tuple[bytes, str], Canonical] | None = None
+
+    def for_one_report(self) -> Canonicalizer:
+        """The same, for one thread and one report, whose documents have no more than a share of work together.
+
+        Whoever is shown a presentation of many credentials, each with many proofs and contexts of its own, would else
+        work on it for minutes. A large document that was looked at last is remembered as well.
+        """
+        bounded = object.__new__(Canonicalizer)
+        bounded.contexts, bounded._walker = self.contexts, self._walker
+        bounded._recent, bounded._remembering = self._recent, self._remembering
+        bounded._expander = self._expander.for_one_report()
+        bounded._large = {}
+        return bounded
 
     def nquads(self, document: JsonObject, hash_name: str = "sha256") -> str:
         """Canonical N-Quads of a document that holds its own `@context`; `hash_name` is sha256 or sha384.
@@ -66,7 +80,7 @@ class Canonicalizer:
         """As `nquads`, with the quads whose text that is."""
         written = _written(document)
         key = (written, hash_name)
-        found = self._recent.get(key)
+        found = self._recent.get(key) or (self._large.get(key) if self._large else None)
         if found is None:
             parts = self._parts(document, written)
             text, _ = canonicalize_parts(parts.named, parts.unnamed, hash_name)
@@ -116,6 +130,9 @@ class Canonicalizer:
 
     def _remember(self, key: tuple[bytes, str], found: Canonical) -> None:
         if len(key[0]) + len(found.nquads) > _REMEMBERED_CHARS:
+            if self._large is not None:
+                self._large.clear()
+                self._large[key] = found
             return
         with self._remembering:
             self._recent[key] = found

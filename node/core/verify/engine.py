@@ -78,7 +78,7 @@ def unreadable(error: Malformed, verifier: Verifier, *, now: datetime) -> Report
 def _judge(
     intake: Intake, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime, asked: Asked
 ) -> Report:
-    occasion = Occasion(inquiry, verifier, now, as_of, asked)
+    occasion = Occasion(inquiry, verifier.for_one_report(), now, as_of, asked)
     if intake.presentation is None:
         return judge_alone(intake.credentials[0], occasion)
     return judge_presentation(intake, occasion)

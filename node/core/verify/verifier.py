@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -79,6 +79,10 @@ class Verifier:
             policy,
             mode,
         )
+
+    def for_one_report(self) -> Verifier:
+        """The same with an end to the work on all documents of one report together."""
+        return replace(self, canonicalizer=self.canonicalizer.for_one_report())
 
     def may_fetch(self, did: str) -> bool:
         """Whether hosts that `did` names may be asked: for those listed, or where any issuer will do (section 10).

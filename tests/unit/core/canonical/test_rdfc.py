@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pyld import jsonld
 
 from node.core import problem
+from node.core.canonical import expansion
 from node.core.canonical.contexts import ContextStore
 from node.core.canonical.expansion import MAX_VALUES, Expander, statements
 from node.core.canonical.labelling import canonicalize_quads
@@ -355,3 +356,37 @@ def test_threads_may_share_a_canonicalizer() -> None:
     expected = [CANONICALIZER.nquads(document) for document in documents]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(shared.nquads, documents * 5)) == expected * 5
+
+
+def with_a_context(number: int, **members: Any) -> dict[str, Any]:
+    """A document outside the fast path."""
+    own = {f"term{number}": "https://school.example/terms#x"}
+    return {**credential(**members), "@context": [V2, own], "id": f"urn:x:{number}"}
+
+
+class TestOneReport:
+    """What a stranger shows may be many documents: together they have an end."""
+
+    def test_its_documents_need_no_more_than_a_share_of_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(expansion, "MAX_CONTEXTS_OF_REPORT", 40)
+        bounded = CANONICALIZER.for_one_report()
+        with suppress(Malformed):
+            for number in range(12):
+                bounded.nquads(with_a_context(number))
+        assert number > 0, "one document alone has what it needs"
+        with pytest.raises(Malformed, match="too many contexts"):
+            bounded.nquads(with_a_context(99))
+        assert bounded.nquads(credential(name="x")), "the fast path needs none"
+        assert CANONICALIZER.for_one_report().nquads(with_a_context(99)), (
+            "another report has a share of its own"
+        )
+        for number in range(12):
+            assert CANONICALIZER.nquads(with_a_context(number)), "who issues has no such end"
+
+    def test_a_large_document_is_worked_on_once(self) -> None:
+        large = with_a_context(1, name="x" * 100_000)
+        bounded = CANONICALIZER.for_one_report()
+        assert bounded.canonical(large) is bounded.canonical(large)
+        assert bounded.canonical(large).nquads == CANONICALIZER.nquads(large)
+        bounded.canonical(with_a_context(2, name="y" * 100_000))
+        assert bounded.canonical(large).nquads == CANONICALIZER.nquads(large)

@@ -33,9 +33,10 @@ from fixtures.verification import (
     without_status,
 )
 
+from node.core.canonical import expansion
 from node.core.verify.holder import Asked
 from node.core.verify.materials import DocumentNeed, Mode
-from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
 
 Json = dict[str, Any]
 WEB_LEARNER = Signatory("did:web:learner.example", "key-1", signing_key("web learner"))
@@ -278,3 +279,23 @@ def test_a_holder_on_the_web_is_not_asked_for_unless_listed() -> None:
 def test_presented_credentials_are_judged_at_one_time() -> None:
     report = presented(as_of=NOW).report()
     assert {one.as_of for one in (report, *report.credentials)} == {NOW}
+
+
+def test_a_presentation_whose_credentials_need_too_many_contexts_together_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expansion, "MAX_CONTEXTS_OF_REPORT", 200)
+
+    def shown(count: int) -> Report:
+        own = [{**without_proof, "@context": [*CONTEXTS, {f"x{n}": "urn:x"}]} for n in range(count)]
+        return of_key_school(
+            options={"cryptosuite": "eddsa-rdfc-2022"},
+            holder=LEARNER,
+            beside=[KEY_SCHOOL.sign(one, cryptosuite="eddsa-rdfc-2022") for one in own],
+        ).report()
+
+    without_proof = {name: value for name, value in of_key_school().credential().items() if name != "proof"}
+    assert shown(1).acceptance is Acceptance.ACCEPTED
+    report = shown(6)
+    assert report.acceptance is Acceptance.REFUSED
+    assert "too many contexts" in report[CheckName.CONFORMANCE].basis
