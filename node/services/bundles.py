@@ -31,10 +31,11 @@ from node.core.securing import is_anchored
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import from_unix
-from node.core.verify import engine
-from node.core.verify.intake import Intake, shown
+from node.core.verify.case import Case
+from node.core.verify.holder import Asked
+from node.core.verify.intake import shown
 from node.core.verify.ledger import Identity, Wanted
-from node.core.verify.materials import Materials
+from node.core.verify.materials import Inquiry, Materials
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import CheckName, Outcome
 from node.core.verify.verifier import Verifier
@@ -276,7 +277,8 @@ def _anchor(issuer: Issuer, network: Network, place: AnchoredPlace, values: Mapp
 def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
     """The engine's verdict, offline, on what is about to be kept; NotVerified names what is wrong.
 
-    Whether the credential is revoked or its key compromised is no fault of the bundle: it proves just that.
+    Whether the credential is revoked or its key compromised is no fault of the bundle: it proves just that. Nor is what
+    is to be said of credentials in a record: they have bundles of their own.
     """
     network = issuer.require_chain().network
     verifier = Verifier.of(
@@ -291,8 +293,9 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
         # Judged as all that its holder could show: the base proof itself is for the holder alone.
         derived = derive_all(given.document, issuer.standards.canonicalizer)
         given, bundle = shown(derived), bundle.with_credential(derived)
-    intake = Intake((replace(given, bundle=bundle),))
-    report = engine.verify(intake, Materials.none(), verifier, now=issuer.clock())
+    now = issuer.clock()
+    case = Case(replace(given, bundle=bundle), Inquiry(Materials.none(), verifier.mode), verifier, now, now)
+    report = case.report(None, Asked())
     allowed = () if bundle.anchor else (Outcome.NOT_APPLICABLE,)
     for check in report.checks:
         passed = (Outcome.PASSED, *allowed) if check.name is CheckName.ANCHOR else (Outcome.PASSED,)

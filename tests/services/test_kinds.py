@@ -13,7 +13,8 @@ from services.test_securing import stored, versed
 from node.core.strict_json import JsonObject
 from node.core.verify.reading import read_document
 from node.core.verify.report import Outcome
-from node.services import configurations, issuance, offers
+from node.services import bundles, configurations, issuance, offers
+from node.services.anchoring import AnchorWorker
 from node.services.cohort import Cohort, load_cohort
 from node.services.faults import InputFaults
 from node.services.issuance import Issued
@@ -147,6 +148,17 @@ async def test_a_record_holds_what_was_signed_before_for_the_same_learner(
         inside = subject["verifiableCredential"]
         assert inside[0] == read_issued(await stored(versed, held[0])).document
         assert inside[1]["proof"]["proofValue"].startswith("u2V0B")  # derived: the base proof is her own
+
+
+async def test_a_record_has_a_bundle_though_what_is_in_it_needs_those_of_its_own(
+    school: Issuer, tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    held = await badge(school, make_cohort, "eddsa-jcs-2022")
+    (issued,) = await issue(school, records(tmp_path, held.credential_id))
+    await AnchorWorker(school).run_until_done(timeout_seconds=60)
+    bundle = await bundles.load_bundle(school, issued.digest or b"", max_age_seconds=-1)
+    assert bundle is not None
+    assert bundle.state is not None
 
 
 async def test_achievements_and_associations_may_stand_in_a_record(
