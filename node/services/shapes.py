@@ -14,11 +14,10 @@ A row of no proven shape, or with a value outside its kind, goes the general way
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -52,7 +51,15 @@ from node.services.preparing import (
 )
 from node.services.securing import Secured, secure
 from node.services.securing import prepare as prepare_signature
-from node.services.stencil import Form, JsonForms, StatementForms, escape_json, escape_nquads
+from node.services.stencil import (
+    HASHES,
+    Form,
+    JsonForms,
+    Plate,
+    StatementForms,
+    escape_json,
+    nquads_values,
+)
 from node.services.template import Filled, Omitted, Template
 
 # A stencil costs some dozens of rehearsals: below this a shape is not worth it.
@@ -115,26 +122,16 @@ class Seal:
     def __init__(self, prepared: PreparedProof) -> None:
         if not isinstance(prepared.data, HashData):
             raise TypeError("a stencil is for suites that sign one hash of the document")
-        digest = hashlib.new(prepared.data.hash_name, prepared.data.document).digest()
-        self._config_hash = prepared.message.removesuffix(digest)
-        self._draft = prepared.draft
         self.hash_name = prepared.data.hash_name
+        digest = HASHES[self.hash_name](prepared.data.document).digest()
+        self.config_hash = prepared.message.removesuffix(digest)
         mark = "stencil-proof-value"
         proof = {**prepared.draft.proof, "proofValue": mark}
-        self._written = Form.of(orjson.dumps(proof), [mark.encode()])
-        self._canonical = Form.of(canonicalize(proof), [mark.encode()])
-
-    def message(self, document: bytes) -> bytes:
-        """What is signed for a document in its canonical form: H(proof configuration) then H(document)."""
-        return self._config_hash + hashlib.new(self.hash_name, document).digest()
-
-    def proof(self, signature: bytes) -> tuple[bytes, bytes]:
-        """The proof as it is written, and in JCS."""
-        value = escape_json(self._draft.seal(signature)["proofValue"])
-        return self._written.fill([value]), self._canonical.fill([value])
+        self.written = Form.of(orjson.dumps(proof), [mark.encode()])
+        self.canonical = Form.of(canonicalize(proof), [mark.encode()])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Stencil:
     """The forms of a shape. `body` is the intent's, before the holder and the time are known."""
 
@@ -146,39 +143,29 @@ class _Stencil:
     """The identifiers in it that all rows share: a row's holder is none of them."""
     example: JsonObject
 
-    def secure(self, values: _Values, key: SigningKey, seal: Seal) -> Secured | None:
-        """The signed credential; None where this row has to go the general way."""
-        canonical: bytes | None = None
-        if self.statements is None:
-            canonical = self.document.canonical.fill(values.json)
-        elif self.statements.hash_name == seal.hash_name:
-            canonical = self.statements.fill(values.nquads)
-        if canonical is None:
+    def plate(self, seal: Seal) -> Plate | None:
+        """What presses credentials under this seal; None where the statements are labelled by another hash."""
+        if self.statements is not None and self.statements.hash_name != seal.hash_name:
             return None
-        written, proof = seal.proof(key.signer.sign(seal.message(canonical)))
-        document = self.document.written.fill(values.json)[:-1] + b',"proof":[' + written + b"]}"
-        return Secured(document, sha256(self.document.with_proof(values.json, proof)).digest())
-
-
-class _Values:
-    """The values of a stencil's holes, escaped for each form."""
-
-    __slots__ = ("_texts", "json")
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = texts
-        self.json = [escape_json(text) for text in texts]
-
-    @property
-    def nquads(self) -> list[bytes]:
-        """For literals: as in JSON where nothing was escaped there, but for DEL."""
-        return [
-            json if len(json) == len(text) and b"\x7f" not in json else escape_nquads(text)
-            for text, json in zip(self._texts, self.json, strict=True)
-        ]
+        forms = self.document
+        return Plate(
+            forms.canonical if self.statements is None else self.statements,
+            seal.config_hash,
+            seal.hash_name,
+            forms.issued.with_part(forms.proof, seal.written),
+            forms.digested.with_part(forms.proof, seal.canonical),
+        )
 
 
 @dataclass(frozen=True, slots=True)
+class Cast:
+    """All that is needed to sign a row but the key: `values` fit the plate."""
+
+    plate: Plate
+    values: list[bytes]
+
+
+@dataclass(slots=True)
 class Draft:
     """A row on its way to its signature, with what it was given."""
 
@@ -186,20 +173,35 @@ class Draft:
     row: PreparedRow
     given: Given
     _stencil: _Stencil | None
+    _values: list[bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self._stencil is not None:
+            texts = _slot_texts(self.row.filled, self._stencil.kinds)
+            self._values = [*map(escape_json, _texts_of(self.given)), *map(_escaped, texts)]
 
     def body(self) -> bytes:
         """What its intent keeps."""
+        return self._prepared().to_bytes() if self._stencil is None else self._stencil.body.fill(self._values)
+
+    def cast(self, subject_did: str | None, key: SigningKey, now: datetime) -> Cast | None:
+        """The row by its stencil, for the holder who is known now; None where it has none."""
         if self._stencil is None:
-            return self._prepared().to_bytes()
-        texts = [*_texts_of(self.given), *_slot_texts(self.row.filled, self._stencil.kinds)]
-        return self._stencil.body.fill([escape_json(text) for text in texts])
+            return None
+        plate = self.shapes.plate(self._stencil, key, now)
+        if plate is None:
+            return None
+        period = _period(self.row.filled.template.valid_days, now)
+        return Cast(plate, [*self._values, escape_json(subject_did or ""), *map(_escaped, period)])
 
     def secure(self, subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
         """Sign for the holder, who is known now."""
-        if self._stencil is not None:
-            secured = self.shapes.press(self._stencil, self.row.filled, self.given, subject_did, key, now)
-            if secured is not None:
-                return secured
+        cast = self.cast(subject_did, key, now)
+        pressed = None if cast is None else cast.plate.press(cast.values, key.signer.sign)
+        return self.secure_whole(subject_did, key, now) if pressed is None else Secured(*pressed)
+
+    def secure_whole(self, subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
+        """Sign the general way, as if there were no stencil."""
         prepared = self._prepared()
         document = prepared.at_signing(now, subject_did)
         return secure(self.shapes.issuer, document, key, self.shapes.terms.securing, now, prepared.mandatory)
@@ -232,7 +234,8 @@ class Shapes:
         self._kinds: list[_Kind | None] = [None] * template.slot_count
         self._met: dict[tuple[Any, ...], int | _Stencil | None] = {}
         self._sealed: tuple[str, datetime] | None = None
-        self._last_seal: Seal | None = None
+        self._seal: Seal | None = None
+        self._plates: dict[_Stencil, Plate | None] = {}
         self._list_url = re.compile(re.escape(f"{issuer.settings.url}/status/") + r"[1-9][0-9]{0,8}\Z")
 
     def judge(self, row: PreparedRow) -> None:
@@ -255,32 +258,16 @@ class Shapes:
             stencil = None
         return Draft(self, row, given, stencil)
 
-    def press(
-        self,
-        stencil: _Stencil,
-        filled: Filled,
-        given: Given,
-        subject_did: str | None,
-        key: SigningKey,
-        now: datetime,
-    ) -> Secured | None:
-        """The signed credential of a row by its stencil; None where that says nothing of it."""
-        texts = [
-            *_texts_of(given),
-            *_slot_texts(filled, stencil.kinds),
-            subject_did or "",
-            *_period(filled.template.valid_days, now),
-        ]
-        return stencil.secure(_Values(texts), key, self._seal(stencil, key, now))
-
-    def _seal(self, stencil: _Stencil, key: SigningKey, now: datetime) -> Seal:
-        # All shapes of a cohort have the same contexts, and of a document these alone enter the proof.
-        if self._sealed != (key.verification_method, now) or self._last_seal is None:
-            self._last_seal = Seal(
-                prepare_signature(self.issuer, stencil.example, key, self.terms.securing, now)
-            )
+    def plate(self, stencil: _Stencil, key: SigningKey, now: datetime) -> Plate | None:
+        """What presses credentials of a stencil, signed by this key at this moment."""
+        if self._sealed != (key.verification_method, now) or self._seal is None:
+            # All shapes of a cohort have the same contexts, and of a document these alone enter the proof.
+            prepared = prepare_signature(self.issuer, stencil.example, key, self.terms.securing, now)
+            self._seal, self._plates = Seal(prepared), {}
             self._sealed = (key.verification_method, now)
-        return self._last_seal
+        if stencil not in self._plates:
+            self._plates[stencil] = stencil.plate(self._seal)
+        return self._plates[stencil]
 
     # --- finding
 
@@ -383,20 +370,21 @@ class Shapes:
             self._rehearse(document)
         except (Malformed, NotVerified):
             return False
-        filled = _Values(example.texts)
+        filled = [escape_json(text) for text in example.texts]
         forms = stencil.document
         proof = {"type": "DataIntegrityProof", "proofValue": encode_multibase(bytes(64))}
         if (
-            stencil.body.fill(filled.json) != example.body
-            or forms.written.fill(filled.json) != orjson.dumps(document)
-            or forms.canonical.fill(filled.json) != canonicalize(document)
-            or forms.with_proof(filled.json, canonicalize(proof))
+            stencil.body.fill(filled) != example.body
+            or forms.canonical.fill(filled) != canonicalize(document)
+            or forms.issued.fill([*filled, orjson.dumps(proof)])
+            != orjson.dumps({**document, "proof": [proof]})
+            or forms.digested.fill([*filled, canonicalize(proof)])
             != canonicalize({**document, "proof": proof})
         ):
             return False
         if stencil.statements is None:
             return True
-        made = stencil.statements.fill(filled.nquads)
+        made = stencil.statements.fill(nquads_values(filled))
         nquads = self.issuer.standards.canonicalizer.nquads(document, seal.hash_name)
         return made is None or made == nquads.encode()
 
@@ -456,6 +444,12 @@ def _texts_of(given: Given) -> list[str]:
     if given.identity is not None:
         texts += (given.identity.identity_hash, given.identity.salt or "")
     return texts
+
+
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> bytes:
+    """`escape_json` of what occurs in many rows."""
+    return escape_json(text)
 
 
 @lru_cache(maxsize=8)

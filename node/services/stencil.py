@@ -9,27 +9,41 @@ fills with what the general way makes of the same values (`shapes.py`).
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256, sha384, sha512
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
 from node.core.canonical.jcs import canonicalize
 from node.core.canonical.nquads import Quad, encode_quad, is_blank, parse_nquads, quoted
+from node.core.encoding import encode_multibase
 from node.core.strict_json import JsonObject
 
+HASHES: Final = {"sha256": sha256, "sha384": sha384, "sha512": sha512}
 _PROOF: Final = "stencil-proof"
+
+Pressed = tuple[bytes, bytes]
+"""A document as it is issued, and the digest that is anchored (FORMATS.md section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Bytes with holes: `pattern` is a format whose fields are the values at `places`."""
+    """Bytes with holes: between the `pieces` stand the values at `places`."""
 
-    pattern: bytes
+    pieces: tuple[bytes, ...]
     places: tuple[int, ...]
+    _pattern: bytes = field(init=False, repr=False, compare=False)
+    _take: Callable[[Sequence[bytes]], Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        pattern = b"%b".join(piece.replace(b"%", b"%%") for piece in self.pieces)
+        object.__setattr__(self, "_pattern", pattern)
+        # Of one place it takes the value itself, which one hole is as content with.
+        object.__setattr__(self, "_take", itemgetter(*self.places or (slice(0),)))
 
     @classmethod
     def of(cls, data: bytes, marks: Sequence[bytes]) -> Form:
@@ -37,12 +51,28 @@ class Form:
         # The longest first, so that a mark is never taken for the beginning of another.
         known = sorted(filter(None, marks), key=len, reverse=True)
         pieces = re.split(b"(" + b"|".join(map(re.escape, known)) + b")", data) if known else [data]
-        places = tuple(marks.index(mark) for mark in pieces[1::2])
-        return cls(b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2]), places)
+        return cls(tuple(pieces[::2]), tuple(marks.index(mark) for mark in pieces[1::2]))
 
     def fill(self, values: Sequence[bytes]) -> bytes:
         """The bytes with these values, which are escaped already."""
-        return self.pattern % tuple([values[place] for place in self.places])
+        if not self.places:
+            return self.pieces[0]
+        filled: bytes = self._pattern % self._take(values)
+        return filled
+
+    def with_part(self, place: int, part: Form) -> Form:
+        """The form with `part` in its holes for `place`; the holes of the part are for that place then."""
+        pieces, places = [self.pieces[0]], []
+        for at, after in zip(self.places, self.pieces[1:], strict=True):
+            if at == place:
+                pieces[-1] += part.pieces[0]
+                pieces += part.pieces[1:]
+                places += [place] * len(part.places)
+                pieces[-1] += after
+            else:
+                pieces.append(after)
+                places.append(at)
+        return Form(tuple(pieces), tuple(places))
 
 
 def escape_json(value: str) -> bytes:
@@ -55,28 +85,34 @@ def escape_nquads(value: str) -> bytes:
     return quoted(value)[1:-1].encode()
 
 
+def nquads_values(values: Sequence[bytes]) -> list[bytes]:
+    """For literals, what is escaped for JSON: the same where nothing had to be escaped there, but for DEL."""
+    return [
+        escape_nquads(orjson.loads(b'"%b"' % value)) if b"\\" in value or b"\x7f" in value else value
+        for value in values
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class JsonForms:
-    """A document before its proof: as it is written, in JCS, and in JCS with one proof object."""
+    """A document in JCS without a proof, and with one as it is issued and in JCS: `proof` is the place of that."""
 
-    written: Form
     canonical: Form
-    _digested: Form
+    issued: Form
+    digested: Form
+    proof: int
 
     @classmethod
     def of(cls, example: JsonObject, marks: Sequence[str]) -> JsonForms:
         """The forms of `example`, which has no proof."""
         holes = [escape_json(mark) for mark in marks]
-        proven = canonicalize({**example, "proof": _PROOF})
+        with_proof = [*holes, orjson.dumps(_PROOF)]
         return cls(
-            Form.of(orjson.dumps(example), holes),
             Form.of(canonicalize(example), holes),
-            Form.of(proven, [*holes, orjson.dumps(_PROOF)]),
+            Form.of(orjson.dumps({**example, "proof": [_PROOF]}), with_proof),
+            Form.of(canonicalize({**example, "proof": _PROOF}), with_proof),
+            len(holes),
         )
-
-    def with_proof(self, values: Sequence[bytes], proof: bytes) -> bytes:
-        """The JCS form with this one proof, itself in JCS."""
-        return self._digested.fill([*values, proof])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +133,7 @@ class _Node:
         if self.digest is not None:
             return self.digest
         lines = sorted(self.around.fill(values).split(b"\n")[:-1])
-        return hashlib.new(hash_name, b"\n".join(lines) + b"\n").hexdigest()
+        return HASHES[hash_name](b"\n".join(lines) + b"\n").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +182,32 @@ class StatementForms:
         if len(set(lines)) != len(lines):
             lines = sorted(set(lines))
         return b"\n".join(lines) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A stencil under one proof configuration: it lacks a row's values and a signature, and nothing else.
+
+    It knows nothing of an issuer, so that any process can press it.
+    """
+
+    signed: Form | StatementForms
+    """What is hashed for the signature, after the hash of the proof configuration."""
+    config_hash: bytes
+    hash_name: str
+    issued: Form
+    """The place after the values is that of `proofValue`; so it is in `digested`."""
+    digested: Form
+
+    def press(self, values: Sequence[bytes], sign: Callable[[bytes], bytes]) -> Pressed | None:
+        """The secured document with these values, escaped for JSON; None where the stencil says nothing of them."""
+        signed = self.signed
+        canonical = signed.fill(values if isinstance(signed, Form) else nquads_values(values))
+        if canonical is None:
+            return None
+        signature = sign(self.config_hash + HASHES[self.hash_name](canonical).digest())
+        proven = [*values, encode_multibase(signature, "z").encode()]
+        return self.issued.fill(proven), sha256(self.digested.fill(proven)).digest()
 
 
 class _Masked(dict[str, str]):

@@ -19,7 +19,7 @@ from node.core.evidence import EvidenceItem, build_evidence
 from node.core.keys import KeyKind, PublicKey
 from node.core.status.entry import StatusEntry
 from node.core.strict_json import parse_json_object
-from node.services import issuance, shapes
+from node.services import issuance, shapes, stencil
 from node.services.cohort import Cohort, load_cohort
 from node.services.faults import InputFaults
 from node.services.issuer import Issuer
@@ -288,8 +288,8 @@ TAMPERED = {
 
 
 def _spoiled(forms: Any) -> Any:
-    written = replace(forms.written, pattern=forms.written.pattern.replace(b"Lists", b"Lisps"))
-    return replace(forms, written=written)
+    pieces = tuple(piece.replace(b"Lists", b"Lisps") for piece in forms.issued.pieces)
+    return replace(forms, issued=replace(forms.issued, pieces=pieces))
 
 
 def _shortened(forms: Any) -> Any:
@@ -297,7 +297,8 @@ def _shortened(forms: Any) -> Any:
 
 
 def _misdigested(forms: Any) -> Any:
-    return replace(forms, _digested=replace(forms._digested, pattern=forms._digested.pattern + b" "))
+    first, *others = forms.digested.pieces
+    return replace(forms, digested=replace(forms.digested, pieces=(b" " + first, *others)))
 
 
 def _exchanged(forms: Any) -> Any:
@@ -331,7 +332,7 @@ def test_a_stencil_that_differs_from_the_general_way_is_not_taken(
     assert next(stencils(judged(paper, cohort, Terms())), None) is None
     monkeypatch.undo()
     monkeypatch.setattr(shapes, "CUT_AT", 2)
-    monkeypatch.setattr(shapes, "escape_nquads", lambda text: text.encode())
+    monkeypatch.setattr(stencil, "escape_nquads", lambda text: text.encode())
     assert next(stencils(judged(paper, cohort, Terms())), None) is None
 
 
