@@ -13,8 +13,14 @@ from node.core.dataintegrity import merkle_proof_2019
 from node.core.dataintegrity.merkle_proof_2019 import verify_merkle_proof
 from node.core.errors import Malformed, Misconfigured, NotFound
 from node.core.evm.transaction import verify_transaction
+from node.core.verify.intake import read_intake
+from node.core.verify.materials import Mode
+from node.core.verify.policy import SIGNATURE_ONLY_UNSAFE
 from node.core.verify.reading import read_document
-from node.core.verify.report import Outcome
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
+from node.core.verify.verifier import Verifier
+from node.outbound.gather import examine
+from node.outbound.http import Egress, EgressPolicy
 from node.services import blockcerts, issuance
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
@@ -78,6 +84,32 @@ async def test_each_file_leads_to_a_root_that_the_owner_sent(
         assert transaction.data == prepared.root
         assert transaction.sender == named.identity
         assert document["proof"]["verificationMethod"] == f"{named.settings.did}#controller"
+
+
+async def test_a_verifier_with_an_endpoint_finds_the_transaction_and_who_sent_it(
+    named: Issuer, make_cohort: MakeCohort, tmp_path: Path
+) -> None:
+    cohort = await issue(named, make_cohort)
+    prepared = await blockcerts.prepare(named, [], cohort)
+    first, *_ = await blockcerts.export(named, prepared, tmp_path / "out", lambda: finished(named))
+    chain = named.require_chain()
+    verifier = Verifier.of(
+        named.standards,
+        operator_networks={chain.network.chain_id: chain.network},
+        policy=SIGNATURE_ONLY_UNSAFE,
+        mode=Mode.CHAIN,
+    )
+
+    async def report(document: bytes) -> Report:
+        async with Egress(EgressPolicy(mode=Mode.CHAIN, endpoints=(str(chain.client._url),))) as egress:
+            return await examine(read_intake(document), verifier, egress, now=named.clock())
+
+    found = (await report(first.read_bytes()))[CheckName.PROOF]
+    # Who owns the identity is told by one endpoint's events: not enough to pass (FORMATS.md section 9, anchor).
+    assert (found.outcome, found.reason) == (Outcome.UNKNOWN, Reason.KEY_SOURCE_WEAK)
+    assert f"0x{named.identity.hex()} sent" in found.basis
+    changed = await report(first.read_bytes().replace(b"Python, first course", b"Python, third course"))
+    assert (changed[CheckName.PROOF].outcome, changed.acceptance) == (Outcome.FAILED, Acceptance.REFUSED)
 
 
 async def test_who_is_interrupted_and_runs_it_again_sends_one_transaction(
