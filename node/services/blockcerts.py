@@ -30,13 +30,14 @@ from node.core.dataintegrity.merkle_proof_2019 import (
     transaction,
 )
 from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF
+from node.core.did.document import ASSERTION_METHOD
 from node.core.errors import Malformed, Misconfigured, NotFound
 from node.core.securing import SELECTIVE
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
 from node.services import lookup, registration
 from node.services.issuer import Issuer, address_of
-from node.services.securing import ASSERTION_METHOD, read_issued, securing_of
+from node.services.securing import read_issued, securing_of
 from node.storage.base import CredentialRecord, CredentialState, OutboxEntry, TransactionState
 
 CONTEXT: Final = "https://w3id.org/blockcerts/v3.2"

@@ -25,7 +25,7 @@ from node.core.dataintegrity.bbs_2023 import BbsDisclosure
 from node.core.dataintegrity.bbs_terms import linking_members
 from node.core.dataintegrity.selective import parse_pointer
 from node.core.dataintegrity.suites import PreparedProof
-from node.core.did.document import AUTHENTICATION
+from node.core.did.document import ASSERTION_METHOD, AUTHENTICATION
 from node.core.did.resolution import resolve_self_certifying
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed
@@ -46,7 +46,6 @@ from node.core.verify.intake import Shown, shown
 from node.keystore import generate_secret
 from node.services.issuer import Issuer, SigningKey
 
-ASSERTION_METHOD: Final = "assertionMethod"
 # What a base proof always reveals beside the @context, id and type that no selection leaves out.
 _MANDATORY: Final = ("issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema")
 # What tells what a thing is stays open, as in a document that was derived.

@@ -18,7 +18,7 @@ from typing import Final
 
 from node.core import problem
 from node.core.canonical.jcs import canonicalize
-from node.core.did.document import DidDocument, parse_did_document
+from node.core.did.document import ASSERTION_METHOD, DidDocument, parse_did_document
 from node.core.did.syntax import parse_did
 from node.core.did.web import did_web_url
 from node.core.encoding import decode_multibase, encode_base58btc
@@ -398,7 +398,7 @@ def _verify_proof(secured: JsonObject, proof: Json) -> str:
     required = {
         "type": "DataIntegrityProof",
         "cryptosuite": "eddsa-jcs-2022",
-        "proofPurpose": "assertionMethod",
+        "proofPurpose": ASSERTION_METHOD,
     }
     if any(proof.get(name) != expected for name, expected in required.items()) or "@context" in proof:
         raise _broken("a proof that is not of eddsa-jcs-2022 for assertionMethod")

@@ -18,6 +18,7 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import is_url
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import selective_suite_of
+from node.core.did.document import ASSERTION_METHOD
 from node.core.did.resolution import did_of, same_issuer
 from node.core.envelope import read_envelope
 from node.core.errors import BonafidesError, Malformed, NotVerified
@@ -34,7 +35,7 @@ from node.core.status.token_status_list import (
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import Inquiry, Missing, StatusListAnswer, StatusListNeed
 from node.core.verify.methods import KeyFinder, KeyNamed
-from node.core.verify.proofs import ASSERTION_METHOD, ProofJudge
+from node.core.verify.proofs import ProofJudge
 from node.core.verify.reading import AnyStatusEntry, read_secured, read_token
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 from node.core.verify.signature import Verdict, judge_signature

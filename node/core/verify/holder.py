@@ -11,8 +11,6 @@ from node.core.did.resolution import same_issuer
 from node.core.problem import Problem
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 
-AUTHENTICATION: Final = "authentication"
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:

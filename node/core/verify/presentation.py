@@ -21,6 +21,7 @@ from node.core.dataintegrity.bbs_2023 import (
     presentation_header_of,
 )
 from node.core.dataintegrity.proof import Proof, parse_proof, proofs_of
+from node.core.did.document import AUTHENTICATION
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope, KeyBinding
 from node.core.errors import Malformed, NotVerified
@@ -28,7 +29,7 @@ from node.core.keys import PublicKey
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify import holder as holding
 from node.core.verify.credentials import Occasion, judge_credential
-from node.core.verify.holder import AUTHENTICATION, Asked, Holder
+from node.core.verify.holder import Asked, Holder
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.methods import KeyFinder, KeyFound, KeyMissing, KeyNamed, find_key
 from node.core.verify.proofs import ProofJudge

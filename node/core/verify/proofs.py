@@ -16,6 +16,7 @@ from node.core.dataintegrity.merkle_proof_2019 import is_merkle_proof
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.second_opinion import may_be_asked, question
 from node.core.dataintegrity.suites import find_suite, previous_proofs, selective_suite_of, verify_proof
+from node.core.did.document import ASSERTION_METHOD
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.problem import Problem
@@ -27,7 +28,6 @@ from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature
 
-ASSERTION_METHOD: Final = "assertionMethod"
 _TO_ASSERT: Final = Check(CheckName.PROOF_PURPOSE, Outcome.PASSED, ASSERTION_METHOD)
 
 

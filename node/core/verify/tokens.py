@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from node.core.did.document import ASSERTION_METHOD
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope
 from node.core.errors import Malformed
 from node.core.verify.methods import KeyFinder, KeyNamed
-from node.core.verify.proofs import ASSERTION_METHOD, ProofChecks, checks_of, without
+from node.core.verify.proofs import ProofChecks, checks_of, without
 from node.core.verify.reading import Document
 from node.core.verify.report import Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature

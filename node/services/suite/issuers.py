@@ -16,6 +16,7 @@ from typing import Final
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
+from node.core.did.document import ASSERTION_METHOD, AUTHENTICATION
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed, NotFound
 from node.core.keys import KeyKind
@@ -133,7 +134,7 @@ class SuiteIssuers:
         feature = _FEATURES.get(str(options.get("proofFormat")))
         if feature is not None:
             return _envelop(feature, credential, key, options)
-        return self._secure(credential, options, key, "assertionMethod")
+        return self._secure(credential, options, key, ASSERTION_METHOD)
 
     def _secure(self, document: JsonObject, options: JsonObject, key: SuiteKey, purpose: str) -> JsonObject:
         asked: JsonObject = {name: options[name] for name in _PROOF_OPTIONS if name in options}
@@ -185,9 +186,7 @@ class SuiteIssuers:
         if key.kind is KeyKind.BLS12381_G2:
             raise Malformed("a key that signs statements presents nothing", path=("holder",))
         if _FEATURES.get(str(options.get("proofFormat"))) is not Feature.PRESENTATION_JOSE:
-            return await self._examiner.work(
-                lambda: self._secure(presentation, options, key, "authentication")
-            )
+            return await self._examiner.work(lambda: self._secure(presentation, options, key, AUTHENTICATION))
         return await self._examiner.work(
             lambda: _envelop(Feature.PRESENTATION_JOSE, presentation, key, options)
         )
@@ -202,7 +201,7 @@ class SuiteIssuers:
         """The list as a signed credential."""
         key = self.keys[0]
         document = self._lists.document(name, key.did, self._examiner.clock())
-        return await self._examiner.work(lambda: self._secure(document, {}, key, "assertionMethod"))
+        return await self._examiner.work(lambda: self._secure(document, {}, key, ASSERTION_METHOD))
 
     def set_status(self, identifier: str, purpose: str, status: bool) -> None:
         """Write the status that a credential has for a purpose; NotFound where it has none."""

@@ -15,15 +15,14 @@ from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import check_envelope
 from node.core.dataintegrity import Proof, proofs_of, verify_expiry, verify_proof_chain, verify_purpose
+from node.core.did.document import ASSERTION_METHOD, AUTHENTICATION
 from node.core.did.resolution import did_of, resolve_self_certifying
 from node.core.envelope import ENVELOPED_PRESENTATION, read_envelope
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
 from node.core.strict_json import Json, JsonObject
-from node.core.verify.holder import AUTHENTICATION
 from node.core.verify.report import CheckName, Outcome, Reason, Report
 
-_ASSERTION_METHOD: Final = "assertionMethod"
 _JWT_URL: Final = "data:application/jwt,"
 
 
@@ -50,9 +49,9 @@ def verify_proofs_alone(document: JsonObject, canonicalizer: Canonicalizer, at: 
     def key_of(proof: Proof) -> PublicKey:
         if issuer.startswith("did:") and did_of(proof.verification_method) != issuer:
             raise NotVerified("the proof is not the issuer's", path=("proof",))
-        verify_purpose(proof, _ASSERTION_METHOD)
+        verify_purpose(proof, ASSERTION_METHOD)
         verify_expiry(proof, at)
-        return _key_of(proof.verification_method, _ASSERTION_METHOD)
+        return _key_of(proof.verification_method, ASSERTION_METHOD)
 
     proofs = proofs_of(document)
     if not proofs:
