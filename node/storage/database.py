@@ -182,6 +182,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
+        # A new file's alone. A credential takes about half of a page: one to a page of the default size leaves much
+        # of it empty, and every page is written twice.
+        cursor.execute("PRAGMA page_size = 8192")
         _keep_log(cursor)
         for pragma in (
             "synchronous = FULL",  # in WAL mode NORMAL may lose the newest commits with the power
@@ -190,7 +193,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
             # Ids and digests fall anywhere in their indexes, so a large issue touches all of their pages again and
             # again: with room for them (KiB, pages) each is written once in many transactions.
             "cache_size = -65536",
-            "wal_autocheckpoint = 8192",
+            "wal_autocheckpoint = 4096",
         ):
             cursor.execute(f"PRAGMA {pragma}")
     finally:

@@ -24,7 +24,8 @@ from node.services.issuer import Issuer
 from node.services.revocation import Action
 from node.storage.database import Database
 
-ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
+# So many that they do not fit into what is free in pages that the file has already.
+ROWS = tuple((f"s{number}", (ALICE, "", BOB)[number % 3], "70") for number in range(12))
 # More than any transaction of these tests needs.
 MOST_PAGES = 60
 
@@ -70,9 +71,9 @@ async def test_a_cohort_is_issued_once_whichever_page_is_the_last(
             except Unavailable as error:
                 refusals.append(error)
         issued = await issue(paper, cohort)
-        assert [one.state for one in issued] == ["signed", "waiting", "signed"]
+        assert [one.state for one in issued] == ["signed", "waiting", "signed"] * 4
         after = await everything(paper)
-        assert [now - then for now, then in zip(after, before, strict=True)] == [3, 2, 3]
+        assert [now - then for now, then in zip(after, before, strict=True)] == [12, 8, 12]
         if len(refusals) == seen:
             break
     assert 0 < len(refusals) < MOST_PAGES
@@ -104,7 +105,7 @@ async def test_a_revocation_that_finds_no_room_was_not_accepted(
 
 @pytest.mark.parametrize("pages", [0, 1, 2, 4])
 async def test_a_batch_is_anchored_once_whichever_page_is_the_last(school: Issuer, pages: int) -> None:
-    digests = [secrets.token_bytes(32) for _ in range(20)]
+    digests = [secrets.token_bytes(32) for _ in range(100)]
     async with school.store.transaction() as transaction:
         await transaction.batches.enqueue(STATUS_LIST, digests, school.clock())
     nonce, written = await writer_nonce(school), await head(school)
