@@ -43,6 +43,16 @@ SELECTIVE: Final = frozenset({ECDSA_SD, BBS, VC_SD_JWT, DC_SD_JWT})
 """Those of which the holder shows a part."""
 HASH_SUITES: Final = frozenset(KINDS) - TOKENS - SELECTIVE
 """Those that sign one hash of the whole document."""
+USUAL_SUITES: Final[Mapping[KeyKind, str]] = MappingProxyType(
+    {
+        KeyKind.ED25519: DEFAULT_SECURING,
+        KeyKind.P256: "ecdsa-rdfc-2019",
+        KeyKind.P384: "ecdsa-rdfc-2019",
+    }
+)
+"""What signs a whole document with a key of a kind: the one that most verifiers know."""
+MANDATORY: Final = ("issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema")
+"""Members of ours that no holder withholds, beside `@context`, `id` and `type` (FORMATS.md section 2)."""
 
 
 def is_anchored(securing: str) -> bool:

@@ -39,15 +39,13 @@ from node.core.jose.sd_jwt_vc import (
 )
 from node.core.jose.vc_jwt import prepare_vc_jwt
 from node.core.keys import KeyKind, PublicKey
-from node.core.securing import BBS, SELECTIVE, TOKENS, VC_COSE, VC_JWT, VC_SD_JWT
+from node.core.securing import BBS, MANDATORY, SELECTIVE, TOKENS, VC_COSE, VC_JWT, VC_SD_JWT
 from node.core.strict_json import Json, JsonObject, parse_json
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.core.verify.intake import Shown, shown
 from node.keystore import generate_secret
 from node.services.issuer import Issuer, SigningKey
 
-# What a base proof always reveals beside the @context, id and type that no selection leaves out.
-_MANDATORY: Final = ("issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema")
 # What tells what a thing is stays open, as in a document that was derived.
 _ALWAYS_OPEN: Final = frozenset({"id", "type", "@context"})
 _CLAIMS_OPEN: Final = NEVER_WITHHELD | {"jti", "sub", "credentialSchema"}
@@ -128,7 +126,7 @@ def _disclosure(
     document: JsonObject, public_key: PublicKey, cryptosuite: str, mandatory: Sequence[str]
 ) -> Disclosure:
     pointers = tuple(
-        dict.fromkeys([*(f"/{name}" for name in _MANDATORY if name in document), *_parts(mandatory)])
+        dict.fromkeys([*(f"/{name}" for name in MANDATORY if name in document), *_parts(mandatory)])
     )
     hmac_key = secrets.token_bytes(32)
     if cryptosuite == BBS:

@@ -15,6 +15,7 @@ from typing import Final
 from node.core.errors import Conflict, Misconfigured
 from node.core.evm.registry import list_id
 from node.core.keys import KeyKind
+from node.core.securing import USUAL_SUITES
 from node.core.status.bitstring import Bitstring
 from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION, StatusEntry
 from node.core.status.status_list import build_list_credential
@@ -32,12 +33,6 @@ _MODES: Final = {
 # A list credential that is signed again each week ends the reign of a stolen copy; caches may keep it an hour.
 _VALID: Final = timedelta(days=14)
 _RENEW_BEFORE: Final = timedelta(days=7)
-# What signs lists, the one that most verifiers know first.
-_SUITES: Final = {
-    KeyKind.ED25519: "eddsa-rdfc-2022",
-    KeyKind.P256: "ecdsa-rdfc-2019",
-    KeyKind.P384: "ecdsa-rdfc-2019",
-}
 _TTL_MILLISECONDS: Final = 3_600_000
 # The store gives out no more than half of a list; the next one is opened before that.
 _NEARLY_FULL_PERCENT: Final = 80
@@ -162,7 +157,7 @@ async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusL
         ttl=_TTL_MILLISECONDS,
         size=status_list.status_size,
     )
-    secured = secure(issuer, document, key, _SUITES[key.signer.public_key.kind], now)
+    secured = secure(issuer, document, key, USUAL_SUITES[key.signer.public_key.kind], now)
     await transaction.status_lists.save_credential(
         status_list.list_id, ListCredential(secured.document, now, now + _VALID)
     )
@@ -182,7 +177,7 @@ async def _kinds(issuer: Issuer, reading: Transaction) -> Collection[KeyKind]:
     try:
         await issuer.active_key(reading, {KeyKind.ED25519})
     except Misconfigured:
-        return _SUITES.keys()
+        return USUAL_SUITES.keys()
     return {KeyKind.ED25519}
 
 

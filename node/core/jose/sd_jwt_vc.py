@@ -17,6 +17,7 @@ from node.core.jose.claims import numeric_date
 from node.core.jose.sd_jwt import Path, PreparedSdJwt, Processed, prepare_sd_jwt
 from node.core.jose.vc_jwt import payload_of, token_header
 from node.core.keys import PublicKey, parse_jwk
+from node.core.securing import MANDATORY
 from node.core.strict_json import JsonObject
 
 VC_SD_JWT: Final = "application/vc+sd-jwt"
@@ -34,12 +35,7 @@ NEVER_WITHHELD: Final = frozenset(
 # have to be verified, and a badge would have no rules.
 MEANING: Final = frozenset({"@context", "type", "@type"})
 # What ours keep open besides (FORMATS.md section 2).
-ALWAYS_SHOWN: Final = frozenset(
-    {
-        *("@context", "id", "type", "issuer", "validFrom", "validUntil"),
-        *("credentialStatus", "credentialSchema"),
-    }
-)
+ALWAYS_SHOWN: Final = frozenset({"@context", "id", "type", *MANDATORY})
 
 
 def check_withheld(processed: Processed, names: AbstractSet[str] = NEVER_WITHHELD) -> None:
@@ -88,7 +84,7 @@ def prepare_vc_sd_jwt(
     """
     _refuse(disclosable, ALWAYS_SHOWN)
     payload = payload_of(credential, issued_at=issued_at) | _confirmation(holder_key)
-    header = token_header("vc+sd-jwt", public_key, kid)
+    header = token_header(VC_SD_JWT, public_key, kid)
     return prepare_sd_jwt(header, payload, disclosable, salts=salts, decoys=decoys)
 
 
@@ -103,7 +99,7 @@ def prepare_vp_sd_jwt(
 ) -> PreparedSdJwt:
     """What a holder signs as `vp+sd-jwt`."""
     payload = payload_of(presentation, issued_at=issued_at)
-    return prepare_sd_jwt(token_header("vp+sd-jwt", public_key, kid), payload, disclosable, salts=salts)
+    return prepare_sd_jwt(token_header(VP_SD_JWT, public_key, kid), payload, disclosable, salts=salts)
 
 
 def prepare_sd_jwt_vc(
@@ -127,7 +123,7 @@ def prepare_sd_jwt_vc(
     _refuse(disclosable, NEVER_WITHHELD)
     payload = claims | _confirmation(holder_key)
     payload |= {} if issued_at is None else {"iat": numeric_date(issued_at)}
-    header = token_header("dc+sd-jwt", public_key, kid)
+    header = token_header(DC_SD_JWT, public_key, kid)
     del header["cty"]
     return prepare_sd_jwt(header, payload, disclosable, salts=salts, decoys=decoys)
 

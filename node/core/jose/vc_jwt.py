@@ -114,7 +114,7 @@ def prepare_vc_jwt(
     credential: JsonObject, public_key: PublicKey, kid: str, *, issued_at: datetime | None = None
 ) -> PreparedJws:
     """What is signed of a credential as `vc+jwt`; `kid` is the absolute URL of the issuer's verification method."""
-    header = token_header("vc+jwt", public_key, kid)
+    header = token_header(VC_JWT, public_key, kid)
     return prepare_jws(header, payload_of(credential, issued_at=issued_at))
 
 
@@ -132,11 +132,12 @@ def prepare_vp_jwt(
     payload = payload_of(presentation, issued_at=issued_at, expires=expires)
     payload |= {} if audience is None else {"aud": audience}
     payload |= {} if nonce is None else {"nonce": nonce}
-    return prepare_jws(token_header("vp+jwt", public_key, kid), payload)
+    return prepare_jws(token_header(VP_JWT, public_key, kid), payload)
 
 
-def token_header(typ: str, public_key: PublicKey, kid: str) -> JsonObject:
+def token_header(media_type: str, public_key: PublicKey, kid: str) -> JsonObject:
     """The header of VC-JOSE-COSE section 3: `cty` says that the payload is a credential or a presentation."""
+    typ = media_type.removeprefix("application/")
     return {"alg": algorithm_of(public_key.kind), "typ": typ, "cty": typ.partition("+")[0], "kid": kid}
 
 

@@ -21,6 +21,7 @@ from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed, NotFound
 from node.core.keys import KeyKind
 from node.core.problem import MALFORMED_VALUE_ERROR
+from node.core.securing import BBS, ECDSA_SD, USUAL_SUITES
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
@@ -37,20 +38,18 @@ from node.services.verification import Examiner
 # What is remembered of what was issued, so that a stranger cannot fill the memory.
 MAX_KEPT: Final = 1_000
 _DATA_INTEGRITY_CONTEXT: Final = "https://w3id.org/security/data-integrity/v2"
-_DEFAULT_SUITES: Final = {
-    KeyKind.ED25519: "eddsa-rdfc-2022",
-    KeyKind.P256: "ecdsa-rdfc-2019",
-    KeyKind.P384: "ecdsa-rdfc-2019",
-    KeyKind.BLS12381_G2: "bbs-2023",
-}
+_DEFAULT_SUITES: Final = {**USUAL_SUITES, KeyKind.BLS12381_G2: BBS}
 # Where mandatory pointers are given and no suite is named.
-_SELECTIVE_SUITES: Final = {KeyKind.P256: "ecdsa-sd-2023", KeyKind.BLS12381_G2: "bbs-2023"}
+_SELECTIVE_SUITES: Final = {KeyKind.P256: ECDSA_SD, KeyKind.BLS12381_G2: BBS}
 # `proofFormat` of the older interface, by subtypes of the media types.
 _FEATURES: Final = {
-    "vc+jwt": Feature.CREDENTIAL_JOSE,
-    "vc+sd-jwt": Feature.CREDENTIAL_SDJWT,
-    "vc+cose": Feature.CREDENTIAL_COSE,
-    "vp+jwt": Feature.PRESENTATION_JOSE,
+    feature.media_type.removeprefix("application/"): feature
+    for feature in (
+        Feature.CREDENTIAL_JOSE,
+        Feature.CREDENTIAL_SDJWT,
+        Feature.CREDENTIAL_COSE,
+        Feature.PRESENTATION_JOSE,
+    )
 }
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
