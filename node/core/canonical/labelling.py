@@ -18,17 +18,29 @@ from node.core.errors import Malformed
 # Nodes and statements touched by Hash N-Degree Quads for one dataset, each a microsecond or so. The hardest
 # computable tests of the W3C suite take some 40,000; a document without symmetric blank nodes takes none.
 MAX_STEPS: Final = 500_000
+# For all documents of one report, each of which is labelled to be read and again for its selective proofs.
+MAX_STEPS_OF_REPORT: Final = 2 * MAX_STEPS
+
+
+class Allowance:
+    """The steps that are left for several datasets together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS_OF_REPORT
 
 
 def canonicalize_quads(
-    quads: Iterable[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
+    quads: Iterable[Quad], hash_name: str = "sha256", allowance: Allowance | None = None
 ) -> tuple[str, dict[Term, Term]]:
     """Canonical N-Quads of a dataset, and the canonical label of each blank node.
 
-    `hash_name` is sha256 or sha384. Malformed where the dataset is too symmetric to label within the limit.
+    `hash_name` is sha256 or sha384. Malformed where the dataset is too symmetric to label within the limit, which is
+    that of one dataset and what is left of `allowance`.
     """
     parts = parted(quads)
-    return canonicalize_parts(parts.named, parts.unnamed, hash_name, max_steps)
+    return canonicalize_parts(parts.named, parts.unnamed, hash_name, allowance)
 
 
 class Statements(NamedTuple):
@@ -51,11 +63,11 @@ def parted(quads: Iterable[Quad]) -> Statements:
 
 
 def canonicalize_parts(
-    named: list[Quad], unnamed: list[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
+    named: list[Quad], unnamed: list[Quad], hash_name: str = "sha256", allowance: Allowance | None = None
 ) -> tuple[str, dict[Term, Term]]:
     """As `canonicalize_quads`, for a dataset that was parted already."""
     dataset = list(dict.fromkeys(unnamed))
-    labels = _labels(dataset, hash_name, max_steps)
+    labels = _labels(dataset, hash_name, allowance)
     label = labels.get
     lines = {f"{s} {p} {o} {g} .\n" if g else f"{s} {p} {o} .\n" for s, p, o, g in named}
     lines |= {
@@ -66,17 +78,22 @@ def canonicalize_parts(
 
 
 def canonical_labels(
-    unnamed: Iterable[Quad], hash_name: str = "sha256", max_steps: int = MAX_STEPS
+    unnamed: Iterable[Quad], hash_name: str = "sha256", allowance: Allowance | None = None
 ) -> dict[Term, Term]:
     """The canonical label of each blank node of a dataset, of which those quads are enough that have blank nodes."""
-    return _labels(list(dict.fromkeys(unnamed)), hash_name, max_steps)
+    return _labels(list(dict.fromkeys(unnamed)), hash_name, allowance)
 
 
-def _labels(dataset: list[Quad], hash_name: str, max_steps: int) -> dict[Term, Term]:
+def _labels(dataset: list[Quad], hash_name: str, allowance: Allowance | None) -> dict[Term, Term]:
+    allowed = MAX_STEPS if allowance is None else min(MAX_STEPS, allowance.left)
+    labelling = _Labelling(dataset, hash_name, allowed)
     try:
-        return _Labelling(dataset, hash_name, max_steps).run()
+        return labelling.run()
     except RecursionError as error:
         raise _too_alike() from error
+    finally:
+        if allowance is not None:
+            allowance.left -= allowed - max(labelling.budget, 0)
 
 
 def _has_blank(quad: Quad) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import orjson
@@ -17,8 +18,15 @@ from node.core.canonical.active_context import OutsideSubset
 from node.core.canonical.contexts import ContextStore
 from node.core.canonical.expansion import MAX_VALUES, Expander, has_at_most, statements
 from node.core.canonical.jcs import canonicalize
-from node.core.canonical.labelling import Statements, canonicalize_parts, canonicalize_quads, parted
-from node.core.canonical.nquads import Quad, parse_nquads
+from node.core.canonical.labelling import (
+    Allowance,
+    Statements,
+    canonical_labels,
+    canonicalize_parts,
+    canonicalize_quads,
+    parted,
+)
+from node.core.canonical.nquads import Quad, Term, parse_nquads
 from node.core.canonical.walker import Walker
 from node.core.strict_json import JsonObject
 
@@ -54,6 +62,7 @@ class Canonicalizer:
         self._recent: OrderedDict[tuple[bytes, str], Canonical] = OrderedDict()
         self._remembering = threading.Lock()
         self._large: dict[tuple[bytes, str], Canonical] | None = None
+        self._labelling: Allowance | None = None
 
     def for_one_report(self) -> Canonicalizer:
         """The same, for one thread and one report, whose documents have no more than a share of work together.
@@ -66,6 +75,7 @@ class Canonicalizer:
         bounded._recent, bounded._remembering = self._recent, self._remembering
         bounded._expander = self._expander.for_one_report()
         bounded._large = {}
+        bounded._labelling = Allowance()
         return bounded
 
     def nquads(self, document: JsonObject, hash_name: str = "sha256") -> str:
@@ -83,7 +93,7 @@ class Canonicalizer:
         found = self._recent.get(key) or (self._large.get(key) if self._large else None)
         if found is None:
             parts = self._parts(document, written)
-            text, _ = canonicalize_parts(parts.named, parts.unnamed, hash_name)
+            text, _ = canonicalize_parts(parts.named, parts.unnamed, hash_name, self._labelling)
             found = Canonical(text, [*parts.named, *parts.unnamed], parts.is_plain)
             self._remember(key, found)
         return found
@@ -101,10 +111,14 @@ class Canonicalizer:
     def statements(self, document: JsonObject) -> list[Quad]:
         """The quads of a document, in no order, with labels that mean nothing beyond them; errors as `nquads`.
 
-        For selective disclosure, which labels statements in its own way (`labelling.canonicalize_quads`).
+        For selective disclosure, which labels statements in its own way (`labels`).
         """
         parts = self._parts(document, _written(document))
         return [*parts.named, *parts.unnamed]
+
+    def labels(self, unnamed: Iterable[Quad]) -> dict[Term, Term]:
+        """The canonical label of each blank node in `unnamed`, the quads of a document that have any."""
+        return canonical_labels(unnamed, allowance=self._labelling)
 
     def _parts(self, document: JsonObject, written: bytes) -> Statements:
         if self._may_walk(document, written):

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from node.core.canonical.labelling import canonical_labels
 from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.cryptosuite import bad_value, not_generated
@@ -187,13 +186,15 @@ def label_statements(
     document: JsonObject, labels: LabelFactory, canonicalizer: Canonicalizer
 ) -> LabelledStatements:
     """Sections 3.4.1 and 3.4.2: the canonical statements of `document` with `labels` in place of canonical ones."""
-    return _label(canonicalizer.statements(document), labels)[0]
+    return _label(canonicalizer.statements(document), labels, canonicalizer)[0]
 
 
-def _label(quads: Iterable[Quad], labels: LabelFactory) -> tuple[LabelledStatements, dict[Term, Term]]:
+def _label(
+    quads: Iterable[Quad], labels: LabelFactory, canonicalizer: Canonicalizer
+) -> tuple[LabelledStatements, dict[Term, Term]]:
     """The statements with other labels, and the new label of each blank node of `quads`."""
     dataset = dict.fromkeys(quads)
-    canonical = canonical_labels(quad for quad in dataset if _has_blank(quad))
+    canonical = canonicalizer.labels(quad for quad in dataset if _has_blank(quad))
     by_number = sorted(canonical.values(), key=lambda term: int(term.removeprefix("_:c14n")))
     chosen = labels([term[2:] for term in by_number])
     relabelled = {blank: f"_:{chosen[term[2:]]}" for blank, term in canonical.items()}
@@ -227,7 +228,7 @@ class Grouping:
         deskolemized = [_renamed(quad, self._terms) for quad in quads]  # section 3.4.8 step 3
         if Counter(map(_masked, deskolemized)) != Counter(map(_masked, whole)):
             raise not_generated("a document whose unnamed objects cannot be named")
-        statements, self._labels = _label(deskolemized, labels)
+        statements, self._labels = _label(deskolemized, labels, canonicalizer)
         self.statements = statements.labelled
         self._positions = {text: index for index, text in enumerate(self.statements)}
         self._selected: dict[tuple[str, ...], list[Quad]] = {}
@@ -247,7 +248,7 @@ class Grouping:
     def shown_labels(self, pointers: Sequence[str]) -> dict[str, str]:
         """From the canonical identifiers (`c14n0`) of the part that the pointers select to the labels of the whole."""
         self.indexes(pointers)  # refuses what is no part of the whole
-        canonical = canonical_labels(quad for quad in self._select(pointers) if _has_blank(quad))
+        canonical = self._canonicalizer.labels(quad for quad in self._select(pointers) if _has_blank(quad))
         return {term[2:]: self._labels[blank][2:] for blank, term in canonical.items()}
 
     def _select(self, pointers: Sequence[str]) -> list[Quad]:

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from pyld import jsonld
 
 from node.core import problem
-from node.core.canonical import expansion
+from node.core.canonical import expansion, labelling
 from node.core.canonical.contexts import ContextStore
 from node.core.canonical.expansion import MAX_VALUES, Expander, statements
 from node.core.canonical.labelling import canonicalize_quads
 from node.core.canonical.nquads import encode_nquads, literal_term, literal_value, parse_nquads
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.selective import hmac_labels, label_statements
 from node.core.errors import BonafidesError, Malformed
 from schemas import context_digests, load_contexts
 
@@ -364,6 +365,12 @@ def with_a_context(number: int, **members: Any) -> dict[str, Any]:
     return {**credential(**members), "@context": [V2, own], "id": f"urn:x:{number}"}
 
 
+def alike(number: int) -> dict[str, Any]:
+    """A document whose unnamed objects are told apart by search alone."""
+    about = {"type": ["AchievementSubject"], "result": [{"type": ["Result"]} for _ in range(4)]}
+    return credential(id=f"urn:x:{number}", credentialSubject=[about, about])
+
+
 class TestOneReport:
     """What a stranger shows may be many documents: together they have an end."""
 
@@ -382,6 +389,22 @@ class TestOneReport:
         )
         for number in range(12):
             assert CANONICALIZER.nquads(with_a_context(number)), "who issues has no such end"
+
+    def test_its_symmetric_documents_share_an_end_to_labelling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(labelling, "MAX_STEPS_OF_REPORT", 4_000)
+        bounded = CANONICALIZER.for_one_report()
+        with suppress(Malformed):
+            for number in range(50):
+                bounded.nquads(alike(number))
+        assert 0 < number < 49, "one document alone has what it needs"
+        with pytest.raises(Malformed, match="work limit"):
+            bounded.nquads(alike(99))
+        with pytest.raises(Malformed, match="work limit"):
+            label_statements(alike(98), hmac_labels(b"x" * 32), bounded)
+        assert bounded.nquads(credential(name="x")), "a document without symmetry needs none"
+        assert CANONICALIZER.for_one_report().nquads(alike(99)), "another report has a share of its own"
+        for number in range(50):
+            assert CANONICALIZER.nquads(alike(number)), "who issues has no such end"
 
     def test_a_large_document_is_worked_on_once(self) -> None:
         large = with_a_context(1, name="x" * 100_000)
