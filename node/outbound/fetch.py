@@ -80,7 +80,6 @@ DID_LOG: Final = FetchPurpose(
 DID_WITNESSES: Final = FetchPurpose(
     "witness file", (_JSON, "text/plain"), MAX_LOG_BYTES, problem.DID_NOT_FOUND
 )
-JSON_DOCUMENT: Final = FetchPurpose("JSON document", (_JSON, _LD_JSON), 1024 * 1024, problem.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -80,9 +80,6 @@ class EgressLimits:
     total_seconds: float | None = 60.0
     request_bytes: int = 4 * 1024 * 1024
     request_seconds: float = 20.0
-
-
-SERVICE_LIMITS: Final = EgressLimits(requests=None, total_bytes=None, total_seconds=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,14 +504,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
         return error.strerror or "no such host"
     return type(error).__name__
-
-
-def issuer_hosts(urls: Iterable[str]) -> frozenset[str]:
-    """`host:port` of each URL that can be read: the hosts that a report says were not contacted."""
-    hosts = set()
-    for url in urls:
-        try:
-            hosts.add(_host_and_port(_parse(url)))
-        except EgressDenied:
-            continue
-    return frozenset(hosts)

@@ -30,7 +30,6 @@ __all__ = [
     "same_issuer",
 ]
 
-DID_JSON: Final = "application/did+json"
 DID_LD_JSON: Final = "application/did+ld+json"
 
 

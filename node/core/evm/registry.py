@@ -38,7 +38,6 @@ MODES: Final = {
     "suspension": MODE_SETTABLE,
     "message": MODE_SETTABLE,
 }
-MIN_LOG2_ENTRIES: Final = 17
 MAX_LOG2_ENTRIES: Final = 24
 STATUS_SIZES: Final = (1, 2, 4, 8)  # others would straddle two words
 MAX_LIST_URL_BYTES: Final = 2048

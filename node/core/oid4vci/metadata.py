@@ -30,7 +30,6 @@ VC_SD_JWT: Final = "vc+sd-jwt"
 VC_COSE: Final = "vc+cose"
 FORMATS: Final = (LDP_VC, JWT_VC_JSON, DC_SD_JWT, VC_SD_JWT, VC_COSE)
 BUNDLE_ENDPOINT: Final = "bonafides_bundle_endpoint"
-MAX_METADATA_BYTES: Final = 1024 * 1024
 MAX_CONFIGURATIONS: Final = 1000
 
 

@@ -16,7 +16,6 @@ from node.core.members import within
 from node.core.strict_json import Json, JsonObject, parse_json_object
 
 PRE_AUTHORIZED_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
-AUTHORIZATION_CODE_GRANT: Final = "authorization_code"
 SCHEME: Final = "openid-credential-offer"
 
 # A link by value fits a QR code of the largest version only below this; by reference it is far shorter.

@@ -30,7 +30,6 @@ from node.outbound.http import (
     EgressPolicy,
     NamedBy,
     is_global_address,
-    issuer_hosts,
 )
 
 PUBLIC = "93.184.216.34"
@@ -349,17 +348,6 @@ def test_a_configured_url_that_is_none_is_found_at_the_start() -> None:
     for url in ("rpc.example", "https://user:pass@rpc.example"):
         with pytest.raises(Misconfigured):
             Egress(EgressPolicy(endpoints=(url,)))
-
-
-def test_issuer_hosts_are_hosts_with_their_ports() -> None:
-    urls = [
-        "https://a.example/x",
-        "https://A.example/y",
-        "http://[::1]:8/",
-        "urn:uuid:1",
-        "did:web:b.example",
-    ]
-    assert issuer_hosts(urls) == {"a.example:443", "[::1]:8"}
 
 
 @pytest.fixture(scope="module")
