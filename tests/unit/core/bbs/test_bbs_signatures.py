@@ -68,6 +68,8 @@ def test_messages_become_the_scalars_of_the_fixture(vectors: Path) -> None:
     cases = load(vectors, "MapMessageToScalarAsHash")["cases"]
     scalars = BBS.scalars_of(octets([case["message"] for case in cases]))
     assert [scalar.to_bytes(32, "big").hex() for scalar in scalars] == [case["scalar"] for case in cases]
+    messages = json.loads((vectors / "bbs-draft" / "messages.json").read_text("utf-8"))
+    assert [case["message"] for case in cases] == messages
 
 
 @pytest.mark.parametrize("interface", ENGINES.values(), ids=ENGINES)

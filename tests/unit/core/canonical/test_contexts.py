@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,25 @@ def test_every_vendored_context_has_the_digest_of_the_index() -> None:
 
 def test_published_digests_are_those_of_the_index() -> None:
     assert context_digests().items() >= PUBLISHED.items()
+
+
+OPEN_BADGES, CLR = "https://purl.imsglobal.org/spec/ob/v3p0/", "https://purl.imsglobal.org/spec/clr/v2p0/"
+
+
+@pytest.mark.parametrize(
+    ("file", "url"),
+    [
+        ("ob3-spec/context.json", OPEN_BADGES + "context.json"),
+        ("ob3-spec/context-3.0.1.json", OPEN_BADGES + "context-3.0.1.json"),
+        ("ob3-spec/context-3.0.2.json", OPEN_BADGES + "context-3.0.2.json"),
+        ("ob3-spec/context-3.0.3.json", OPEN_BADGES + "context-3.0.3.json"),
+        ("clr2-1edtech/contexts/clr-v2p0.json", CLR + "context.json"),
+        ("clr2-1edtech/contexts/clr-v2p0-2.0.1.json", CLR + "context-2.0.1.json"),
+    ],
+)
+def test_a_context_of_1edtech_is_pinned_as_it_was_published(vectors: Path, file: str, url: str) -> None:
+    published = json.loads((vectors / file).read_text())
+    assert ContextStore(load_contexts(), context_digests()).get(url) == published
 
 
 def test_a_context_that_is_not_pinned_is_unavailable_and_named() -> None:

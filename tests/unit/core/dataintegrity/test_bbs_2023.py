@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from node.core.dataintegrity.bbs_2023 import (
     presentation_header_of,
     shuffled_labels,
 )
-from node.core.dataintegrity.selective import Grouping, given_labels, label_statements, select
+from node.core.dataintegrity.selective import Grouping, given_labels, label_statements, parse_pointer, select
 from node.core.encoding import decode_multibase, encode_multibase
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import KeyKind, PublicKey, parse_multikey
@@ -159,9 +160,22 @@ def test_published_statements_labels_and_groups(published: Published) -> None:
     assert list(mandatory) == groups["mandatoryIndexes"]
     assert list(grouping.indexes(published.selective)) == groups["selectiveIndexes"]
     assert list(grouping.indexes(combined)) == groups["combinedIndexes"]
+    if published.name != ".":
+        detail = published("derivedAllGroupData")
+        assert sorted(detail["nquads"]) == sorted(labelled)
+        assert sorted(label for _, label in detail["labelMap"]["value"]) == sorted(grouping.labels_in_order())
+        parts = {"mandatory": published.mandatory, "selective": published.selective, "combined": combined}
+        for name, pointers in parts.items():
+            matching = [[index, labelled[index]] for index in grouping.indexes(pointers)]
+            assert matching == detail["groups"][name]["matching"]["value"]
 
 
 def test_published_selection_of_pointers(published: Published) -> None:
+    # The windsurfer's pointers are written as within credentialSubject.
+    within = published.document["credentialSubject"] if published.name == "." else published.document
+    for entry in published("addPointerValues") if published.name in (".", "prc") else ():
+        path = parse_pointer(entry["pointer"], within)
+        assert reduce(lambda value, step: value[step], path, within) == entry["value"]
     combined = published.mandatory + published.selective
     assert select(combined, published.document) == published("derivedUnsignedReveal")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import nacl.signing
 import pytest
+from fixtures.published import published_canonicalizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,15 +109,26 @@ def test_published_vector_with_its_intermediate_values(
 
 def test_published_employment_vector_whose_context_is_not_pinned(vectors: Path) -> None:
     folder = vectors / "di-eddsa" / "eddsa-rdfc-2022" / "employ"
-    document, config = ((folder / f"{name}DataInt.txt").read_text() for name in ("canonDoc", "proofCanon"))
-    assert CANONICALIZER.canonicalize_nquads(document) == document
-    assert CANONICALIZER.canonicalize_nquads(config) == config
-    message = hashlib.sha256(config.encode()).digest() + hashlib.sha256(document.encode()).digest()
-    assert message.hex() == (folder / "combinedHashDataInt.txt").read_text().strip()
-    signed = load(folder / "signedDataInt.json")
+
+    def text(name: str) -> str:
+        return (folder / f"{name}DataInt.txt").read_text().strip()
+
+    signed, config = load(folder / "signedDataInt.json"), load(folder / "proofConfigDataInt.json")
+    options = {name: value for name, value in config.items() if name != "@context"}
+    unsigned = load(vectors / "di-eddsa" / "employmentAuth.json")
+    data = prepare_proof(unsigned, options, published_canonicalizer()).data
+    assert isinstance(data, HashData)
+    assert data.document.decode() == (folder / "canonDocDataInt.txt").read_text()
+    assert data.proof_config.decode() == (folder / "proofCanonDataInt.txt").read_text()
+    assert hashlib.sha256(data.document).hexdigest() == text("docHash")
+    assert hashlib.sha256(data.proof_config).hexdigest() == text("proofHash")
+    message = hashlib.sha256(data.proof_config).digest() + hashlib.sha256(data.document).digest()
+    assert message.hex() == text("combinedHash")
     proof = proofs_of(signed)[0]
-    assert proof.proof_value == (folder / "sigBTC58DataInt.txt").read_text().strip()
-    key_of(proof).verify(decode_multibase(proof.proof_value), message)
+    assert proof.proof_value == text("sigBTC58")
+    assert decode_multibase(proof.proof_value).hex() == text("sigHex")
+    assert unsecured(signed) == unsigned
+    verify_proof(signed, proof, key_of(proof), published_canonicalizer())
     with pytest.raises(ContextNotPinned):
         verify_proof(signed, proof, key_of(proof), CANONICALIZER)
 
@@ -151,6 +163,10 @@ def test_published_steps_of_sets_and_chains_are_made_alike(vectors: Path, step: 
         document = load(folder / ("signedProofSet2.json" if number == 1 else "signedProofChain1.json"))
     config.pop("@context", None)
     prepared = prepare_proof(document, config, CANONICALIZER)
+    if step == "ProofChainConfig":
+        before = load(folder / f"proofChainTempDoc{number}.json")
+        assert isinstance(prepared.data, HashData)
+        assert prepared.data.document.decode() == CANONICALIZER.nquads(before)
     seed = decode_multibase(keys[config["verificationMethod"].partition("#")[2]])[2:]
     secured = prepared.finish(nacl.signing.SigningKey(seed).sign(prepared.message).signature)
     assert secured["proof"][-1] == {name: value for name, value in expected.items() if name != "@context"}
