@@ -18,12 +18,10 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from node.core.encoding import decode_base64url, encode_base64url
-from node.core.errors import BonafidesError, Malformed, Refused, Unavailable
+from node.core.errors import Malformed, Refused
 from node.core.jose.jwe import CONTENT_ENCRYPTIONS, RecipientKey, parse_recipient_jwk
 from node.core.members import list_member, within
-from node.core.oid4vci.metadata import LDP_VC
 from node.core.oid4vp.dcql import DcqlQuery, parse_dcql
-from node.core.oid4vp.formats import is_taken
 from node.core.strict_json import Json, JsonObject, parse_json_object
 
 SCHEME: Final = "openid4vp"
@@ -235,13 +233,6 @@ def parse_request(value: Json) -> AuthorizationRequest:
     return _parse_request(value)
 
 
-def error_code_of(error: BonafidesError) -> str:
-    """The code with which a wallet tells the verifier (section 8.5)."""
-    if isinstance(error, Refused):
-        return error.code
-    return "wallet_unavailable" if isinstance(error, Unavailable) else "invalid_request"
-
-
 def _parse_request(value: JsonObject) -> AuthorizationRequest:
     client_id = _text(value, "client_id")
     _check_client_id(client_id)
@@ -323,14 +314,6 @@ def _parse_enc_values(value: JsonObject) -> tuple[str, ...]:
     if not listed or not all(isinstance(one, str) for one in listed):
         raise Malformed("expected a list of texts that is not empty", path=(name,))
     return tuple(listed)
-
-
-def check_formats(
-    request: AuthorizationRequest, algorithm: str, *, name: str = LDP_VC, by_holder: bool = True
-) -> None:
-    """Refused (vp_formats_not_supported) unless the verifier takes the format `name` signed so: see `is_taken`."""
-    if not is_taken(request.client_metadata.vp_formats_supported, name, algorithm, by_holder=by_holder):
-        raise Refused("the verifier takes no format that is known here", code="vp_formats_not_supported")
 
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
