@@ -1,0 +1,271 @@
+"""Credentials of issuers without a chain, from file to report: their lists and DID documents asked for by HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from fixtures.sd_jwt import claims_sd_jwt
+from fixtures.verification import (
+    KEY_SCHOOL,
+    NOW,
+    STRANGER,
+    Signatory,
+    as_jwt,
+    badge,
+    entry,
+    signed_token,
+    standards,
+    status_list,
+    without_status,
+)
+from fixtures.webvh import Log, document, key_of
+
+from node.core.cbor import encode_cbor
+from node.core.encoding import encode_base64url
+from node.core.verify.intake import read_intake
+from node.core.verify.materials import Mode
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
+from node.core.verify.trust import TrustEntry, TrustList
+from node.core.verify.verifier import Verifier
+from node.outbound.gather import examine
+from node.outbound.http import Egress, EgressPolicy
+
+Json = dict[str, Any]
+INDEX = 4
+STATUS_LIST_2021 = "https://w3id.org/vc/status-list/2021/v1"
+OPEN_BADGES_EXTENSIONS = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
+
+
+class Site:
+    """Somebody's web space on this machine."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[str, bytes]] = {}
+        self.asked: list[str] = []
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        self.server = TestServer(app)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        if request.path not in self.files:
+            raise web.HTTPNotFound
+        content_type, body = self.files[request.path]
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    def url(self, path: str) -> str:
+        return str(self.server.make_url(path))
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    async with site.server:
+        yield site
+
+
+async def report(credential: Json | str, issuer: str) -> Report:
+    """What a verifier that recognises the issuer reports, allowed to ask whom the credential names."""
+    data = credential.encode() if isinstance(credential, str) else json.dumps(credential).encode()
+    trust = TrustList((TrustEntry(issuer, "School"),))
+    verifier = Verifier.of(standards(), trust=trust, mode=Mode.FULL)
+    async with Egress(EgressPolicy(mode=Mode.FULL, allow_loopback=True)) as egress:
+        return await examine(read_intake(data), verifier, egress, now=NOW)
+
+
+def badge_of(issuer: Signatory, **changes: Any) -> Json:
+    unsigned = badge(issuer.did)
+    without_status(unsigned)
+    del unsigned["evidence"]
+    return {**unsigned, **changes}
+
+
+# Lists behind a URL -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a credential names a list of this kind, and how somebody publishes one; both are told its URL."""
+
+    issue: Callable[[str], Json | str]
+    publish: Callable[[Signatory, bool, str], bytes]
+    content_type: str
+
+
+def with_status_list_2021(url: str) -> Json:
+    named = badge_of(
+        KEY_SCHOOL, credentialStatus={**entry(index=INDEX, url=url), "type": "StatusList2021Entry"}
+    )
+    named["@context"].append(STATUS_LIST_2021)
+    return KEY_SCHOOL.sign(named)
+
+
+def status_list_2021(by: Signatory, revoked: bool, url: str) -> bytes:
+    bits = bytearray(16_384)
+    bits[0] = 0x80 >> INDEX if revoked else 0
+    unsigned = {
+        "@context": ["https://www.w3.org/2018/credentials/v1", STATUS_LIST_2021],
+        "id": url,
+        "type": ["VerifiableCredential", "StatusList2021Credential"],
+        "issuer": by.did,
+        "issuanceDate": "2026-05-01T00:00:00Z",
+        "credentialSubject": {
+            "id": f"{url}#list",
+            "type": "StatusList2021",
+            "statusPurpose": "revocation",
+            "encodedList": encode_base64url(gzip.compress(bytes(bits))),
+        },
+    }
+    return json.dumps(by.sign(unsigned)).encode()
+
+
+def with_bitstring(url: str) -> Json:
+    return KEY_SCHOOL.sign(badge_of(KEY_SCHOOL, credentialStatus=entry(index=INDEX, url=url)))
+
+
+def bitstring_as_token(by: Signatory, revoked: bool, url: str) -> bytes:
+    listed = status_list(by, [INDEX] if revoked else [], url)
+    return as_jwt(by, {name: value for name, value in listed.items() if name != "proof"}).encode()
+
+
+def with_token_status(url: str) -> str:
+    return claims_sd_jwt(status={"status_list": {"idx": INDEX, "uri": url}})(KEY_SCHOOL, {})
+
+
+def packed(revoked: bool) -> bytes:
+    """One status a byte."""
+    return zlib.compress(bytes([0, 0, 0, 0, 1 if revoked else 0]) + bytes(1024))
+
+
+MADE = int((NOW - timedelta(minutes=1)).timestamp())
+
+
+def token_status_list(by: Signatory, revoked: bool, url: str) -> bytes:
+    claims = {"sub": url, "iat": MADE, "status_list": {"bits": 8, "lst": encode_base64url(packed(revoked))}}
+    return signed_token({"alg": "EdDSA", "typ": "statuslist+jwt", "kid": by.method}, claims, by).encode()
+
+
+def token_status_list_in_cbor(by: Signatory, revoked: bool, url: str) -> bytes:
+    payload = encode_cbor({2: url, 6: MADE, 65533: {"bits": 8, "lst": packed(revoked)}})
+    protected = encode_cbor({1: -8, 4: by.method.encode(), 16: "application/statuslist+cwt"})
+    signature = by.key.sign(encode_cbor(["Signature1", protected, b"", payload])).signature
+    return b"\xd2" + encode_cbor([protected, {}, payload, signature])
+
+
+def with_revocation_list(url: str) -> Json:
+    named = badge_of(KEY_SCHOOL, credentialStatus={"id": url, "type": "1EdTechRevocationList"})
+    named["@context"].append(OPEN_BADGES_EXTENSIONS)
+    return KEY_SCHOOL.sign(named)
+
+
+def revocation_list(by: Signatory, revoked: bool, _: str) -> bytes:
+    """Nobody signs such a list: it names whose it is."""
+    identifier = badge(by.did)["id"] if revoked else "urn:uuid:another"
+    return json.dumps({"issuer": by.did, "revokedCredential": [{"id": identifier}]}).encode()
+
+
+KINDS = {
+    "StatusList2021": Kind(with_status_list_2021, status_list_2021, "application/json"),
+    "Bitstring Status List as vc+jwt": Kind(with_bitstring, bitstring_as_token, "application/vc+jwt"),
+    "Token Status List": Kind(with_token_status, token_status_list, "application/statuslist+jwt"),
+    "Token Status List in CBOR": Kind(
+        with_token_status, token_status_list_in_cbor, "application/statuslist+cwt"
+    ),
+    "1EdTechRevocationList": Kind(with_revocation_list, revocation_list, "application/json"),
+}
+
+
+@pytest.mark.parametrize(
+    ("by", "revoked", "outcome", "reason"),
+    [
+        (KEY_SCHOOL, False, Outcome.PASSED, None),
+        (KEY_SCHOOL, True, Outcome.FAILED, Reason.REVOKED),
+        (STRANGER, False, Outcome.UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+        (STRANGER, True, Outcome.UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+        (None, False, Outcome.UNKNOWN, Reason.STATUS_UNREACHABLE),
+    ],
+    ids=["in the clear", "revoked", "in the clear by somebody else", "revoked by somebody else", "not there"],
+)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+async def test_a_list_is_fetched_and_counts_where_the_issuer_made_it(
+    site: Site, kind: Kind, by: Signatory | None, revoked: bool, outcome: Outcome, reason: Reason | None
+) -> None:
+    url = site.url("/list")
+    if by is not None:
+        site.files["/list"] = (kind.content_type, kind.publish(by, revoked, url))
+    found = await report(kind.issue(url), KEY_SCHOOL.did)
+    assert found[CheckName.PROOF].outcome is Outcome.PASSED
+    status = found[CheckName.STATUS]
+    assert (status.outcome, status.reason) == (outcome, reason), status.basis
+    assert site.asked == ["/list"]
+    assert found.contacted == (f"127.0.0.1:{site.server.port}",)
+
+
+# Issuers whose DID document is elsewhere ------------------------------------------------------------------------
+
+
+def rewritten(log: Log) -> None:
+    """Another key is written into an entry that is already signed."""
+    log.entries[-1]["state"] = document(log.did, 9)
+
+
+def deactivated(log: Log) -> None:
+    log.update(deactivated=True, updateKeys=[])
+
+
+def taken_over(log: Log) -> None:
+    """Whoever has the web space, but not the key to update with, puts his own key in."""
+    log.update(signers=(2,), state=document(log.did, 9))
+
+
+def untouched(log: Log) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("key", "happens", "outcome"),
+    [
+        (9, untouched, Outcome.PASSED),
+        (8, rewritten, Outcome.UNKNOWN),
+        (8, taken_over, Outcome.UNKNOWN),
+        (9, deactivated, Outcome.FAILED),
+    ],
+    ids=["sound", "rewritten", "taken over", "deactivated"],
+)
+async def test_a_key_of_a_did_webvh_counts_where_its_log_holds(
+    site: Site, key: int, happens: Callable[[Log], None], outcome: Outcome
+) -> None:
+    log = Log(f"127.0.0.1%3A{site.server.port}")
+    issuer = Signatory(log.did, "key-1", key_of(9))
+    if key != 9:
+        log.update(state=document(log.did, key))
+    happens(log)
+    site.files["/.well-known/did.jsonl"] = ("text/jsonl", log.to_bytes())
+    found = await report(issuer.sign(badge_of(issuer)), issuer.did)
+    proof = found[CheckName.PROOF]
+    reason = None if outcome is Outcome.PASSED else Reason.KEY_UNKNOWN
+    assert (proof.outcome, proof.reason) == (outcome, reason), proof.basis
+    assert (found.acceptance is Acceptance.ACCEPTED) == (outcome is Outcome.PASSED)
+    assert site.asked == ["/.well-known/did.jsonl"]
+
+
+async def test_the_proof_of_an_account_is_of_a_type_that_is_not_judged_here() -> None:
+    account = "did:pkh:eip155:1:0xab16a96d359ec26a11e2c2b3d8f8b8942d5bfcdb"
+    issuer = Signatory(account, "blockchainAccountId", KEY_SCHOOL.key)
+    signed = issuer.sign(badge_of(issuer))
+    (proof,) = signed["proof"]
+    proof["type"] = "EcdsaSecp256k1RecoverySignature2020"
+    del proof["cryptosuite"]
+    found = await report(signed, account)
+    assert found[CheckName.PROOF].reason is Reason.UNKNOWN_SUITE, found[CheckName.PROOF].basis
+    assert found.acceptance is Acceptance.UNDETERMINED
+    assert found.contacted == ()
