@@ -57,6 +57,8 @@ _DERIVED_HEADER: Final = b"\xd9\x5d\x01"
 _SIGNATURE_BYTES: Final = 64
 _PUBLIC_KEY_BYTES: Final = 35  # multicodec prefix and compressed point; the text of section 3.5.8 says 36
 _SECRET_BYTES: Final = 32
+# Each is a signature to verify; as many as messages under one of bbs-2023.
+MAX_SIGNATURES: Final = 4096
 # A label is `u` and the base64url of a digest of 32 bytes.
 _DIGEST_BYTES: Final = 32
 
@@ -131,6 +133,8 @@ class EcdsaSd2023:
         grouping = Grouping(document, hmac_labels(disclosure.hmac_key), canonicalizer)
         mandatory = grouping.indexes(disclosure.mandatory_pointers)
         statements = LabelledStatements(grouping.statements).split(mandatory)
+        if len(statements[1]) > MAX_SIGNATURES:
+            raise not_generated(f"more than {MAX_SIGNATURES:,} statements that are not mandatory")
         data = BaseHashData(
             statements=grouping.statements,
             mandatory_indexes=mandatory,
@@ -248,7 +252,7 @@ def parse_base_proof(proof: Proof) -> BaseProof:
         base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
         public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
         hmac_key=bytes_item(items[2], _SECRET_BYTES, "an HMAC key"),
-        signatures=bytes_items(items[3], _SIGNATURE_BYTES, "a signature"),
+        signatures=bytes_items(items[3], _SIGNATURE_BYTES, "a signature", MAX_SIGNATURES),
         mandatory_pointers=pointers_item(items[4]),
     )
 
@@ -278,7 +282,7 @@ def parse_derived_proof(proof: Proof) -> DerivedProof:
     return DerivedProof(
         base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
         public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
-        signatures=bytes_items(items[2], _SIGNATURE_BYTES, "a signature"),
+        signatures=bytes_items(items[2], _SIGNATURE_BYTES, "a signature", MAX_SIGNATURES),
         labels={
             identifier: "u" + encode_base64url(bytes_item(digest, _DIGEST_BYTES, "a label"))
             for identifier, digest in labels_item(items[3]).items()

@@ -74,8 +74,8 @@ def parse_proof(value: Json, path: tuple[str | int, ...] = ("proof",)) -> Proof:
 def proofs_of(document: JsonObject) -> tuple[Proof, ...]:
     """All proofs of a document in their order; none where there is no `proof` member.
 
-    Malformed: an empty array (reject list), more than 16, or two with one `id`, since a chain could then mean
-    either.
+    Malformed: an empty array (reject list), more than 16, two with one `id`, since a chain could then mean either, or
+    the same proof twice, which says nothing more and would be verified twice.
     """
     if "proof" not in document:
         return ()
@@ -84,6 +84,8 @@ def proofs_of(document: JsonObject) -> tuple[Proof, ...]:
         return (parse_proof(value),)
     if not 0 < len(value) <= MAX_PROOFS:
         raise Malformed(f"expected 1 to {MAX_PROOFS} proofs, got {len(value)}", path=("proof",))
+    if any(item in value[:index] for index, item in enumerate(value)):
+        raise Malformed("the same proof twice", path=("proof",))
     proofs = tuple(parse_proof(item, ("proof", index)) for index, item in enumerate(value))
     ids = [proof.id for proof in proofs if proof.id is not None]
     if len(set(ids)) != len(ids):

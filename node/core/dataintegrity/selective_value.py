@@ -38,10 +38,10 @@ def bytes_item(value: Cbor, length: int | None, what: str) -> bytes:
     return value
 
 
-def bytes_items(value: Cbor, length: int, what: str) -> tuple[bytes, ...]:
+def bytes_items(value: Cbor, length: int, what: str, at_most: int) -> tuple[bytes, ...]:
     """An array of byte strings of one length."""
-    if type(value) is not list:
-        raise bad_value(f"expected an array: each item {what}")
+    if type(value) is not list or len(value) > at_most:
+        raise bad_value(f"expected an array of at most {at_most:,} items: each item {what}")
     return tuple(bytes_item(item, length, what) for item in value)
 
 

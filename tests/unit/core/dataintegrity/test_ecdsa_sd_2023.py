@@ -25,6 +25,7 @@ from node.core.dataintegrity import (
     Disclosure,
     Proof,
     derive_proof,
+    ecdsa_sd_2023,
     parse_proof,
     prepare_proof,
     proofs_of,
@@ -633,6 +634,22 @@ def test_a_base_proof_builds_on_no_other_and_is_of_p256() -> None:
     prepared = prepare_proof(DOCUMENT, OPTIONS, CANONICALIZER, disclosure=disclosure)
     with pytest.raises(Malformed):
         prepared.finish(bytes(63))
+
+
+def test_as_many_statements_have_signatures_as_anybody_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    signatures = len(parse_base_proof(proofs_of(issue())[0]).signatures)
+    monkeypatch.setattr(ecdsa_sd_2023, "MAX_SIGNATURES", signatures)
+    enough = issue()
+    shown = derive(enough, "")
+    verify(shown)
+    monkeypatch.setattr(ecdsa_sd_2023, "MAX_SIGNATURES", signatures - 1)
+    with pytest.raises(Malformed) as caught:
+        issue()
+    assert caught.value.problem.type == problem.PROOF_GENERATION_ERROR
+    with pytest.raises(Malformed, match="at most"):
+        parse_base_proof(proofs_of(enough)[0])
+    with pytest.raises(Malformed, match="at most"):
+        verify(shown)
 
 
 def test_suites_without_selective_disclosure_take_none() -> None:

@@ -146,6 +146,12 @@ def test_published_proof_sets_and_chains(vectors: Path, name: str, proofs: int, 
     assert len(verify_proof_chain(document, found[-1], key_of, CANONICALIZER)) == chain
 
 
+def test_a_set_holds_no_proof_twice(vectors: Path) -> None:
+    document = load(vectors / "di-eddsa" / "proof-set-chain" / "signedProofSet2.json")
+    with pytest.raises(Malformed, match="the same proof twice"):
+        proofs_of({**document, "proof": [*document["proof"], dict(reversed(document["proof"][0].items()))]})
+
+
 @pytest.mark.parametrize("step", ["ProofSetConfig", "ProofChainConfig"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_published_steps_of_sets_and_chains_are_made_alike(vectors: Path, step: str, number: int) -> None:
