@@ -1,0 +1,249 @@
+"""Everything that was ever issued, judged by this build (property 7 of the design), and the vault's own rules."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from vault import catalogue, write
+from vault.specimens import (
+    INDEX,
+    Specimen,
+    digest,
+    editions,
+    outcomes,
+    read_index,
+    specimens,
+    standards,
+)
+
+from node.core.baking import bake, image_kind, unbake
+from node.core.bundle import parse_bundle
+from node.core.cbor import decode_cbor
+from node.core.securing import KINDS
+from node.core.strict_json import parse_json_object
+from node.core.verify.report import CheckName, Outcome, Report
+from node.services.issuer import now_utc
+from wallet.disclose import Occasion
+from wallet.holdings import Provenance, new_holding
+
+# SHA-256 of each edition's index, which holds those of its files. A line is added with an edition and never changed.
+SEALED: dict[str, str] = {"0.1.0": "c89f851581b5d5250fa9394971fa47591db8537a81150a5b2a408a3ee7d5ae4e"}
+HELD = list(specimens())
+every_specimen = pytest.mark.parametrize("specimen", HELD, ids=[one.name for one in HELD])
+
+
+@every_specimen
+def test_what_was_issued_is_found_to_be_what_it_was(specimen: Specimen) -> None:
+    assert outcomes(specimen.judge()) == specimen.entry["expected"]
+
+
+# --- the vault is written once
+
+
+def test_no_edition_was_touched_since_it_was_written() -> None:
+    assert {edition.name: digest((edition / INDEX).read_bytes()) for edition in editions()} == SEALED
+    for edition in editions():
+        index = read_index(edition)
+        there = {file.name: digest(file.read_bytes()) for file in edition.iterdir() if file.name != INDEX}
+        assert there == index["digests"]
+
+
+def test_every_specimen_has_a_name_of_its_own_and_no_file_is_without_one() -> None:
+    assert len({one.name for one in HELD}) == len(HELD)
+    for edition in editions():
+        needed = {name for one in HELD if one.edition == edition for name in one.files}
+        believed = {"networks.json", "trust.json", "checkpoint.json"}
+        assert needed | believed == read_index(edition)["digests"].keys()
+
+
+def test_everything_of_the_catalogue_is_held_and_nothing_is_written_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert catalogue.KINDS.keys() <= {one.name for one in HELD}
+
+    def never(*_: Any) -> None:
+        pytest.fail("it began to issue")
+
+    monkeypatch.setattr(write, "ChainProcess", never)
+    write.main()
+    assert "nothing to write" in capsys.readouterr().out
+
+
+def test_an_edition_that_stands_is_not_written_over(tmp_path: Path) -> None:
+    first = write.new_edition(tmp_path)
+    first.mkdir()
+    second = write.new_edition(tmp_path)
+    assert second != first
+    (entry,) = [dict(one.entry) for one in HELD[:1]]
+    needed = (*HELD[0].files, "networks.json", "trust.json", "checkpoint.json")
+    draft = write.Draft(files={name: (HELD[0].edition / name).read_bytes() for name in needed})
+    with pytest.raises(FileExistsError):
+        write.keep(first, draft, [entry], now_utc())
+    assert not list(first.iterdir())
+    write.keep(second, draft, [entry], now_utc())
+    assert Specimen(second, entry).data == HELD[0].data
+
+
+def test_every_way_to_secure_a_credential_has_a_specimen() -> None:
+    for securing in KINDS:
+        name = securing.replace("+", "-")
+        assert any(one.name.startswith(name) for one in HELD), securing
+
+
+def test_the_vault_holds_no_secret() -> None:
+    for file in (file for edition in editions() for file in edition.iterdir()):
+        assert file.suffix in {".json", ".jwt", ".cose", ".png", ".svg"}, file
+        data = file.read_bytes()
+        for word in (b'"d":', b"privateKey", b"secretKey", b"ciphertext", b"passphrase"):
+            assert word not in data, file
+
+
+# --- what its holders can still do with it
+
+
+@pytest.mark.parametrize("name", ["ecdsa-sd-2023-base", "bbs-2023-base"])
+def test_of_a_base_proof_its_holder_still_derives_what_is_accepted(name: str) -> None:
+    (specimen,) = [one for one in HELD if one.name == name]
+    bundle = parse_bundle(parse_json_object(specimen.data))
+    assert bundle.credential is not None
+    holding = new_holding(bundle.credential, bundle, Provenance("imported", "vault", now_utc()))
+    made = holding.choices.make(
+        holding.choices.places, standards().canonicalizer, Occasion(secrets.token_bytes(32))
+    )
+    shown = holding.loose_bundle((), made).with_credential(made)
+    assert specimen.judge(json.dumps(shown.to_json()).encode()).acceptance == "accepted"
+
+
+# --- one character of it changed
+
+
+def other(text: str, place: int) -> str:
+    """The text with the character at `place` changed into one of its kind."""
+    old = text[place]
+    new = {"A": "B", "a": "b", "0": "1"}.get(old, "A" if old.isupper() else "0" if old.isdigit() else "a")
+    return text[:place] + new + text[place + 1 :]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A specimen with one character of what is signed changed, and where."""
+
+    where: str
+    data: bytes
+
+
+def leaves(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The places of texts that a proof covers: not of the proof itself."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name != "proof":
+                yield from leaves(inner, (*at, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, (*at, index))
+    elif isinstance(value, str) and value:
+        yield at
+
+
+def replaced(value: Any, at: tuple[str | int, ...], change: Callable[[str], str]) -> Any:
+    """A copy with the text at a place changed."""
+    if not at:
+        return change(value)
+    copied: Any = dict(value) if isinstance(value, dict) else list(value)
+    copied[at[0]] = replaced(value[at[0]], at[1:], change)
+    return copied
+
+
+def of_document(document: Any, random: Random, count: int) -> Iterator[tuple[str, Any]]:
+    """A document with one character changed; in a token, in each of its parts."""
+    if isinstance(document, str):
+        yield from of_token(document, random)
+        return
+    if "EnvelopedVerifiableCredential" in str(document.get("type")):
+        text = document["id"]
+        yield "id", {**document, "id": other(text, random.randrange(len(text) // 2, len(text) - 4))}
+        return
+    for place in random.sample(found := list(leaves(document)), min(count, len(found))):
+        yield (
+            "/".join(map(str, place)),
+            replaced(document, place, lambda text: other(text, random.randrange(len(text)))),
+        )
+    proofs = document["proof"] if isinstance(document["proof"], list) else [document["proof"]]
+    at = ("proof", 0, "proofValue") if isinstance(document["proof"], list) else ("proof", "proofValue")
+    # Behind the head, which says what kind of value it is.
+    inside = random.randrange(12, len(proofs[0]["proofValue"]) - 4)
+    yield "proofValue", replaced(document, at, lambda text: other(text, inside))
+
+
+def of_token(token: str, random: Random) -> Iterator[tuple[str, str]]:
+    """A token with one character changed: in each segment of the JWS, each Disclosure, the key binding."""
+    issued, *disclosures = token.split("~")
+    segments = issued.split(".")
+    for index, segment in enumerate(segments):
+        changed = [*segments]
+        changed[index] = other(segment, random.randrange(len(segment) - 2))
+        yield f"segment {index}", "~".join((".".join(changed), *disclosures))
+    for index, one in enumerate(disclosures):
+        if one:
+            rest = [*disclosures]
+            rest[index] = other(one, random.randrange(len(one) - 2))
+            yield f"disclosure {index}", "~".join((issued, *rest))
+
+
+def of_bytes(data: bytes, random: Random) -> Iterator[Changed]:
+    """COSE_Sign1: one byte of its payload, one of its signature."""
+    parts = decode_cbor(data[1:])
+    assert isinstance(parts, list)
+    for part in parts[2:]:
+        assert isinstance(part, bytes)
+        place = data.index(part) + random.randrange(len(part))
+        yield Changed(str(place), data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+def changes(specimen: Specimen, count: int = 12) -> Iterator[Changed]:
+    """The specimen with one character changed, here and there; the same places in every run."""
+    random, data = Random(specimen.name), specimen.data  # noqa: S311 - repeatable, and nobody's secret
+    kind = image_kind(data)
+    if kind is not None:
+        baked = unbake(data)
+        text = baked.credential
+        document = json.loads(text) if text.startswith("{") else text
+        for where, changed in of_document(document, random, count):
+            again = changed if isinstance(changed, str) else json.dumps(changed)
+            yield Changed(where, bake(data, again, baked.bundle))
+        return
+    if data[:1] != b"{":
+        if data[:1] == b"\xd2":
+            yield from of_bytes(data, random)
+        else:
+            for where, token in of_token(data.decode().strip(), random):
+                yield Changed(where, token.encode())
+        return
+    body = json.loads(data)
+    member = next((name for name in ("credential", "presentation") if name in body), None)
+    for where, changed in of_document(body if member is None else body[member], random, count):
+        yield Changed(where, json.dumps(changed if member is None else {**body, member: changed}).encode())
+
+
+def is_sound(report: Report) -> bool:
+    """Whether all that is signed was found to be as it was signed."""
+    return all(report[name].outcome is Outcome.PASSED for name in (CheckName.CONFORMANCE, CheckName.PROOF))
+
+
+@every_specimen
+def test_with_one_character_changed_it_is_never_accepted(specimen: Specimen) -> None:
+    made = list(changes(specimen))
+    assert made
+    for changed in made:
+        assert changed.data != specimen.data
+        report = specimen.judge(changed.data)
+        assert report.acceptance != "accepted", changed.where
+        assert not report.verified, changed.where
+        assert not is_sound(report), changed.where
