@@ -23,9 +23,8 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import BonafidesError, Conflict, Malformed, Misconfigured, Unavailable
 from node.core.strict_json import Json, JsonObject
-from wallet.disclose import base_proof_in, whole
+from wallet.disclose import ENTROPY_BYTES, base_proof_in, whole
 from wallet.holdings import Holding, show_only
-from wallet.presentation import ENTROPY_BYTES
 from wallet.store import FILE_NAME, Disk, WalletStore, open_backup, write_whole
 
 _DATA_URL: Final = {"image/png": "png", "image/svg+xml": "svg"}

@@ -22,10 +22,9 @@ from node.core.verify.materials import Materials, Mode
 from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.core.verify.wording import verdict_of
-from wallet.disclose import base_proof_in, whole
+from wallet.disclose import ENTROPY_BYTES, base_proof_in, whole
 from wallet.holdings import Holding, LastCheck, merged
 
-_ENTROPY_BYTES = 32
 # The three that only a presentation can answer: a holder looking at his own credential need not hear of them.
 _OF_PRESENTATION = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 
@@ -75,7 +74,7 @@ def as_others_see(credential: JsonObject | str, bundle: Bundle | None, canonical
     if shown.envelope is not None or base_proof_in(shown.document) is None:
         return shown
     try:
-        derived = whole(credential, shown, canonicalizer, secrets.token_bytes(_ENTROPY_BYTES))
+        derived = whole(credential, shown, canonicalizer, secrets.token_bytes(ENTROPY_BYTES))
     except (Malformed, NotVerified):
         # Nothing can be derived from it: the engine says what is wrong with it as it is.
         return shown

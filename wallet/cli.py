@@ -81,7 +81,7 @@ def did(options: Common) -> None:
 def list_holdings(options: Common, disclosures: bool) -> None:
     """List what you hold, and what has not come completely."""
     from wallet.holdings import summary  # noqa: PLC0415
-    from wallet.receive import pending  # noqa: PLC0415
+    from wallet.receipt import pending  # noqa: PLC0415
 
     with options.open(writable=False) as store:
         held, unfinished = store.holdings(), pending(store)

@@ -28,7 +28,8 @@ from wallet.options import (
 
 if TYPE_CHECKING:
     from wallet.holdings import Holding
-    from wallet.receive import Offered, Receipt, Receiver
+    from wallet.receipt import Receipt
+    from wallet.receive import Offered, Receiver
     from wallet.store import WalletStore
 
 
@@ -73,7 +74,8 @@ async def _receive(
     **judged_by: Any,
 ) -> None:
     from wallet.exchange import open_egress  # noqa: PLC0415
-    from wallet.receive import Receiver, find_receipt, pending, renewing  # noqa: PLC0415
+    from wallet.receipt import find_receipt, pending, renewing  # noqa: PLC0415
+    from wallet.receive import Receiver  # noqa: PLC0415
 
     checker = make_checker(options, **judged_by)
     # The endpoints are named so that the guard knows what no offer may name.

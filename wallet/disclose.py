@@ -29,13 +29,14 @@ from node.core.strict_json import Json, JsonObject
 from node.core.verify.intake import Shown
 from wallet.claims import Place, names_of, path_text, places_in, under
 
+ENTROPY_BYTES: Final = 32
 _HOW_TO_READ: Final = ("@context", "type")
 _SUBJECT: Final = "credentialSubject"
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """For whom something is shown, and what makes it new: `entropy` is 32 random bytes or more, used once."""
+    """For whom something is shown, and what makes it new: `entropy` are `ENTROPY_BYTES` random bytes, used once."""
 
     entropy: bytes
     challenge: str | None = None

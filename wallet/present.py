@@ -31,13 +31,12 @@ from node.core.strict_json import JsonObject, parse_json_object
 from node.outbound.http import Egress, EgressDenied
 from wallet.claims import path_text
 from wallet.consent import Disclosure, Outcome
-from wallet.disclose import Occasion
+from wallet.disclose import ENTROPY_BYTES, Occasion
 from wallet.exchange import Exchange, host_of
 from wallet.formats import is_version_1_1, suites_taken, takes_signature
 from wallet.holder_keys import HolderKey
 from wallet.holdings import Holding
 from wallet.presentation import (
-    ENTROPY_BYTES,
     Draw,
     Showing,
     bind_token,

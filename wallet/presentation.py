@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from node.core.bundle import Bundle
 from node.core.canonical.rdfc import Canonicalizer
@@ -30,12 +29,10 @@ from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
 from wallet.claims import Place, names_of
 from wallet.consent import Disclosed
-from wallet.disclose import Occasion
+from wallet.disclose import ENTROPY_BYTES, Occasion
 from wallet.formats import SUITES, is_presentable, is_version_1_1
 from wallet.holder_keys import HolderKey, key_of
 from wallet.holdings import Holding
-
-ENTROPY_BYTES: Final = 32
 
 Draw = Callable[[int], bytes]
 

@@ -1,23 +1,24 @@
 """Receiving by OpenID4VCI 1.0, pre-authorized code flow; every step is kept before the next is taken.
 
-A `Receipt` is how far one offer has got. It is saved after the holder's yes, after the token, after each answer of the
-credential endpoint and after each bundle, so a crash or a lost connection anywhere leaves something that `resume`
-goes on from: a token that was kept is used again, a credential request is repeated with a new proof, a transaction is
-polled again. A receipt of what is issued anew every few weeks is kept after its end, to ask for the successor. What
-arrives is judged before it is kept, and kept in the same save that ends its part of the receipt.
+A `Receipt` is how far one offer has got (`receipt.py`). It is saved after the holder's yes, after the token, after each
+answer of the credential endpoint and after each bundle, so a crash or a lost connection anywhere leaves something that
+`resume` goes on from: a token that was kept is used again, a credential request is repeated with a new proof, a
+transaction is polled again. A receipt of what is issued anew every few weeks is kept after its end, to ask for the
+successor. What arrives is judged before it is kept, and kept in the same save that ends its part of the receipt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from node.core.bundle import MEDIA_TYPE, Bundle, parse_bundle
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, NotVerified, Refused
+from node.core.jose.jws import ALGORITHMS
 from node.core.keys import KeyKind
 from node.core.oid4vci.credential_request import CredentialRequest, Notification, NotificationEvent
 from node.core.oid4vci.credential_response import (
@@ -50,15 +51,15 @@ from node.core.oid4vci.token import (
     parse_token_response,
 )
 from node.core.strict_json import JsonObject
-from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.core.verify.intake import shown as read_credential
 from node.core.verify.report import Acceptance, CheckName, Outcome, Report
 from node.outbound.http import Egress
 from wallet.check import Checker, last_check, with_bundle
 from wallet.exchange import Exchange, host_of, json_of
-from wallet.formats import RECEIVED
+from wallet.formats import RECEIVED, SUITES
 from wallet.holder_keys import HolderKey, make_key
 from wallet.holdings import Holding, Provenance, as_kept, belongs, fuller, new_holding, runs_out
+from wallet.receipt import Part, Receipt
 from wallet.store import WalletStore
 
 ISSUED: Final = "issued"
@@ -69,9 +70,6 @@ _DEFAULT_POLL_SECONDS: Final = 5.0
 _NONCE_ATTEMPTS: Final = 2
 # An issuer may say any number; a year is as good as for ever, and no date overflows.
 _MAX_TOKEN_SECONDS: Final = 366 * 24 * 3600
-
-# The algorithms by which issuers call the signatures of our keys.
-_NAMES: Final = {KeyKind.ED25519: {"EdDSA", "Ed25519"}, KeyKind.P256: {"ES256"}}
 
 Tell = Callable[[str], None]
 
@@ -103,138 +101,6 @@ class Offered:
                 raise Malformed(f"the issuer offers {name!r}, which its own metadata do not list")
             found.append(configuration)
         return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One configuration of an offer.
-
-    wanted → asked for (`transaction_id`) → arrived (`items`: credential and bundle as they came) → awaiting a bundle
-    (`digests`) → done.
-    """
-
-    configuration_id: str
-    proof_types: tuple[str, ...] = ()
-    transaction_id: str | None = None
-    interval_seconds: int = 0
-    items: tuple[tuple[JsonObject | str, JsonObject | None], ...] | None = None
-    notification_id: str | None = None
-    digests: tuple[str, ...] | None = None
-    did: str | None = None
-    """Whom it is made out to, one of the wallet's keys; None is the first of them."""
-    kept: tuple[str, ...] = ()
-    """The digests of what came and was kept."""
-
-    @property
-    def done(self) -> bool:
-        """Nothing is left to fetch."""
-        return self.digests == ()
-
-    @property
-    def waits_for(self) -> str:
-        """For people."""
-        if self.items is not None:
-            return "a decision: it was refused"
-        if self.digests:
-            return "the proof bundle"
-        return "the credential"
-
-    def to_json(self) -> JsonObject:
-        """For the store."""
-        return {
-            "configurationId": self.configuration_id,
-            "proofTypes": list(self.proof_types),
-            "transactionId": self.transaction_id,
-            "interval": self.interval_seconds,
-            "items": None if self.items is None else [list(item) for item in self.items],
-            "notificationId": self.notification_id,
-            "digests": None if self.digests is None else list(self.digests),
-            "did": self.did,
-            "kept": list(self.kept),
-        }
-
-
-def _parse_part(body: JsonObject) -> Part:
-    items, digests = body["items"], body["digests"]
-    return Part(
-        body["configurationId"],
-        tuple(body["proofTypes"]),
-        body["transactionId"],
-        body["interval"],
-        None if items is None else tuple((credential, bundle) for credential, bundle in items),
-        body["notificationId"],
-        None if digests is None else tuple(digests),
-        body.get("did"),
-        tuple(body.get("kept", ())),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """How far an offer has got. `access_token` is None until the code was redeemed."""
-
-    issuer: str
-    begun: datetime
-    offer: JsonObject
-    token_endpoint: str
-    credential_endpoint: str
-    nonce_endpoint: str | None
-    deferred_endpoint: str | None
-    notification_endpoint: str | None
-    bundle_endpoint: str
-    parts: tuple[Part, ...]
-    tx_code: str | None = None
-    access_token: str | None = None
-    token_ends: datetime | None = None
-    number: int | None = None
-    renews: bool = False
-    """Whether it is finished, and kept to ask for the successors of what came (bbs-2023) as long as the token lives."""
-
-    @property
-    def waits_for(self) -> str:
-        """What it waits for, for people."""
-        return ", ".join(dict.fromkeys(part.waits_for for part in self.parts if not part.done))
-
-    def to_json(self) -> JsonObject:
-        """For the store; `number` is the store's."""
-        return {
-            "issuer": self.issuer,
-            "begun": format_datetime_stamp(self.begun),
-            "offer": self.offer,
-            "tokenEndpoint": self.token_endpoint,
-            "credentialEndpoint": self.credential_endpoint,
-            "nonceEndpoint": self.nonce_endpoint,
-            "deferredEndpoint": self.deferred_endpoint,
-            "notificationEndpoint": self.notification_endpoint,
-            "bundleEndpoint": self.bundle_endpoint,
-            "parts": [part.to_json() for part in self.parts],
-            "txCode": self.tx_code,
-            "accessToken": self.access_token,
-            "tokenEnds": None if self.token_ends is None else format_datetime_stamp(self.token_ends),
-            "renews": self.renews,
-        }
-
-
-def parse_receipt(number: int, body: JsonObject) -> Receipt:
-    """Inverse of `Receipt.to_json`, for what the store kept."""
-    ends = body["tokenEnds"]
-    return Receipt(
-        body["issuer"],
-        parse_datetime_stamp(body["begun"]),
-        body["offer"],
-        body["tokenEndpoint"],
-        body["credentialEndpoint"],
-        body["nonceEndpoint"],
-        body["deferredEndpoint"],
-        body["notificationEndpoint"],
-        body["bundleEndpoint"],
-        tuple(_parse_part(part) for part in body["parts"]),
-        body["txCode"],
-        body["accessToken"],
-        None if ends is None else parse_datetime_stamp(ends),
-        number,
-        body.get("renews", False),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +185,7 @@ class Receiver:
         """
         algorithms = configuration.proof_types.get(JWT)
         for key in self._keys:
-            if algorithms is None or _NAMES[key.kind] & set(algorithms):
+            if algorithms is None or key.kind in _kinds_of(algorithms):
                 return key
         self._keys.append(make_key(KeyKind.P256, secrets.token_bytes, self._clock()))
         return self._keys[-1]
@@ -639,10 +505,14 @@ def _check_format(configuration: CredentialConfiguration) -> None:
         raise Refused(
             f"the offer is of the format {configuration.format[:40]}, which this wallet does not hold"
         )
-    if configuration.proof_types:
-        algorithms = configuration.proof_types.get(JWT, ())
-        if not any(names & set(algorithms) for names in _NAMES.values()):
-            raise Refused("the issuer takes no proof that a key of this wallet can make")
+    proof_types = configuration.proof_types
+    if proof_types and _kinds_of(proof_types.get(JWT, ())).isdisjoint(SUITES):
+        raise Refused("the issuer takes no proof that a key of this wallet can make")
+
+
+def _kinds_of(algorithms: Iterable[str]) -> frozenset[KeyKind]:
+    """The kinds of key that sign so, each algorithm by any of its names."""
+    return frozenset(ALGORITHMS[name] for name in algorithms if name in ALGORITHMS)
 
 
 def _retry_after(text: str | None) -> float:
@@ -650,25 +520,3 @@ def _retry_after(text: str | None) -> float:
         return float(int(text or ""))
     except (ValueError, OverflowError):
         return _DEFAULT_POLL_SECONDS
-
-
-def pending(store: WalletStore) -> tuple[Receipt, ...]:
-    """The receipts under way, oldest first."""
-    return tuple(one for one in _receipts(store) if not one.renews)
-
-
-def renewing(store: WalletStore) -> tuple[Receipt, ...]:
-    """The receipts that are finished and kept for what their issuers issue anew."""
-    return tuple(one for one in _receipts(store) if one.renews)
-
-
-def _receipts(store: WalletStore) -> tuple[Receipt, ...]:
-    return tuple(parse_receipt(number, body) for number, body in store.receipts())
-
-
-def find_receipt(store: WalletStore, number: int) -> Receipt:
-    """The receipt with this number."""
-    found = next((one for one in pending(store) if one.number == number), None)
-    if found is None:
-        raise NotFound(f"no unfinished receipt has the number {number}")
-    return found

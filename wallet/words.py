@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from wallet.consent import Disclosed
     from wallet.holder_keys import HolderKey
     from wallet.holdings import Holding, LastCheck
-    from wallet.receive import Offered, Receipt
+    from wallet.receipt import Receipt
+    from wallet.receive import Offered
 
 _DAY_CHARS: Final = 10
 _NAME_CHARS: Final = 100

@@ -45,7 +45,14 @@ LAYERS = (
     ("node.web",),
     ("node.config",),
     ("wallet.store", "wallet.check", "wallet.exchange"),
-    ("wallet.receive", "wallet.present", "wallet.refresh", "wallet.arrivals", "wallet.backup"),
+    (
+        "wallet.receipt",
+        "wallet.receive",
+        "wallet.present",
+        "wallet.refresh",
+        "wallet.arrivals",
+        "wallet.backup",
+    ),
     ("node.commands", "node.cli", "node.__main__", "node.demo", "wallet"),
 )
 # Beyond the layers: these never import those.

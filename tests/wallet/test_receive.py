@@ -28,7 +28,8 @@ from node.outbound.http import EgressDenied
 from wallet import receive as receiving
 from wallet.check import Checker
 from wallet.exchange import open_egress
-from wallet.receive import Receiver, pending, renewing
+from wallet.receipt import pending, renewing
+from wallet.receive import Receiver
 from wallet.store import Disk, WalletStore
 
 ALL = (0, 1, 2)
