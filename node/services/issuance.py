@@ -8,7 +8,8 @@
                the next batch, in one transaction that first sees that the key is still the one to sign with
     offered    links for wallets
 
-Chunk by chunk: one is signed before the next is intended. Crash after prepared: nothing happened. After intended: the
+Chunk by chunk; of a large cohort one is signed in a process of its own (`pressing.py`) while the next is intended, and
+at most two of them wait for their signatures. Crash after prepared: nothing happened. After intended: the
 row is known by its key and signed at the next run. Between signing and recording: the signature is lost, nobody has
 seen it, it is made again for the same id and status index. After recorded: the batch and the offer follow. Nothing is
 issued twice, nothing that was handed out is lost.
@@ -18,9 +19,11 @@ A row without `subject_did` waits: `sign_for` signs it at the claim, for the DID
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,9 +55,11 @@ from node.services.preparing import (
     identity_of,
     throwaway_key,
 )
+from node.services.pressing import Press, pressing
 from node.services.records import with_held
 from node.services.securing import Secured, issued_value, read_issued, secure
-from node.services.shapes import Shapes
+from node.services.shapes import Draft, Shapes
+from node.services.stencil import Row
 from node.services.template import unlinkable_faults
 from node.storage.base import (
     CredentialRecord,
@@ -218,7 +223,16 @@ class _Claim:
     subject_did: str | None
     securing: str
     secure: Callable[[str | None, SigningKey, datetime], Secured]
-    shape: object | None = None
+    draft: Draft | None = None
+
+    @property
+    def shape(self) -> object | None:
+        """What it shares with others that are made by the same stencil."""
+        return None if self.draft is None else self.draft.shape
+
+    def cast(self, key: SigningKey, now: datetime) -> Row | None:
+        """What a press makes it of, if there is a stencil for it."""
+        return None if self.draft is None else self.draft.cast(self.subject_did, key, now)
 
     @classmethod
     def of(cls, issuer: Issuer, intent: Intent, subject_did: str | None) -> _Claim:
@@ -241,22 +255,44 @@ async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
 
 async def _issue(issuer: Issuer, plan: Plan, progress: Progress) -> None:
     done, signed = 0, 0
-    for rows in _parts(plan):
+    under_way: deque[tuple[asyncio.Task[None], int]] = deque()
+
+    async def finish(most: int) -> None:
+        nonlocal signed
+        while len(under_way) > most:
+            signing, count = under_way.popleft()
+            await signing
+            signed += count
+            progress("signed", signed, len(plan.new))
+
+    async with pressing(len(plan.new)) as press:
         try:
-            async with issuer.store.transaction() as transaction:
-                claims = await _intend(issuer, transaction, plan, rows)
-        except Conflict:
-            # Somebody else may have issued the same cohort a moment ago: what is left of it, and else the same again.
-            async with issuer.store.transaction() as transaction:
-                keys = [row.key for row in rows]
-                known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
-                left = [row for row in rows if row.key not in known]
-                claims = await _intend(issuer, transaction, plan, left)
-        done += len(rows)
-        progress("prepared", done, len(plan.new))
-        await _sign(issuer, claims)
-        signed += len(claims)
-        progress("signed", signed, len(plan.new))
+            for rows in _parts(plan):
+                claims = await _intend_rows(issuer, plan, rows)
+                done += len(rows)
+                progress("prepared", done, len(plan.new))
+                under_way.append((asyncio.create_task(_sign(issuer, claims, press)), len(claims)))
+                await finish(1 if press.is_apart else 0)
+            await finish(0)
+        finally:
+            # What was intended stays so, and is signed by the next run.
+            left = [signing for signing, _ in under_way]
+            for signing in left:
+                signing.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _intend_rows(issuer: Issuer, plan: Plan, rows: Sequence[PreparedRow]) -> list[_Claim]:
+    try:
+        async with issuer.store.transaction() as transaction:
+            return await _intend(issuer, transaction, plan, rows)
+    except Conflict:
+        # Somebody else may have issued the same cohort a moment ago: what is left of it, and else the same again.
+        async with issuer.store.transaction() as transaction:
+            keys = [row.key for row in rows]
+            known = await transaction.credentials.known_rows(plan.cohort.template.cohort, keys)
+            left = [row for row in rows if row.key not in known]
+            return await _intend(issuer, transaction, plan, left)
 
 
 async def _intend(
@@ -293,9 +329,7 @@ async def _intend(
             )
         )
         if at_once:
-            claims.append(
-                _Claim(credential_id, row.subject_did, plan.terms.securing, draft.secure, draft.shape)
-            )
+            claims.append(_Claim(credential_id, row.subject_did, plan.terms.securing, draft.secure, draft))
         if items is not None:
             evidence.append((credential_id, _stored(items)))
     await transaction.credentials.intend(intents)
@@ -341,19 +375,20 @@ async def sign_intended(issuer: Issuer, cohort: str | None = None, progress: Pro
     return done
 
 
-async def _sign(issuer: Issuer, claims: Sequence[_Claim]) -> None:
+async def _sign(issuer: Issuer, claims: Sequence[_Claim], press: Press | None = None) -> None:
     """Sign, then record and let the digests wait for the next batch."""
     for securing in dict.fromkeys(claim.securing for claim in claims):
-        await _sign_alike(issuer, [claim for claim in claims if claim.securing == securing], securing)
+        alike = [claim for claim in claims if claim.securing == securing]
+        await _sign_alike(issuer, alike, securing, press or Press())
 
 
-async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str) -> None:
+async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str, press: Press) -> None:
     while True:
         now = issuer.clock()
         async with issuer.store.reading() as reading:
             await _fitting_key(issuer, reading, securing)
         key = await issuer.signing_key(kinds=KINDS[securing])
-        signed = [_signed(claim, key, now) for claim in claims]
+        signed = await _signed(claims, key, now, press)
         _read_back(issuer, claims, signed, key)
         async with issuer.store.transaction() as transaction:
             current = await issuer.active_key(transaction, KINDS[securing])
@@ -365,16 +400,19 @@ async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str) -
             return
 
 
-def _signed(claim: _Claim, key: SigningKey, now: datetime) -> SignedCredential:
-    secured = claim.secure(claim.subject_did, key, now)
-    return SignedCredential(
-        credential_id=claim.credential_id,
-        document=secured.document,
-        digest=secured.digest,
-        key_multibase=key.multibase,
-        subject_did=claim.subject_did,
-        signed_at=now,
-    )
+async def _signed(
+    claims: Sequence[_Claim], key: SigningKey, now: datetime, press: Press
+) -> list[SignedCredential]:
+    casts = [claim.cast(key, now) for claim in claims]
+    pressed = iter(await press.press(key.signer, [cast for cast in casts if cast is not None]))
+    signed = []
+    for claim, cast in zip(claims, casts, strict=True):
+        made = None if cast is None else next(pressed)
+        if made is None:
+            secured = claim.secure(claim.subject_did, key, now)
+            made = secured.document, secured.digest
+        signed.append(SignedCredential(claim.credential_id, *made, key.multibase, claim.subject_did, now))
+    return signed
 
 
 def _read_back(

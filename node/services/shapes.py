@@ -56,6 +56,7 @@ from node.services.stencil import (
     Form,
     JsonForms,
     Plate,
+    Row,
     StatementForms,
     escape_json,
     nquads_values,
@@ -157,14 +158,6 @@ class _Stencil:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
-    """All that is needed to sign a row but the key: `values` fit the plate."""
-
-    plate: Plate
-    values: list[bytes]
-
-
 @dataclass(slots=True)
 class Draft:
     """A row on its way to its signature, with what it was given."""
@@ -184,7 +177,7 @@ class Draft:
         """What its intent keeps."""
         return self._prepared().to_bytes() if self._stencil is None else self._stencil.body.fill(self._values)
 
-    def cast(self, subject_did: str | None, key: SigningKey, now: datetime) -> Cast | None:
+    def cast(self, subject_did: str | None, key: SigningKey, now: datetime) -> Row | None:
         """The row by its stencil, for the holder who is known now; None where it has none."""
         if self._stencil is None:
             return None
@@ -192,16 +185,14 @@ class Draft:
         if plate is None:
             return None
         period = _period(self.row.filled.template.valid_days, now)
-        return Cast(plate, [*self._values, escape_json(subject_did or ""), *map(_escaped, period)])
+        return plate, [*self._values, escape_json(subject_did or ""), *period]
 
     def secure(self, subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
         """Sign for the holder, who is known now."""
-        cast = self.cast(subject_did, key, now)
-        pressed = None if cast is None else cast.plate.press(cast.values, key.signer.sign)
-        return self.secure_whole(subject_did, key, now) if pressed is None else Secured(*pressed)
-
-    def secure_whole(self, subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
-        """Sign the general way, as if there were no stencil."""
+        if (cast := self.cast(subject_did, key, now)) is not None:
+            plate, values = cast
+            if (pressed := plate.press(values, key.signer.sign)) is not None:
+                return Secured(*pressed)
         prepared = self._prepared()
         document = prepared.at_signing(now, subject_did)
         return secure(self.shapes.issuer, document, key, self.shapes.terms.securing, now, prepared.mandatory)
@@ -401,7 +392,7 @@ class Shapes:
             *_texts_of(given),
             *_slot_texts(filled, kinds),
             subject or "",
-            *_period(filled.template.valid_days, now),
+            *(value.decode() for value in _period(filled.template.valid_days, now)),
         ]
         return _Example(prepared.to_bytes(), prepared.at_signing(now, subject), texts)
 
@@ -453,10 +444,10 @@ def _escaped(text: str) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _period(days: int | None, now: datetime) -> tuple[str, str]:
-    """The validity period that begins with the signature."""
+def _period(days: int | None, now: datetime) -> tuple[bytes, bytes]:
+    """The validity period that begins with the signature; nothing in it is escaped."""
     until = "" if days is None else format_datetime_stamp(now + timedelta(days=days))
-    return format_datetime_stamp(now), until
+    return format_datetime_stamp(now).encode(), until.encode()
 
 
 def _slot_texts(filled: Filled, kinds: Sequence[_Kind]) -> list[str]:

@@ -210,6 +210,10 @@ class Plate:
         return self.issued.fill(proven), sha256(self.digested.fill(proven)).digest()
 
 
+Row = tuple[Plate, list[bytes]]
+"""A plate, and values for it that are escaped for JSON."""
+
+
 class _Masked(dict[str, str]):
     """Section 4.6: the node itself is `_:a`, every other `_:z`."""
 

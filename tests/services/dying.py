@@ -18,7 +18,7 @@ from typing import Any, Final
 from fixtures.issuers import PASSPHRASE
 
 from node.commands.issuer_folder import Folder, open_issuer
-from node.services import anchoring, issuance, lookup, offering, revocation
+from node.services import anchoring, issuance, lookup, offering, pressing, revocation, shapes
 from node.services.anchoring import AnchorWorker
 from node.services.cohort import load_cohort
 from node.services.issuer import Issuer
@@ -46,6 +46,14 @@ async def issue(issuer: Issuer, cohort_folder: str) -> None:
     plan = await issuance.plan(issuer, cohort, Terms("eddsa-jcs-2022"))
     await issuance.issue(issuer, plan)
     await offering.offer(issuer, await issuance.results(issuer, cohort), bearer=False)
+
+
+async def issue_apart(issuer: Issuer, cohort_folder: str) -> None:
+    """Small chunks, signed in another process."""
+    shapes.CUT_AT, pressing.FROM_ROWS, issuance._LIGHT_CHUNK = 2, 1, 20  # type: ignore[misc]
+    place = Path(cohort_folder)
+    cohort = load_cohort(place / "template.json", place / "cohort.ndjson")
+    await issuance.issue(issuer, await issuance.plan(issuer, cohort, Terms("eddsa-jcs-2022")))
 
 
 async def anchor(issuer: Issuer) -> None:
