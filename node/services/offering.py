@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from node.services import offers
 from node.services.configurations import configuration_of
-from node.services.issuance import Issued, chunks
+from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import NewOffer
 from node.storage.base import CredentialState, OfferState, Transaction
+
+# A transaction of so many takes a fraction of a second.
+_CHUNK: Final = 1000
 
 
 async def offer(
@@ -23,13 +27,15 @@ async def offer(
     The secret of an offer is told once: what was made in an earlier run has to be made again to be told again.
     """
     made: list[NewOffer] = []
-    for part in chunks(issued):
+    for start in range(0, len(issued), _CHUNK):
         async with issuer.store.transaction() as transaction:
             due: dict[str, list[str]] = {}
-            for one in part:
-                if await _needs_offer(transaction, one, again=again):
-                    name = await _configuration(transaction, one, bearer=bearer)
-                    due.setdefault(name, []).append(one.credential_id)
+            wanting = await _wanting(transaction, issued[start : start + _CHUNK], again=again)
+            records = await transaction.credentials.load_many([one.credential_id for one in wanting])
+            for one in wanting:
+                is_bearer = bearer and one.subject_did is None
+                name = configuration_of(records[one.credential_id], bearer=is_bearer)
+                due.setdefault(name, []).append(one.credential_id)
             for name, ids in due.items():
                 made += await offers.create_offers(
                     transaction,
@@ -42,21 +48,18 @@ async def offer(
     return made
 
 
-async def _configuration(transaction: Transaction, issued: Issued, *, bearer: bool) -> str:
-    record = await transaction.credentials.load(issued.credential_id)
-    assert record is not None  # noqa: S101 - it was issued
-    return configuration_of(record, bearer=bearer and issued.subject_did is None)
-
-
-async def _needs_offer(transaction: Transaction, issued: Issued, *, again: bool) -> bool:
-    if issued.state is CredentialState.WITHDRAWN:
-        return False
-    made = await transaction.offers.of_credential(issued.credential_id)
-    if any(one.state is OfferState.CLAIMED for one in made):
-        return False
-    alive = [one for one in made if one.state in (OfferState.OPEN, OfferState.REDEEMED)]
-    if alive and not again:
-        return False
+async def _wanting(transaction: Transaction, issued: Sequence[Issued], *, again: bool) -> list[Issued]:
+    """Those who get a link; what they may have of an earlier one opens nothing any more."""
+    alive = [one for one in issued if one.state is not CredentialState.WITHDRAWN]
+    made = await transaction.offers.of_credentials([one.credential_id for one in alive])
+    wanting = []
     for one in alive:
-        await transaction.offers.withdraw(one.id)
-    return True
+        earlier = made.get(one.credential_id, ())
+        unclaimed = [offer.id for offer in earlier if offer.state in (OfferState.OPEN, OfferState.REDEEMED)]
+        is_claimed = any(offer.state is OfferState.CLAIMED for offer in earlier)
+        if is_claimed or (unclaimed and not again):
+            continue
+        for offer_id in unclaimed:
+            await transaction.offers.withdraw(offer_id)
+        wanting.append(one)
+    return wanting

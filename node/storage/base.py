@@ -260,6 +260,10 @@ class Credentials(Protocol):
         """By the credential's `id`."""
         ...
 
+    async def load_many(self, credential_ids: Sequence[str]) -> Mapping[str, CredentialRecord]:
+        """As `load`, for many: those that there are."""
+        ...
+
     async def find_by_digest(self, digest: bytes) -> CredentialRecord | None:
         """By the digest of the signed document."""
         ...
@@ -771,6 +775,10 @@ class Offers(Protocol):
 
     async def of_credential(self, credential_id: str) -> tuple[Offer, ...]:
         """The offers ever made for a credential, oldest first."""
+        ...
+
+    async def of_credentials(self, credential_ids: Sequence[str]) -> Mapping[str, tuple[Offer, ...]]:
+        """As `of_credential`, for many: those that were offered."""
         ...
 
     async def redeem(

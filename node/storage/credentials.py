@@ -162,6 +162,16 @@ class SqlCredentials:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else _credential(row)
 
+    async def load_many(self, credential_ids: Sequence[str]) -> Mapping[str, CredentialRecord]:
+        """As `load`, for many."""
+        found: dict[str, CredentialRecord] = {}
+        for some in chunks(credential_ids):
+            query = select(credentials_table).where(_c.credential_id.in_(some))
+            found.update(
+                (row.credential_id, _credential(row)) for row in await self._connection.execute(query)
+            )
+        return found
+
     async def find_by_digest(self, digest: bytes) -> CredentialRecord | None:
         """By the digest of the signed document."""
         query = select(credentials_table).where(_c.digest == digest)

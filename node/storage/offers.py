@@ -7,9 +7,10 @@ needs the pre-authorized code as well, which has at least 128 bits and stands he
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -31,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.core.errors import Conflict, NotFound
 from node.storage.base import AccessToken, Deferred, Notification, Offer, OfferState, Redemption
 from node.storage.credentials import credentials_table
-from node.storage.schema import Choice, Instant, chunks, load_record, metadata, record
+from node.storage.schema import Choice, Instant, chunks, execute_many, load_record, metadata, record
 
 offers_table: Final = Table(
     "offers",
@@ -47,6 +48,7 @@ offers_table: Final = Table(
     Column("expires_at", Instant, nullable=False),
 )
 _o: Final = offers_table.c
+_OFFER: Final = tuple(field.name for field in fields(Offer))
 
 tokens_table: Final = Table(
     "access_tokens",
@@ -88,7 +90,8 @@ class SqlOffers:
     async def add(self, offers: Sequence[Offer]) -> None:
         """Record offers, all or none."""
         for some in chunks(offers):
-            await self._connection.execute(insert(offers_table), [asdict(offer) for offer in some])
+            rows = [attrgetter(*_OFFER)(offer) for offer in some]
+            await execute_many(self._connection, insert(offers_table), _OFFER, rows)
 
     async def load(self, offer_id: str) -> Offer | None:
         """One offer."""
@@ -96,9 +99,16 @@ class SqlOffers:
 
     async def of_credential(self, credential_id: str) -> tuple[Offer, ...]:
         """The offers ever made for a credential, oldest first."""
-        query = select(offers_table).where(_o.credential_id == credential_id)
-        rows = await self._connection.execute(query.order_by(_o.created_at, _o.id))
-        return tuple(record(Offer, row) for row in rows)
+        return (await self.of_credentials([credential_id])).get(credential_id, ())
+
+    async def of_credentials(self, credential_ids: Sequence[str]) -> Mapping[str, tuple[Offer, ...]]:
+        """As `of_credential`, for many."""
+        found: dict[str, list[Offer]] = {}
+        for some in chunks(credential_ids):
+            query = select(offers_table).where(_o.credential_id.in_(some)).order_by(_o.created_at, _o.id)
+            for row in await self._connection.execute(query):
+                found.setdefault(row.credential_id, []).append(record(Offer, row))
+        return {credential_id: tuple(offers) for credential_id, offers in found.items()}
 
     async def redeem(
         self, code_hash: bytes, tx_code_hash: bytes | None, now: datetime, *, max_failures: int = 5
