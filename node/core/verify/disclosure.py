@@ -18,6 +18,7 @@ from node.core.dataintegrity.cryptosuite import SelectiveSuite
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import selective_suite_of, unsecured
 from node.core.errors import BonafidesError
+from node.core.jose.sd_jwt_vc import DC_SD_JWT
 from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
@@ -83,12 +84,17 @@ def disclosure_of(
     """
     if document.envelope is not None:
         assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
+        begins, ends = document.facts.valid_from, document.facts.valid_until
+        if (
+            document.envelope.media_type == DC_SD_JWT
+        ):  # only these claims are what the format keeps in the open
+            begins, ends = document.envelope.claims.not_before, document.envelope.claims.expires
         return Disclosure(
             document.envelope.withheld,
             document.envelope.hidden,
             bool(document.entries),
-            document.facts.valid_from is not None,
-            document.facts.valid_until is not None,
+            begins is not None,
+            ends is not None,
         )
     suites = [(proof, selective_suite_of(proof)) for proof in verified]
     partial = any(selective_suite_of(proof) is not None for proof in document.issuer_proofs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Final
 
@@ -35,11 +36,14 @@ from node.core.schema import SchemaSet, SchemaVerdict
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
 from node.core.strict_json import JsonObject
+from node.core.times import parse_datetime_stamp
 from node.core.verify.intake import held_by, listed
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
 CLR_CREDENTIAL: Final = "ClrCredential"
 _SD_JWT_VC: Final = "SD-JWT VC"
+_BEGINS: Final = ("validFrom", "issuanceDate")
+_ENDS: Final = ("validUntil", "expirationDate")
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 
 
@@ -167,7 +171,8 @@ def read_document(
 def _facts_of_claims(envelope: Envelope) -> CredentialFacts:
     """What an SD-JWT VC says of itself (draft-ietf-oauth-sd-jwt-vc section 2.2): claims of its own, no data model.
 
-    Without `iss` the issuer is the DID whose key it names; by a certificate (`x5c`) nobody is known here.
+    Without `iss` the issuer is the DID whose key it names; by a certificate (`x5c`) nobody is known here. When it
+    begins and ends in the words of the data model counts against it beside `nbf` and `exp`: whoever wrote it meant it.
     """
     claims, method = envelope.claims, envelope.verification_method
     issuer = claims.issuer
@@ -175,7 +180,8 @@ def _facts_of_claims(envelope: Envelope) -> CredentialFacts:
         issuer = did_of(method)
     if issuer is not None and not is_url(issuer):
         raise Malformed("iss must be a URL", path=("iss",))
-    begins, ends = claims.not_before, claims.expires
+    begins = max(_moments(claims.not_before, claims.raw, _BEGINS), default=None)
+    ends = min(_moments(claims.expires, claims.raw, _ENDS), default=None)
     if begins is not None and ends is not None and ends < begins:
         raise Malformed("the validity ends before it begins", path=("exp",))
     return CredentialFacts(
@@ -189,6 +195,20 @@ def _facts_of_claims(envelope: Envelope) -> CredentialFacts:
         valid_from=begins,
         valid_until=ends,
     )
+
+
+def _moments(registered: datetime | None, claims: JsonObject, names: tuple[str, ...]) -> list[datetime]:
+    found = [] if registered is None else [registered]
+    for name in names:
+        if name in claims:
+            text = claims[name]
+            if not isinstance(text, str):
+                raise Malformed("must be a dateTimeStamp", path=(name,))
+            try:
+                found.append(parse_datetime_stamp(text))
+            except Malformed as error:
+                raise Malformed(error.detail, path=(name,)) from error
+    return found
 
 
 def _entries(document: JsonObject, envelope: Envelope | None) -> tuple[AnyStatusEntry, ...]:

@@ -119,8 +119,11 @@ STATUS = [
     Row("something withheld, and no entry", lambda: story(write=without_status), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("something withheld deeper down, and no entry", lambda: story(write=without_status, token=badge_sd_jwt(CRITERIA), disclose=showing()), NOT_APPLICABLE, Reason.NO_STATUS),
     Row("claims: something withheld, and no status", flat, UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("claims: a status in the words of the data model, of a kind that is not read", lambda: flat(token=claims_sd_jwt(credentialStatus={"id": "urn:x:1", "type": "OtherStatus"})), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("claims: nothing withheld, and no status", lambda: flat(disclose=None), NOT_APPLICABLE, Reason.NO_STATUS),
 ]  # fmt: skip
+
+PAST, TO_COME = "2026-05-01T00:00:00Z", "2026-07-01T00:00:00Z"
 
 VALIDITY = [
     Row("an end in the open", story, PASSED),
@@ -134,6 +137,14 @@ VALIDITY = [
     Row("claims: an end in the open", flat, PASSED),
     Row("claims: its end is past", lambda: flat(token=claims_sd_jwt(exp=int(NOW.timestamp()))), FAILED, Reason.EXPIRED),
     Row("claims: its beginning is to come", lambda: flat(token=claims_sd_jwt(nbf=int(NOW.timestamp()) + 1)), FAILED, Reason.NOT_YET_VALID),
+    Row("claims: past by validUntil, and not by exp", lambda: flat(token=claims_sd_jwt(validUntil=PAST)), FAILED, Reason.EXPIRED),
+    Row("claims: past by expirationDate, and not by exp", lambda: flat(token=claims_sd_jwt(expirationDate=PAST)), FAILED, Reason.EXPIRED),
+    Row("claims: past by exp, and not by validUntil", lambda: flat(token=claims_sd_jwt(exp=int(NOW.timestamp()), validUntil=TO_COME)), FAILED, Reason.EXPIRED),
+    Row("claims: to come by validFrom, and not by nbf", lambda: flat(token=claims_sd_jwt(validFrom=TO_COME)), FAILED, Reason.NOT_YET_VALID),
+    Row("claims: to come by issuanceDate, and not by nbf", lambda: flat(token=claims_sd_jwt(issuanceDate=TO_COME)), FAILED, Reason.NOT_YET_VALID),
+    Row("claims: begin and end in the words of the data model besides", lambda: flat(token=claims_sd_jwt(validFrom=PAST, validUntil=TO_COME)), PASSED),
+    Row("claims: something withheld, and an end as validUntil alone", lambda: flat(token=claims_sd_jwt(without=["exp"], validUntil=TO_COME)), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("claims: something withheld, and a beginning as validFrom alone", lambda: flat(token=claims_sd_jwt(without=["nbf"], validFrom=PAST)), UNKNOWN, Reason.MAY_BE_HIDDEN),
     Row("claims: something withheld, and no end", lambda: flat(token=claims_sd_jwt(without=["exp"])), UNKNOWN, Reason.MAY_BE_HIDDEN),
 ]  # fmt: skip
 
@@ -252,6 +263,9 @@ CONFORMANCE = [
     Row("no issuer named, but a key of a DID", lambda: flat(token=claims_sd_jwt(without=["iss"])), PASSED),
     Row("an issuer that is no URL", lambda: flat(token=claims_sd_jwt(iss="The School")), FAILED, Reason.NOT_CONFORMING),
     Row("an end before the beginning", lambda: flat(token=claims_sd_jwt(nbf=4_000_000_000)), FAILED, Reason.NOT_CONFORMING),
+    Row("an end in the words of the data model before the beginning", lambda: flat(token=claims_sd_jwt(validUntil="2000-01-01T00:00:00Z")), FAILED, Reason.NOT_CONFORMING),
+    Row("an end in the words of the data model that is no time", lambda: flat(token=claims_sd_jwt(validUntil="soon")), FAILED, Reason.NOT_CONFORMING),
+    Row("an end in the words of the data model that is no text", lambda: flat(token=claims_sd_jwt(expirationDate=7)), FAILED, Reason.NOT_CONFORMING),
     Row("a type that a data model knows", lambda: flat(token=claims_sd_jwt(vct="ClrCredential")), PASSED),
     Row("no type", lambda: of_key_school(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt", "kid": s.method}, {"iss": s.did}, s) + "~"), FAILED, Reason.UNREADABLE),
     Row("a disclosure that nothing asks for", lambda: flat(disclose=lambda token: token + "WyJzYWx0IiwgImFkbWluIiwgdHJ1ZV0~"), FAILED, Reason.UNREADABLE),
