@@ -44,6 +44,12 @@ def test_what_was_issued_is_found_to_be_what_it_was(specimen: Specimen) -> None:
     assert outcomes(specimen.judge()) == specimen.entry["expected"]
 
 
+@pytest.mark.parametrize("name", ["message", "did-key-message"])
+def test_a_message_is_told_to_whom_it_concerns(name: str) -> None:
+    (specimen,) = [one for one in HELD if one.name == name]
+    assert write.MESSAGES[2] in specimen.judge()[CheckName.STATUS].basis
+
+
 # --- the vault is written once
 
 

@@ -64,8 +64,12 @@ class Told:
 
 
 def check_foreign_status(entries: Sequence[AnyStatusEntry], told: Told, inquiry: Inquiry) -> Check:
-    """The worst of all entries."""
-    return worst([_check_entry(entry, told, inquiry) for entry in entries])
+    """The worst of all entries; where all is well, what each of them says: a message among them is for the reader."""
+    checks = [_check_entry(entry, told, inquiry) for entry in entries]
+    decisive = worst(checks)
+    if decisive.outcome is not Outcome.PASSED:
+        return decisive
+    return Check(CheckName.STATUS, Outcome.PASSED, "; ".join(check.basis for check in checks))
 
 
 def _check_entry(entry: AnyStatusEntry, told: Told, inquiry: Inquiry) -> Check:

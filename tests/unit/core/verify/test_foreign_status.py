@@ -145,6 +145,21 @@ def test_a_message_of_two_bits_is_told_and_refuses_nothing() -> None:
     hold(CheckName.STATUS, Row("a message", lambda: report, PASSED))
 
 
+def test_a_message_is_told_beside_another_status_that_is_well() -> None:
+    other = "https://school.example/status/2"
+
+    def with_both(document: Json) -> None:
+        with_messages(document)
+        document["credentialStatus"] = [entry(url=other), document["credentialStatus"]]
+
+    lists = {LIST_URL: message_list(2), other: status_list(KEY_SCHOOL, url=other)}
+    report = listed({}, write=with_both, lists=lists).report()
+    hold(CheckName.STATUS, Row("both", lambda: report, PASSED))
+    revoked, told = report[CheckName.STATUS].basis.split("; ")
+    assert revoked.startswith("revocation 0: ")
+    assert told.startswith("stage 2: ")
+
+
 # Token Status Lists -----------------------------------------------------------------------------------------
 
 
