@@ -8,11 +8,17 @@ signature is verified no host named in a document is asked (FORMATS.md section 1
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.merkle_proof_2019 import CRYPTOSUITE, Transaction, verify_merkle_proof
+from node.core.dataintegrity.merkle_proof_2019 import (
+    CRYPTOSUITE,
+    MerkleProof,
+    Transaction,
+    verify_merkle_proof,
+)
 from node.core.dataintegrity.proof import Proof
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evm.transaction import verify_transaction
@@ -27,6 +33,8 @@ from node.core.verify.signature import Verdict, judge_signature
 _PROFILE: Final = (
     "a profile at an https address is not fetched, so whether that is the issuer's account is not known"
 )
+# Its target is the hash of the document alone, without the options of the proof.
+_UNCOVERED: Final = "; nothing covers what it says of itself: created, expires, proofPurpose"
 
 
 def judge_merkle_proof(
@@ -43,6 +51,14 @@ def judge_merkle_proof(
         return Verdict(Outcome.UNKNOWN, error.detail, Reason.CONTEXT_NOT_PINNED, (error.problem,))
     except (Malformed, NotVerified) as error:
         return _changed(error)
+    verdict = _judge_anchor(found, proof, find_key, inquiry)
+    return (
+        verdict if verdict.outcome is Outcome.FAILED else replace(verdict, basis=verdict.basis + _UNCOVERED)
+    )
+
+
+def _judge_anchor(found: MerkleProof, proof: Proof, find_key: KeyFinder, inquiry: Inquiry | None) -> Verdict:
+    """Whether the issuer sent the root in the transaction that the proof names."""
     led = f"{CRYPTOSUITE}: its hash leads to the Merkle root 0x{found.root.hex()}"
     anchor = next((one for one in found.anchors if one.chain_id is not None), None)
     if anchor is None:

@@ -20,7 +20,7 @@ from fixtures.blockcerts import (
     send,
 )
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
-from fixtures.verification import KEY_SCHOOL, LIST_URL, Story, entry, status_list
+from fixtures.verification import KEY_SCHOOL, LIST_URL, Story, entry, of_key_school, status_list
 
 from node.core.dataintegrity.merkle_proof_2019 import (
     Transaction,
@@ -203,7 +203,14 @@ def test_the_basis_tells_who_sent_what_when_and_by_whose_word() -> None:
     basis = told().report()[CheckName.PROOF].basis
     assert f"0x{KEY.address[2:].lower()} sent in blink:eth:sepolia:0x" in basis
     assert f"in block {BLOCK} of 2026-04-02T00:00:00Z by the word of {NODE}" in basis
-    assert basis.endswith("signed with the key from its own identifier")
+    assert "signed with the key from its own identifier" in basis
+
+
+@pytest.mark.parametrize("story", [told, lambda: told(mode=Mode.OFFLINE)], ids=["passed", "unknown"])
+def test_the_basis_tells_that_what_the_proof_says_of_itself_is_covered_by_nothing(story: Any) -> None:
+    basis = story().report()[CheckName.PROOF].basis
+    assert "nothing covers what it says of itself: created, expires, proofPurpose" in basis
+    assert "nothing covers" not in of_key_school().report()[CheckName.PROOF].basis
 
 
 @pytest.mark.parametrize(
