@@ -42,8 +42,8 @@ from node.core.dataintegrity.cryptosuite import (
     Disclosure,
     Draft,
     bad_value,
+    check_base_options,
     check_key_kind,
-    decode_proof_value,
     not_generated,
     not_verified,
     options_of,
@@ -57,13 +57,17 @@ from node.core.dataintegrity.selective import (
     hmac_digest,
     hmac_labels,
     label_statements,
-    select,
+    take_part,
 )
 from node.core.dataintegrity.selective_value import (
+    HEADER_BYTES,
+    base_value,
     bytes_item,
+    derived_value,
     hash_proof_config,
     hash_statements,
     indexes_item,
+    is_base_value,
     labels_item,
     pointers_item,
     value_items,
@@ -194,16 +198,11 @@ class Bbs2023:
         disclosure: Disclosure | None,
     ) -> Draft:
         """Section 3.4.1 to 3.4.5: the base proof; `disclosure` is a `BbsDisclosure`."""
-        if key_kind not in (None, KeyKind.BLS12381_G2):
-            raise not_generated(f"{self.name} takes no {key_kind} key")
+        check_base_options(self, options, key_kind)
         if not isinstance(disclosure, BbsDisclosure) or len(disclosure.hmac_key) != _HMAC_KEY_BYTES:
             raise not_generated(f"{self.name} needs an HMAC key of {_HMAC_KEY_BYTES} bytes")
         if disclosure.public_key is None or disclosure.public_key.kind not in self.key_kinds:
             raise not_generated(f"{self.name} needs the public key of the issuer")
-        if "previousProof" in options:
-            raise not_generated(
-                "a base proof builds on no other, since what is shown could not hold that one"
-            )
         feature = _feature_of(disclosure)
         hmac_key = disclosure.hmac_key
         if disclosure.uniform:
@@ -230,10 +229,7 @@ class Bbs2023:
 
     def is_base(self, proof: Proof) -> bool:
         """Whether the proof value has the header of a base proof; Malformed where it has none of the suite's."""
-        header = decode_proof_value(proof, "u")[:3]
-        if header not in _BASE and header not in _DERIVED:
-            raise bad_value(f"no header of {self.name}")
-        return header in _BASE
+        return is_base_value(proof, _BASE, _DERIVED)
 
     def derive(
         self,
@@ -253,29 +249,22 @@ class Bbs2023:
         if len(entropy) < 32:
             raise not_generated(f"a proof of {self.name} needs 32 random bytes")
         base = parse_base_proof(proof)
-        combined = (*base.mandatory_pointers, *selective_pointers)
-        shown = select(combined, document)
-        if shown is None:
-            raise not_generated("nothing is selected")
-        grouping = Grouping(document, shuffled_labels(base.hmac_key), canonicalizer)
-        mandatory = frozenset(grouping.indexes(base.mandatory_pointers))
-        signed = [index for index in range(len(grouping.statements)) if index not in mandatory]
-        indexes = grouping.indexes(combined)
-        place = {index: position for position, index in enumerate(signed)}
-        selective = tuple(place[index] for index in indexes if index in place)
-        messages = [grouping.statements[index].encode() for index in signed]
+        labels = shuffled_labels(base.hmac_key)
+        part = take_part(document, base.mandatory_pointers, selective_pointers, labels, canonicalizer)
+        messages = [text.encode() for text in part.others]
+        selective = part.selective_indexes
         bbs_proof, pseudonym = _prove(base, messages, selective, presentation_header, entropy, holder)
         derived = DerivedProof(
             feature=base.feature,
             bbs_proof=bbs_proof,
-            labels=grouping.shown_labels(combined),
-            mandatory_indexes=tuple(at for at, index in enumerate(indexes) if index not in place),
+            labels=part.labels,
+            mandatory_indexes=part.mandatory_indexes,
             selective_indexes=selective,
             presentation_header=presentation_header,
             pseudonym=pseudonym,
             length=None if base.feature is Feature.BASELINE else len(messages),
         )
-        return {**shown, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
+        return {**part.document, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
 
     def verify(
         self,
@@ -422,10 +411,8 @@ def _encode_entropy(entropy: int) -> bytes:
 
 def parse_base_proof(proof: Proof) -> BaseProof:
     """Section 3.3.2; Malformed where the value is no base proof."""
-    value = decode_proof_value(proof, "u")
-    feature = _BASE.get(value[:3])
-    if feature is None:
-        raise bad_value(f"no header of a base proof: {value[:3].hex()}")
+    value = base_value(proof, _BASE)
+    feature = _BASE[value[:HEADER_BYTES]]
     items = value_items(value, (6,) if feature is Feature.PSEUDONYM else (5,), bignums=True)
     return BaseProof(
         feature=feature,
@@ -457,12 +444,8 @@ def encode_derived_proof(derived: DerivedProof) -> str:
 
 def parse_derived_proof(proof: Proof) -> DerivedProof:
     """Sections 3.3.6 and 3.3.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
-    value = decode_proof_value(proof, "u")
-    if value[:3] in _BASE:
-        raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
-    feature = _DERIVED.get(value[:3])
-    if feature is None:
-        raise bad_value(f"no header of a derived proof: {value[:3].hex()}")
+    value = derived_value(proof, _BASE, _DERIVED)
+    feature = _DERIVED[value[:HEADER_BYTES]]
     counts = {Feature.BASELINE: (5,), Feature.ANONYMOUS_HOLDER_BINDING: (6,), Feature.PSEUDONYM: (7, 8)}
     items = value_items(value, counts[feature])
     pseudonym = nym_domain = length = None

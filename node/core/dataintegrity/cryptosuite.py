@@ -148,6 +148,14 @@ def check_key_kind(suite: Cryptosuite, public_key: PublicKey) -> None:
         raise not_verified(f"{suite.name} takes no {public_key.kind} key")
 
 
+def check_base_options(suite: Cryptosuite, options: JsonObject, key_kind: KeyKind | None) -> None:
+    """Raise Malformed (PROOF_GENERATION_ERROR) where the suite makes no base proof with such options and such a key."""
+    if key_kind is not None and key_kind not in suite.key_kinds:
+        raise not_generated(f"{suite.name} takes no {key_kind} key")
+    if "previousProof" in options:
+        raise not_generated("a base proof builds on no other, since what is shown could not hold that one")
+
+
 def decode_proof_value(proof: Proof, letter: str) -> bytes:
     """The bytes of `proofValue`, in multibase with this one letter; Malformed where it is missing or another."""
     if proof.proof_value is None:

@@ -21,8 +21,8 @@ from node.core.dataintegrity.cryptosuite import (
     Disclosure,
     Draft,
     bad_value,
+    check_base_options,
     check_key_kind,
-    decode_proof_value,
     not_generated,
     not_verified,
     options_of,
@@ -34,15 +34,17 @@ from node.core.dataintegrity.selective import (
     given_labels,
     hmac_labels,
     label_statements,
-    select,
+    take_part,
 )
 from node.core.dataintegrity.selective_value import (
-    HEADER_BYTES,
+    base_value,
     bytes_item,
     bytes_items,
+    derived_value,
     hash_proof_config,
     hash_statements,
     indexes_item,
+    is_base_value,
     labels_item,
     pointers_item,
     value_items,
@@ -119,15 +121,10 @@ class EcdsaSd2023:
         disclosure: Disclosure | None,
     ) -> Draft:
         """Section 3.6.1 to 3.6.5: the base proof, its statements signed with the key that `disclosure` brings."""
-        if key_kind not in (None, KeyKind.P256):
-            raise not_generated(f"{self.name} takes no {key_kind} key")
+        check_base_options(self, options, key_kind)
         if disclosure is None or len(disclosure.hmac_key) != _SECRET_BYTES:
             raise not_generated(
                 f"{self.name} needs an HMAC key of {_SECRET_BYTES} bytes and a key of its own"
-            )
-        if "previousProof" in options:
-            raise not_generated(
-                "a base proof builds on no other, since what is shown could not hold that one"
             )
         proof_key = _private_key(disclosure.proof_key)
         grouping = Grouping(document, hmac_labels(disclosure.hmac_key), canonicalizer)
@@ -160,10 +157,7 @@ class EcdsaSd2023:
 
     def is_base(self, proof: Proof) -> bool:
         """Whether the proof value has the header of a base proof; Malformed where it has neither."""
-        header = decode_proof_value(proof, "u")[:HEADER_BYTES]
-        if header not in (_BASE_HEADER, _DERIVED_HEADER):
-            raise bad_value(f"no header of {self.name}")
-        return header == _BASE_HEADER
+        return is_base_value(proof, {_BASE_HEADER}, {_DERIVED_HEADER})
 
     def derive(
         self,
@@ -179,25 +173,18 @@ class EcdsaSd2023:
         if presentation_header:
             raise not_generated(f"{self.name} binds no proof to its presentation")
         base = parse_base_proof(proof)
-        combined = (*base.mandatory_pointers, *selective_pointers)
-        shown = select(combined, document)
-        if shown is None:
-            raise not_generated("nothing is selected")
-        grouping = Grouping(document, hmac_labels(base.hmac_key), canonicalizer)
-        mandatory = frozenset(grouping.indexes(base.mandatory_pointers))
-        signed = [index for index in range(len(grouping.statements)) if index not in mandatory]
-        if len(signed) != len(base.signatures):
+        labels = hmac_labels(base.hmac_key)
+        part = take_part(document, base.mandatory_pointers, selective_pointers, labels, canonicalizer)
+        if len(part.others) != len(base.signatures):
             raise bad_value("a base proof with another number of signatures than its document has statements")
-        signatures = dict(zip(signed, base.signatures, strict=True))
-        indexes = grouping.indexes(combined)
         derived = DerivedProof(
             base_signature=base.base_signature,
             public_key=base.public_key,
-            signatures=tuple(signatures[index] for index in indexes if index not in mandatory),
-            labels=grouping.shown_labels(combined),
-            mandatory_indexes=tuple(place for place, index in enumerate(indexes) if index in mandatory),
+            signatures=tuple(base.signatures[index] for index in part.selective_indexes),
+            labels=part.labels,
+            mandatory_indexes=part.mandatory_indexes,
         )
-        return {**shown, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
+        return {**part.document, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
 
     def verify(
         self, document: JsonObject, proof: Proof, public_key: PublicKey, canonicalizer: Canonicalizer
@@ -247,7 +234,7 @@ def encode_base_proof(base: BaseProof) -> str:
 
 def parse_base_proof(proof: Proof) -> BaseProof:
     """Section 3.5.3; Malformed where the value is no base proof."""
-    items = value_items(_value_of(proof, _BASE_HEADER), (5,))
+    items = value_items(base_value(proof, {_BASE_HEADER}), (5,))
     return BaseProof(
         base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
         public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
@@ -275,10 +262,7 @@ def encode_derived_proof(derived: DerivedProof) -> str:
 
 def parse_derived_proof(proof: Proof) -> DerivedProof:
     """Sections 3.5.6 and 3.5.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
-    value = decode_proof_value(proof, "u")
-    if value[:HEADER_BYTES] == _BASE_HEADER:
-        raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
-    items = value_items(_value_of(proof, _DERIVED_HEADER), (5,))
+    items = value_items(derived_value(proof, {_BASE_HEADER}, {_DERIVED_HEADER}), (5,))
     return DerivedProof(
         base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
         public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
@@ -289,13 +273,6 @@ def parse_derived_proof(proof: Proof) -> DerivedProof:
         },
         mandatory_indexes=indexes_item(items[4]),
     )
-
-
-def _value_of(proof: Proof, header: bytes) -> bytes:
-    value = decode_proof_value(proof, "u")
-    if value[:HEADER_BYTES] != header:
-        raise bad_value(f"expected the header {header.hex()}, got {value[:HEADER_BYTES].hex()}")
-    return value
 
 
 def _parse_proof_key(data: bytes) -> PublicKey:

@@ -291,6 +291,47 @@ class Grouping:
             quads[place] = _renamed(quads[place], named)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is shown of a document, and its places in the whole (sections 3.5.3 here, 3.3.4 of the BBS suites).
+
+    Indexes are zero-based and ascend. `others` are the statements that are not mandatory; `selective_indexes` tell
+    which of these are shown, `mandatory_indexes` which of those shown are mandatory.
+    """
+
+    document: JsonObject
+    others: tuple[str, ...]
+    selective_indexes: tuple[int, ...]
+    mandatory_indexes: tuple[int, ...]
+    labels: dict[str, str]
+
+
+def take_part(
+    document: JsonObject,
+    mandatory_pointers: tuple[str, ...],
+    selective_pointers: tuple[str, ...],
+    labels: LabelFactory,
+    canonicalizer: Canonicalizer,
+) -> Part:
+    """The part of `document` that the pointers of its issuer and of its holder select; Malformed where none does."""
+    combined = (*mandatory_pointers, *selective_pointers)
+    shown = select(combined, document)
+    if shown is None:
+        raise not_generated("nothing is selected")
+    grouping = Grouping(document, labels, canonicalizer)
+    mandatory = frozenset(grouping.indexes(mandatory_pointers))
+    others = [index for index in range(len(grouping.statements)) if index not in mandatory]
+    place = {index: position for position, index in enumerate(others)}
+    indexes = grouping.indexes(combined)
+    return Part(
+        document=shown,
+        others=tuple(grouping.statements[index] for index in others),
+        selective_indexes=tuple(place[index] for index in indexes if index in place),
+        mandatory_indexes=tuple(at for at, index in enumerate(indexes) if index in mandatory),
+        labels=grouping.shown_labels(combined),
+    )
+
+
 def _has_blank(quad: Quad) -> bool:
     return "_" in (quad[0][0], quad[2][0], quad[3][:1])
 

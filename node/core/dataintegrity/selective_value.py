@@ -8,16 +8,43 @@ PROOF_VERIFICATION_ERROR.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.cbor import Cbor, decode_cbor
-from node.core.dataintegrity.cryptosuite import bad_value
+from node.core.dataintegrity.cryptosuite import bad_value, decode_proof_value, not_verified
 from node.core.dataintegrity.hash_suite import rdf_proof_config
+from node.core.dataintegrity.proof import Proof
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
 
 HEADER_BYTES = 3
+
+
+def is_base_value(proof: Proof, base: Container[bytes], derived: Container[bytes]) -> bool:
+    """Whether the proof value has one of the headers of base proofs; Malformed where it has none of either."""
+    header = decode_proof_value(proof, "u")[:HEADER_BYTES]
+    if header not in base and header not in derived:
+        raise bad_value(f"no header of the suite: {header.hex()}")
+    return header in base
+
+
+def base_value(proof: Proof, base: Container[bytes]) -> bytes:
+    """The value of a base proof, its header first; Malformed where it is none."""
+    value = decode_proof_value(proof, "u")
+    if value[:HEADER_BYTES] not in base:
+        raise bad_value(f"no header of a base proof: {value[:HEADER_BYTES].hex()}")
+    return value
+
+
+def derived_value(proof: Proof, base: Container[bytes], derived: Container[bytes]) -> bytes:
+    """The value of a derived proof, its header first; Malformed where it is none, NotVerified for a base proof."""
+    value = decode_proof_value(proof, "u")
+    if value[:HEADER_BYTES] in base:
+        raise not_verified("a base proof is not shown to anyone: proofs for others are derived from it")
+    if value[:HEADER_BYTES] not in derived:
+        raise bad_value(f"no header of a derived proof: {value[:HEADER_BYTES].hex()}")
+    return value
 
 
 def value_items(value: bytes, counts: tuple[int, ...], *, bignums: bool = False) -> list[Cbor]:
