@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Final, Generic, TypeVar
@@ -80,13 +80,20 @@ class Case:
     """One credential. Each property is found out once, in whatever order it is needed."""
 
     def __init__(
-        self, shown: Shown, inquiry: Inquiry, verifier: Verifier, now: datetime, as_of: datetime
+        self,
+        shown: Shown,
+        inquiry: Inquiry,
+        verifier: Verifier,
+        now: datetime,
+        as_of: datetime,
+        domain: Collection[str] | None = None,
     ) -> None:
         self.bundle = shown.bundle
         self.inquiry = inquiry
         self.verifier = verifier
         self.now = now
         self.as_of = as_of
+        self.domain = domain
         self.document = read_document(
             shown.document, verifier.canonicalizer, verifier.schemas, shown.envelope
         )
@@ -163,7 +170,8 @@ class Case:
     def proofs(self) -> ProofChecks:
         """The proof checks."""
         if self.document.envelope is not None:
-            return check_token(self.document, self.document.envelope, self._find_key, self.as_of)
+            envelope = self.document.envelope
+            return check_token(self.document, envelope, self._find_key, self.as_of, self.domain)
         return check_proofs(
             self.document, self.verifier.canonicalizer, self._find_key, self.as_of, self.inquiry
         )

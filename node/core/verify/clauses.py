@@ -52,7 +52,7 @@ CLAUSES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.HOLDER_DIFFERS: _HOLDER,
         Reason.HOLDER_PROOF_WRONG: _HOLDER,
         Reason.ANSWERED_BEFORE: "FORMATS.md section 9, RFC 9901 section 7.3",
-        Reason.FOR_SOMEBODY_ELSE: "VC Data Integrity 1.0 section 4.4, RFC 9901 section 7.3",
+        Reason.FOR_SOMEBODY_ELSE: "VC Data Integrity 1.0 section 4.4, RFC 7519 section 4.1.3, RFC 9901 section 7.3",
     }
 )
 
@@ -74,6 +74,13 @@ _TYPES: Final[Mapping[Reason, str]] = MappingProxyType(
     }
 )
 _OURS: Final = problem.ours("check-")
+# Rules that may be broken at any place: there is more in a document than its members.
+_RULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        problem.DATASET_POISONING: "RDF Dataset Canonicalization 1.0 section 7.1",
+        problem.READ_AS_SIGNED: "FORMATS.md section 2",
+    }
+)
 
 # VC Data Model 2.0, by the member that breaks it; version 1.1 has the same rules under other numbers.
 _MEMBERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -120,7 +127,8 @@ def cite(check: Check) -> Check:
     if not problems:
         kind = _TYPES.get(check.reason) or _OURS + check.reason.replace("_", "-")
         problems = (Problem(kind, check.basis),)
-    clause = CLAUSES.get(check.reason) or _clause_of_place(problems[0].path)
+    broken = problems[0]
+    clause = _RULES.get(broken.type) or CLAUSES.get(check.reason) or _clause_of_place(broken.path)
     return replace(check, basis=f"{check.basis} [{clause}]", problems=problems)
 
 

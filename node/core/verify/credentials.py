@@ -12,17 +12,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from node.core.credential import types_of
 from node.core.errors import Malformed
+from node.core.strict_json import JsonObject
 from node.core.verify.case import Case
 from node.core.verify.endorsements import Endorsement, endorsements_in
 from node.core.verify.holder import Asked, Holder, is_presented
-from node.core.verify.intake import MAX_CREDENTIALS, MAX_DEPTH, Shown, shown_in
+from node.core.verify.intake import MAX_CREDENTIALS, MAX_DEPTH, Shown, listed, shown_in
 from node.core.verify.intake import shown as shown_as
 from node.core.verify.materials import Inquiry
 from node.core.verify.report import Check, CheckName, Outcome, Reason, Report, worst
 from node.core.verify.verifier import Verifier, make_report
+from node.core.verify.wording import NEWER_ELSEWHERE, OF_SOMETHING_ELSE
 
-_OF_SOMETHING_ELSE: Final = "it is about something else than what it stands in"
+# Never asked here: what is judged is what was shown, and whose hosts are asked is not for a document to say.
+_REFRESH_SERVICES: Final = frozenset({"1EdTechCredentialRefresh", "VerifiableCredentialRefreshService2021"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ def judge_credential(shown: Shown, occasion: Occasion, holder: Holder | None = N
 def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[int], depth: int) -> Report:
     case = _case(shown, occasion)
     report = case.report(holder, occasion.asked)
+    if report.established and _may_be_renewed(case.document.read):
+        report = replace(report, notes=(NEWER_ELSEWHERE,))
     if case.document.facts is not None and (found := endorsements_in(case.document.read)):
         report = replace(report, endorsements=tuple(_judge_endorsement(one, occasion) for one in found))
     held = case.document.held
@@ -66,7 +72,8 @@ def _judge(shown: Shown, occasion: Occasion, holder: Holder | None, left: list[i
 
 
 def _case(shown: Shown, occasion: Occasion) -> Case:
-    return Case(shown, occasion.inquiry, occasion.verifier, occasion.now, occasion.as_of)
+    domain = occasion.asked.domain
+    return Case(shown, occasion.inquiry, occasion.verifier, occasion.now, occasion.as_of, domain)
 
 
 def _judge_endorsement(found: Endorsement, occasion: Occasion) -> Report:
@@ -78,7 +85,13 @@ def _judge_endorsement(found: Endorsement, occasion: Occasion) -> Report:
     case = _case(one, occasion)
     report = case.report(None, Asked())
     about = case.document.facts.subject_ids if case.document.facts is not None else ()
-    return report if about == (found.of,) else replace(report, notes=(_OF_SOMETHING_ELSE,))
+    return report if about == (found.of,) else replace(report, notes=(*report.notes, OF_SOMETHING_ELSE))
+
+
+def _may_be_renewed(document: JsonObject) -> bool:
+    """Whether it says where a newer one may be had (VC Data Model 2.0, `refreshService`)."""
+    services = listed(document.get("refreshService", []))
+    return any(not _REFRESH_SERVICES.isdisjoint(types_of(one)) for one in services if isinstance(one, dict))
 
 
 def _too_many() -> Check:
@@ -104,6 +117,7 @@ def _merged(
         document=report.document,
         credentials=tuple(held),
         endorsements=report.endorsements,
+        notes=report.notes,
     )
 
 

@@ -6,12 +6,15 @@ nobody's; `jwk` in its header only helps to choose among the keys that the issue
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from node.core.did.document import ASSERTION_METHOD
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope
 from node.core.errors import Malformed
+from node.core.jose.claims import Claims
 from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.proofs import ProofChecks, checks_of, without
 from node.core.verify.reading import Document
@@ -19,8 +22,14 @@ from node.core.verify.report import Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature
 
 
-def check_token(document: Document, envelope: Envelope, find_key: KeyFinder, as_of: datetime) -> ProofChecks:
-    """The proof and proof purpose checks of a credential that is a token."""
+def check_token(
+    document: Document,
+    envelope: Envelope,
+    find_key: KeyFinder,
+    as_of: datetime,
+    domain: Collection[str] | None = None,
+) -> ProofChecks:
+    """The proof and proof purpose checks of a credential that is a token; `domain` are the names we asked it for by."""
     assert document.facts is not None  # noqa: S101 - nothing asks before the document was read
     issuer = document.facts.issuer_id
     named = signer_of(envelope, issuer, ASSERTION_METHOD)
@@ -36,7 +45,24 @@ def check_token(document: Document, envelope: Envelope, find_key: KeyFinder, as_
         return without(basis, Reason.ONLY_THIRD_PARTY_PROOFS)
     # Where the token repeats when the document begins and ends, that is the document's life, not the signature's.
     life = (document.facts.valid_from, document.facts.valid_until)
-    return checks_of([(ASSERTION_METHOD, judge_token(envelope, named, find_key, as_of, life))])
+    verdict = judge_token(envelope, named, find_key, as_of, life)
+    return checks_of([(ASSERTION_METHOD, _addressed(verdict, envelope.claims, domain))])
+
+
+def _addressed(verdict: Verdict, claims: Claims, domain: Collection[str] | None) -> Verdict:
+    """The verdict, unless the token is for others: whoever is not meant has to reject it (RFC 7519 section 4.1.3)."""
+    if "aud" not in claims.raw or verdict.outcome is not Outcome.PASSED:
+        return verdict
+    told = f"addressed to {', '.join(claims.audience)[:200] or 'nobody'} (aud)"
+    if domain is None:
+        basis = (
+            f"{verdict.basis}; {told}, and nothing was asked for by which we would know whether we are meant"
+        )
+        return replace(verdict, outcome=Outcome.UNKNOWN, basis=basis, reason=Reason.NOT_ASKED)
+    if set(claims.audience).isdisjoint(domain):
+        basis = f"{told}, who did not ask for it here"
+        return replace(verdict, outcome=Outcome.FAILED, basis=basis, reason=Reason.FOR_SOMEBODY_ELSE)
+    return verdict
 
 
 def _without_key(basis: str) -> ProofChecks:

@@ -16,6 +16,7 @@ import cbor2
 import pytest
 from fixtures.check_tables import FAILED, PASSED, UNKNOWN, Row, hold, ids
 from fixtures.verification import (
+    ASKED,
     CHALLENGE,
     CONTEXTS,
     DOMAIN,
@@ -50,11 +51,13 @@ from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed
 from node.core.jose.jws import prepare_jws
 from node.core.jose.vc_jwt import prepare_vp_jwt
+from node.core.verify.holder import Asked
 from node.core.verify.intake import intake_of, presented, read_intake
 from node.core.verify.materials import DocumentNeed, Mode
-from node.core.verify.report import Acceptance, CheckName, Reason
+from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
 
 Json = dict[str, Any]
+ELSEWHERE = "https://elsewhere.example"
 WEB = Signatory("did:web:school.example", "key-1", signing_key("web school"))
 HTTPS = Signatory("https://school.example/issuer", "key-1", signing_key("https school"))
 STRANGERS_JWK = public(STRANGER.key).to_jwk()
@@ -161,6 +164,13 @@ PROOF = [
     Row("no key named, and its issuer lists the one shown", lambda: by_web(token=header(kid=None, jwk=public(WEB.key).to_jwk())), PASSED),
     Row("a key shown beside the one named", lambda: jwt(token=header(jwk=STRANGERS_JWK)), PASSED),
     Row("its signature lives until its document ends", lambda: jwt(token=claims(exp=seconds(days=-1)), write=lambda d: (without_status(d), d.update(validUntil="2026-05-31T12:00:00Z"))), PASSED),
+    Row("addressed to whoever asks (aud), among others", lambda: jwt(token=claims(aud=[ELSEWHERE, DOMAIN]), asked=ASKED), PASSED),
+    Row("addressed to somebody else than who asks (aud)", lambda: jwt(token=claims(aud=ELSEWHERE), asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("addressed to nobody (aud), and asked for", lambda: jwt(token=claims(aud=[]), asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
+    Row("addressed to somebody (aud), and changed", lambda: jwt(token=claims(aud=DOMAIN), disclose=changed), FAILED, Reason.CHANGED),
+    Row("addressed to somebody (aud), and nothing asked", lambda: jwt(token=claims(aud=DOMAIN)), UNKNOWN, Reason.NOT_ASKED),
+    Row("addressed to somebody (aud), and no domain asked", lambda: jwt(token=claims(aud=DOMAIN), asked=Asked(CHALLENGE)), UNKNOWN, Reason.NOT_ASKED),
+    Row("addressed to somebody (aud), and its key not known", lambda: anchored(bundled=False, token=claims(aud=DOMAIN)), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("changed under a self-certifying key", lambda: jwt(disclose=changed), FAILED, Reason.CHANGED),
     Row("changed under a key that its slot confirms", lambda: anchored(token=lambda s, d: changed(as_jwt(s, d))), FAILED, Reason.CHANGED),
     Row("a header for another kind of key", lambda: jwt(token=header(alg="ES256")), FAILED, Reason.CHANGED),
@@ -238,6 +248,13 @@ def test_proof_purpose(row: Row) -> None:
 @pytest.mark.parametrize("row", ANCHOR, ids=ids)
 def test_anchor(row: Row) -> None:
     hold(CheckName.ANCHOR, row)
+
+
+def test_to_whom_a_token_is_addressed_is_told_where_nothing_was_asked() -> None:
+    report = jwt(token=claims(aud=[ELSEWHERE, DOMAIN])).report()
+    assert f"addressed to {ELSEWHERE}, {DOMAIN}" in report[CheckName.PROOF].basis
+    assert report[CheckName.PROOF_PURPOSE].outcome is Outcome.PASSED
+    assert report.acceptance is Acceptance.UNDETERMINED
 
 
 def test_a_token_whose_document_has_ended_has_expired_and_is_not_forged() -> None:
