@@ -56,6 +56,8 @@ NOT_FOUND: Final = _OURS + "not-found"
 CONFLICT: Final = _OURS + "conflict"
 MISCONFIGURED: Final = _OURS + "misconfigured"
 CONTEXT_NOT_PINNED: Final = _OURS + "context-not-pinned"
+DATASET_POISONING: Final = _OURS + "dataset-poisoning"
+READ_AS_SIGNED: Final = _OURS + "read-as-signed"
 
 
 def ours(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import permutations
 from typing import Final, NamedTuple
 
+from node.core import problem
 from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
 from node.core.errors import Malformed
 
@@ -254,4 +255,7 @@ def _is_beaten(path: str, best: str | None) -> bool:
 
 
 def _too_alike() -> Malformed:
-    return Malformed("the document's unnamed objects are too alike to be put in order within the work limit")
+    return Malformed(
+        "the document's unnamed objects are too alike to be put in order within the work limit",
+        type=problem.DATASET_POISONING,
+    )

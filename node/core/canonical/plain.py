@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
+from node.core import problem
 from node.core.canonical.contexts import CREDENTIALS_V1, CREDENTIALS_V2, OPEN_BADGES_V3
 from node.core.canonical.jcs import canonicalize
 from node.core.canonical.nquads import Quad, is_blank
@@ -129,13 +130,13 @@ def _check_identifiers(objects: list[JsonObject]) -> bool:
     for item in objects:
         if "credentialSubject" in item and any(map(_is_credential, _array(item["credentialSubject"]))):
             path = (*_path_of(item, objects[0]), "credentialSubject")
-            raise Malformed("a credential stands as the subject of another", path=path)
+            raise _unsafe("a credential stands as the subject of another", path)
         identifier = item.get("id")
         if type(identifier) is not str:
             continue
         if is_blank(identifier):
             path = (*_path_of(item, objects[0]), "id")
-            raise Malformed("a blank node label is no identifier", path=path)
+            raise _unsafe("a blank node label is no identifier", path)
         first = found.setdefault(identifier, item)
         if first is not item:
             shared.setdefault(identifier, [first]).append(item)
@@ -177,7 +178,7 @@ def _rewrite(body: JsonObject, nquads: str, canonicalizer: Canonicalizer) -> Jso
     if _HELD in body and _HELD not in rewritten:
         rewritten[_HELD] = body[_HELD]
     if canonicalizer.nquads(rewritten) != nquads:
-        raise Malformed("the document cannot be written in plain terms without changing what it states")
+        raise _unsafe("the document cannot be written in plain terms without changing what it states")
     return rewritten
 
 
@@ -340,10 +341,12 @@ def _array(value: Json) -> list[Json]:
 
 
 def _elsewhere() -> Malformed:
-    return Malformed(
-        "issuer, validity or status are stated in another place than the one where they are read"
-    )
+    return _unsafe("issuer, validity or status are stated in another place than the one where they are read")
 
 
 def _shared_identifier(path: tuple[str | int, ...]) -> Malformed:
-    return Malformed("two different objects have the same id, so that members could change places", path=path)
+    return _unsafe("two different objects have the same id, so that members could change places", path)
+
+
+def _unsafe(detail: str, path: tuple[str | int, ...] = ()) -> Malformed:
+    return Malformed(detail, type=problem.READ_AS_SIGNED, path=path)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from fixtures.verification import of_key_school
 
 from node.core.problem import MALFORMED_VALUE_ERROR, Problem
 from node.core.verify.clauses import CLAUSES, cite
@@ -31,6 +35,33 @@ def test_the_place_of_a_fault_tells_its_clause(path: tuple[str | int, ...], clau
     told = cite(broken)
     assert clause in told.basis
     assert told.problems == (fault,)
+
+
+def alike(document: dict[str, Any]) -> None:
+    leaves = [{"type": ["Alignment"]}] * 40
+    document["credentialSubject"]["result"] = [{"type": ["Result"], "alignment": leaves}] * 60
+
+
+def named_twice(document: dict[str, Any]) -> None:
+    document["evidence"] = {"id": document["id"], "type": ["Evidence"], "name": "moved here"}
+
+
+@pytest.mark.parametrize(
+    ("change", "detail", "clause"),
+    [
+        (alike, "too alike to be put in order within the work limit", "Canonicalization 1.0 section 7.1"),
+        (named_twice, "two different objects have the same id", "FORMATS.md section 2"),
+    ],
+    ids=["a poisoned graph", "one identifier of two objects"],
+)
+def test_a_rule_about_the_whole_is_told_for_the_place_where_it_is_broken(
+    change: Callable[[dict[str, Any]], None], detail: str, clause: str
+) -> None:
+    report = of_key_school(options={"cryptosuite": "eddsa-rdfc-2022"}, tamper=change).report()
+    broken = report[CheckName.CONFORMANCE]
+    assert (broken.outcome, broken.reason) == (Outcome.FAILED, Reason.NOT_CONFORMING)
+    assert detail in broken.basis
+    assert clause in broken.basis
 
 
 def test_what_is_cited_once_is_not_cited_again() -> None:
