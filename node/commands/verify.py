@@ -17,7 +17,7 @@ from node.core.times import parse_datetime_stamp
 if TYPE_CHECKING:
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
-    from node.core.verify.report import Report
+    from node.core.verify.report import IssuerNamed, Report
     from node.core.verify.verifier import Verifier
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -236,18 +236,32 @@ def _as_json(path: Path, report: Report) -> str:
 _MARKS: Final = {"passed": "ok", "failed": "NO", "unknown": "??", "not_applicable": "--"}
 
 
+def _named(issuer: IssuerNamed) -> str:
+    """Who it is; a name that nobody confirms is told as its own."""
+    if issuer.name is not None:
+        name = issuer.name
+    elif issuer.calls_itself:
+        name = f"an issuer that calls itself {issuer.calls_itself!r}"
+    else:
+        name = "an issuer that gives no name"
+    return f"{name} ({issuer.id})"
+
+
 def _in_words(path: Path, report: Report) -> str:
     """The verdict, who issued it, then every check with its basis."""
-    from node.core.verify.wording import verdict_of  # noqa: PLC0415
+    from node.core.verify.wording import verdict_of, verdict_of_endorsement  # noqa: PLC0415
 
     verdict = verdict_of(report)
     lines = [f"{path}: {report.acceptance}", f"  {verdict.headline} {verdict.sentence}".rstrip()]
     if report.issuer is not None:
-        name = report.issuer.name or f"an issuer that calls itself {report.issuer.calls_itself!r}"
-        lines.append(f"  issued by {name} ({report.issuer.id})")
+        lines.append(f"  issued by {_named(report.issuer)}")
     lines.append(
         f"  policy {report.policy}, mode {report.mode}, asked: {', '.join(report.contacted) or 'nobody'}"
     )
     lines += [f"  {_MARKS[check.outcome]}  {check.name:<16} {check.basis}" for check in report.checks]
+    for one in report.endorsements:
+        _, worth = verdict_of_endorsement(one, report)
+        name = _named(one.issuer) if one.issuer is not None else "an issuer that is not named"
+        lines.append(f"  endorsed by {name}: {worth.headline} {worth.sentence}".rstrip())
     lines += [f"  note: {note}" for note in report.notes]
     return "\n".join(lines)

@@ -29,7 +29,10 @@ from fixtures.shown import FixedClock, World, bundle_of
 from fixtures.skipping import missing
 from fixtures.verification import (
     KEY_SCHOOL,
+    LEARNER,
+    STRANGER,
     Json,
+    Signatory,
     Story,
     as_jwt,
     badge,
@@ -41,11 +44,14 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from node.core.oid4vp.request import AuthorizationRequest, RequestReference, parse_link, parse_request_object
 from node.core.oid4vp.response import AuthorizationResponse
-from node.core.verify.report import Reason
+from node.core.verify.report import Acceptance, Reason
+from node.core.verify.trust import TrustEntry, TrustList
 from node.core.verify.verifier import Standards
 from node.core.verify.wording import (
     ACCEPTED_DOCUMENT,
     ALL_SHOWN,
+    ENDORSEMENTS,
+    NEWER_ELSEWHERE,
     PART_SHOWN,
     SENTENCES,
     SOME_SHOWN,
@@ -280,6 +286,33 @@ def record(document: Json) -> None:
     document["credentialSubject"] = {"id": whose, "type": ["ClrSubject"], "verifiableCredential": held}
 
 
+def endorsed(document: Json) -> None:
+    """Puts endorsements into a badge, and where a newer one may be had."""
+    unsigned = {
+        "@context": document["@context"][:2],
+        "id": "urn:uuid:11111111-0000-4000-8000-000000000001",
+        "type": ["VerifiableCredential", "EndorsementCredential"],
+        "validFrom": "2026-04-01T00:00:00Z",
+        "name": "Sound work",
+        "credentialSubject": {
+            "id": document["id"],
+            "type": ["EndorsementSubject"],
+            "endorsementComment": "I sat beside her while she wrote it, and asked about every line.",
+        },
+    }
+
+    def by(who: Signatory, name: str) -> Json:
+        return who.sign({**unsigned, "issuer": {"id": who.did, "type": ["Profile"], "name": name}})
+
+    ministry = by(STRANGER, "Ministry of Education")
+    unlisted = by(LEARNER, "The Ministry of Education <b>and</b> Research " + "x" * 80)
+    without_status(document)
+    document["@context"].append("https://purl.imsglobal.org/spec/ob/v3p0/extensions.json")
+    document["refreshService"] = {"id": "https://school.example/newer", "type": "1EdTechCredentialRefresh"}
+    document["endorsement"] = [ministry, unlisted, {**ministry, "name": "Excellent work"}]
+
+
+ENDORSER = TrustEntry(STRANGER.did, "The Ministry of Education")
 # Each with the sentences that stand on its page.
 FORMS: dict[str, tuple[Story, tuple[str, ...]]] = {
     "token": (of_key_school(token=as_jwt, write=without_status), (ACCEPTED_DOCUMENT,)),
@@ -292,6 +325,17 @@ FORMS: dict[str, tuple[Story, tuple[str, ...]]] = {
     "derived": (Story(issuer=DERIVED, disclose=deriving(NAME)), (UNDETERMINED, SOME_SHOWN)),
     "base-proof": (Story(issuer=DERIVED), (SENTENCES[Reason.BASE_PROOF],)),
     "record": (of_key_school(write=record), (ACCEPTED_DOCUMENT, "It holds 2 credentials")),
+    "endorsed": (
+        of_key_school(write=endorsed, trust=TrustList((TrustEntry(KEY_SCHOOL.did, "The School"), ENDORSER))),
+        (
+            ACCEPTED_DOCUMENT,
+            NEWER_ELSEWHERE,
+            ENDORSEMENTS[Acceptance.ACCEPTED],
+            "calls itself “The Ministry of Education <b>and</b> Research",
+            f"{ENDORSEMENTS[Acceptance.UNDETERMINED]} {SENTENCES[Reason.ISSUER_NOT_LISTED]}",
+            f"{ENDORSEMENTS[Acceptance.REFUSED]} {SENTENCES[Reason.CHANGED]}",
+        ),
+    ),
     "blockcerts": (
         Story(issuer=of_account(EthereumKey("a school")), write=blockcert()),
         (UNDETERMINED, "BlockcertsCredential"),

@@ -24,6 +24,7 @@ from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reaso
 from node.core.verify.wording import (
     ALL_SHOWN,
     DATED,
+    NEWER_ELSEWHERE,
     OUTCOMES,
     PART_SHOWN,
     QUESTIONS,
@@ -31,6 +32,7 @@ from node.core.verify.wording import (
     SOME_SHOWN,
     sentence_of,
     verdict_of,
+    verdict_of_endorsement,
 )
 
 # A page is for reading: what is longer is in the document itself.
@@ -114,7 +116,7 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
     status = report[CheckName.STATUS]
     return {
         "acceptance": report.acceptance,
-        "established": _is_established(report),
+        "established": report.established,
         "sentence": sentence(told, document)
         if told is not None and report.acceptance != "accepted"
         else None,
@@ -143,6 +145,8 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         "secured_by": _secured_by(shown),
         "disclosure": _disclosure(shown),
         **_evidence(report, document, shown),
+        "endorsements": [_endorsement(one, report) for one in report.endorsements],
+        "newer": {"text": NEWER_ELSEWHERE, "fill": {}} if NEWER_ELSEWHERE in report.notes else None,
         "checks": [_check(check, document) for check in report.checks],
         "header": report.header.to_json() if report.header else None,
         # A record tells of each credential in it; the files of their evidence travel with none of them.
@@ -150,13 +154,18 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
     }
 
 
-def _is_established(report: Report) -> bool:
-    """Whether the issuer's signature stands, whoever showed the document and whatever became of it since."""
-    passed = all(
-        report[name].outcome is Outcome.PASSED
-        for name in (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
-    )
-    return passed and report[CheckName.KEY].outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+def _endorsement(report: Report, within: Report) -> JsonObject:
+    """Who endorses, and what that is worth; what the endorser says only where it is not to be disregarded."""
+    document = report.document or {}
+    acceptance, verdict = verdict_of_endorsement(report, within)
+    comment = _text(_first(document.get("credentialSubject")).get("endorsementComment"))
+    return {
+        "acceptance": acceptance,
+        "headline": verdict.headline,
+        "sentence": verdict.sentence or None,
+        "issuer": _issuer(report, document),
+        "comment": comment if acceptance is not Acceptance.REFUSED else None,
+    }
 
 
 def _issuer(report: Report, document: Json) -> JsonObject:
@@ -166,7 +175,7 @@ def _issuer(report: Report, document: Json) -> JsonObject:
         named = claimed if isinstance(claimed, dict) else {"id": claimed}
         return {"id": _text(named.get("id")), "name": None, "calls_itself": _text(named.get("name"))}
     # A listed name belongs to whoever holds the key: without a proven signature it is only claimed.
-    name = issuer.name if _is_established(report) else None
+    name = issuer.name if report.established else None
     return {"id": issuer.id, "name": name, "calls_itself": _text(issuer.calls_itself) or None}
 
 
@@ -262,7 +271,7 @@ def _evidence(report: Report, document: Json, shown: Shown | None) -> JsonObject
     total = _committed(document)
     bundle = shown.bundle if shown is not None else None
     items = bundle.evidence if bundle is not None else ()
-    genuine = report[CheckName.EVIDENCE].outcome is Outcome.PASSED and _is_established(report)
+    genuine = report[CheckName.EVIDENCE].outcome is Outcome.PASSED and report.established
     files = [
         {
             "place": place,

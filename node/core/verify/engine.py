@@ -87,4 +87,4 @@ def _judge(
 def _told(report: Report, intake: Intake, materials: Materials) -> Report:
     if not intake.notes and not materials.contacted:
         return report
-    return replace(report, notes=intake.notes, contacted=materials.contacted)
+    return replace(report, notes=(*report.notes, *intake.notes), contacted=materials.contacted)

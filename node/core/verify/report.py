@@ -215,6 +215,13 @@ class Report:
         return self.checks[_POSITION[name]]
 
     @property
+    def established(self) -> bool:
+        """Whether the issuer's signature stands, whoever showed the document and whatever became of it since."""
+        signed = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
+        passed = all(self[name].outcome is Outcome.PASSED for name in signed)
+        return passed and self[CheckName.KEY].outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+
+    @property
     def of_unknown_suite(self) -> bool:
         """Whether a proof in it could not be judged for its type: another program may know it."""
         unknown = self[CheckName.PROOF].reason is Reason.UNKNOWN_SUITE

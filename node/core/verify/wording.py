@@ -111,6 +111,18 @@ SOME_SHOWN: Final = (
 OTHER_THAN_ASKED: Final = "It is not what you asked for."
 HELD_BY_NOBODY: Final = "Nothing shows that the person who gave it is its holder, as you asked."
 
+# Notes in a report: beside its checks, and deciding nothing.
+OF_SOMETHING_ELSE: Final = "It is about something else than what it stands in."
+NEWER_ELSEWHERE: Final = "Its issuer says where a newer one may be had. It was not asked for."
+
+# What an endorsement in a credential is worth. It changes nothing in what is said of the credential.
+ENDORSEMENTS: Final[dict[Acceptance, str]] = {
+    Acceptance.ACCEPTED: "This endorsement is genuine.",
+    Acceptance.REFUSED: "Do not rely on this endorsement.",
+    Acceptance.UNDETERMINED: "We could not tell whether this endorsement is genuine.",
+}
+COPIED_BY_ANYBODY: Final = "Whoever made the document that it stands in may have copied it from another one."
+
 # What it means that a check passed.
 REASSURANCES: Final[dict[CheckName, str]] = {
     CheckName.CONFORMANCE: "It is a credential as the standard describes it.",
@@ -176,6 +188,26 @@ def verdict_of(report: Report) -> Verdict:
     headline = REFUSED if report.acceptance is Acceptance.REFUSED else UNDETERMINED
     decisive = report.decisive
     return Verdict(headline, sentence_of(decisive) if decisive else "")
+
+
+def verdict_of_endorsement(report: Report, within: Report) -> tuple[Acceptance, Verdict]:
+    """What an endorsement is worth where it stands, in the credential of which `within` is the report.
+
+    What is endorsed is named by an id that anybody can write into a document of his own, with the endorsement beside
+    it. So one that is itself accepted counts only where an issuer who is believed signed that it stands there.
+    """
+    acceptance, why = report.acceptance, sentence_of(report.decisive) if report.decisive else ""
+    if acceptance is not Acceptance.REFUSED and OF_SOMETHING_ELSE in report.notes:
+        acceptance, why = Acceptance.REFUSED, OF_SOMETHING_ELSE
+    elif acceptance is Acceptance.ACCEPTED and not _is_believed(within):
+        acceptance, why = Acceptance.UNDETERMINED, COPIED_BY_ANYBODY
+    return acceptance, Verdict(ENDORSEMENTS[acceptance], why)
+
+
+def _is_believed(report: Report) -> bool:
+    """Whether its issuer signed it and is recognised, or need not be."""
+    recognised = report[CheckName.ISSUER_TRUST].outcome is Outcome.PASSED
+    return report.established and (recognised or report.acceptance is Acceptance.ACCEPTED)
 
 
 def sentence_of(check: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from fixtures.sd_jwt import ACHIEVEMENT, VCT, badge_sd_jwt, bound, claims_sd_jwt
 from fixtures.selective import BbsKey, P256Key, deriving, with_key
 from fixtures.verification import (
     CHALLENGE,
+    CONTEXTS,
     DOMAIN,
     KEY_SCHOOL,
     NOW,
+    STRANGER,
     Json,
     Story,
     as_jwt,
@@ -23,12 +26,17 @@ from fixtures.verification import (
 from node.core.dataintegrity.bbs_2023 import presentation_header_of
 from node.core.verify.account import account_of
 from node.core.verify.intake import read_intake
+from node.core.verify.materials import Mode
+from node.core.verify.report import Acceptance, Reason
 from node.core.verify.trust import TrustEntry, TrustList
 from node.core.verify.wording import (
     ACCEPTED_DOCUMENT,
     ACCEPTED_PRESENTATION,
     ALL_SHOWN,
+    ENDORSEMENTS,
+    NEWER_ELSEWHERE,
     PART_SHOWN,
+    SENTENCES,
     SOME_SHOWN,
 )
 
@@ -119,6 +127,85 @@ def test_a_record_tells_of_each_credential_in_it() -> None:
     (inner,) = credential["credentials"]
     assert inner["achievement"]["name"] == "Data structures"
     assert inner["acceptance"] == "accepted"
+
+
+RENEWED_BY_1EDTECH = {"id": "https://school.example/newer", "type": "1EdTechCredentialRefresh"}
+RENEWED = {"id": "https://school.example/newer", "type": "VerifiableCredentialRefreshService2021"}
+EXTENSIONS = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
+UNDEFINED_TERMS = "https://www.w3.org/ns/credentials/undefined-terms/v2"
+
+
+def renewed(service: Any) -> Callable[[Json], None]:
+    def write(document: Json) -> None:
+        without_status(document)
+        document["@context"] += [EXTENSIONS, UNDEFINED_TERMS]
+        document["refreshService"] = service
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("story", "noted"),
+    [
+        (of_key_school(write=renewed(RENEWED_BY_1EDTECH)), True),
+        (of_key_school(write=renewed([{**RENEWED, "type": ["AnyService"]}, RENEWED])), True),
+        (of_key_school(write=renewed({**RENEWED, "type": "AnyService"})), False),
+        (of_key_school(write=renewed(RENEWED), tamper=lambda document: document.update(name="X")), False),
+        (of_key_school(), False),
+    ],
+    ids=["of 1EdTech", "one of several", "of a kind that is not known", "in a changed badge", "none"],
+)
+def test_that_a_newer_one_may_be_had_is_noted_and_nobody_is_asked_for_it(story: Story, noted: bool) -> None:
+    story.mode = Mode.FULL
+    account = told(story)
+    (credential,) = account["credentials"]
+    assert account["notes"] == ([NEWER_ELSEWHERE] if noted else [])
+    assert credential["newer"] == ({"text": NEWER_ELSEWHERE, "fill": {}} if noted else None)
+    assert story.needed == []
+
+
+def endorsing(**changes: Any) -> Json:
+    unsigned = {
+        "@context": list(CONTEXTS),
+        "id": "urn:uuid:11111111-0000-4000-8000-000000000001",
+        "type": ["VerifiableCredential", "EndorsementCredential"],
+        "issuer": {"id": STRANGER.did, "type": ["Profile"], "name": "The Ministry"},
+        "validFrom": "2026-04-01T00:00:00Z",
+        "name": "Sound work",
+        "credentialSubject": {
+            "id": badge(KEY_SCHOOL.did)["id"],
+            "type": ["EndorsementSubject"],
+            "endorsementComment": "I was there",
+        },
+    }
+    return {**STRANGER.sign(unsigned), **changes}
+
+
+def endorsed(document: Json) -> None:
+    without_status(document)
+    document["endorsement"] = [endorsing(), endorsing(name="Excellent work")]
+
+
+def test_an_endorsement_is_told_with_who_says_it_and_what_it_is_worth() -> None:
+    account = told(of_key_school(write=endorsed))
+    unlisted, changed = account["credentials"][0]["endorsements"]
+    assert unlisted == {
+        "acceptance": "undetermined",
+        "headline": ENDORSEMENTS[Acceptance.UNDETERMINED],
+        "sentence": SENTENCES[Reason.ISSUER_NOT_LISTED],
+        "issuer": {"id": STRANGER.did, "name": None, "calls_itself": "The Ministry"},
+        "comment": "I was there",
+    }
+    assert (changed["acceptance"], changed["comment"]) == ("refused", None)
+    assert account["acceptance"] == "accepted"
+
+
+def test_the_listed_name_of_an_endorser_is_told_where_he_signed() -> None:
+    listed = TrustList(
+        (TrustEntry(KEY_SCHOOL.did, "School"), TrustEntry(STRANGER.did, "Ministry of Examples"))
+    )
+    credential = told(of_key_school(write=endorsed, trust=listed))["credentials"][0]
+    assert [one["issuer"]["name"] for one in credential["endorsements"]] == ["Ministry of Examples", None]
 
 
 SELECTIVE = with_key(P256Key("school"), "ecdsa-sd-2023")

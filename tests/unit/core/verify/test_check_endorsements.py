@@ -20,6 +20,15 @@ from fixtures.verification import (
 from node.core.verify.endorsements import MAX_ENDORSEMENTS
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import Acceptance, CheckName, Reason, Report
+from node.core.verify.trust import TrustEntry, TrustList
+from node.core.verify.wording import (
+    COPIED_BY_ANYBODY,
+    ENDORSEMENTS,
+    OF_SOMETHING_ELSE,
+    SENTENCES,
+    Verdict,
+    verdict_of_endorsement,
+)
 
 Json = dict[str, Any]
 BADGE = badge(KEY_SCHOOL.did)
@@ -116,7 +125,52 @@ def test_an_endorser_who_is_not_listed_does_not_make_the_badge_undetermined() ->
 
 def test_one_about_something_else_is_told_as_such() -> None:
     report = with_endorsement(endorsement("urn:uuid:another")).report()
-    assert told(report).notes == ("it is about something else than what it stands in",)
+    assert told(report).notes == (OF_SOMETHING_ELSE,)
+
+
+OF_STRANGER = TrustList((TrustEntry(STRANGER.did, "The Ministry"),))
+OF_BOTH = TrustList((*OF_STRANGER.entries, TrustEntry(KEY_SCHOOL.did, "School")))
+GENUINE = endorsement()
+
+
+def changed(document: Json) -> None:
+    document["name"] = "Another"
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "acceptance", "why"),
+    [
+        (GENUINE, {"trust": OF_BOTH}, Acceptance.ACCEPTED, ""),
+        (GENUINE, {"policy": ANY_ISSUER_UNSAFE}, Acceptance.ACCEPTED, ""),
+        (endorsement("urn:x"), {"trust": OF_BOTH}, Acceptance.REFUSED, OF_SOMETHING_ELSE),
+        (
+            {**GENUINE, "name": "Excellent work"},
+            {"trust": OF_BOTH},
+            Acceptance.REFUSED,
+            SENTENCES[Reason.CHANGED],
+        ),
+        (GENUINE, {}, Acceptance.UNDETERMINED, SENTENCES[Reason.ISSUER_NOT_LISTED]),
+        (GENUINE, {"trust": OF_BOTH, "tamper": changed}, Acceptance.UNDETERMINED, COPIED_BY_ANYBODY),
+        (GENUINE, {"trust": OF_STRANGER}, Acceptance.UNDETERMINED, COPIED_BY_ANYBODY),
+    ],
+    ids=[
+        "of one who is recognised, in a badge of another",
+        "where any issuer will do",
+        "about something else",
+        "changed",
+        "of one who is not recognised",
+        "in a badge that was changed",
+        "in a badge of one who is not recognised",
+    ],
+)
+def test_it_is_told_what_an_endorsement_is_worth_where_it_stands(
+    found: Json, changes: Json, acceptance: Acceptance, why: str
+) -> None:
+    report = with_endorsement(found, **{"policy": Story().policy, **changes}).report()
+    assert verdict_of_endorsement(told(report), report) == (
+        acceptance,
+        Verdict(ENDORSEMENTS[acceptance], why),
+    )
 
 
 def test_no_endorsement_makes_a_changed_badge_sound() -> None:
