@@ -17,10 +17,10 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import bbs_2023, ecdsa_sd_2023
 from node.core.dataintegrity.bbs_2023 import Bbs2023
 from node.core.dataintegrity.bbs_terms import broken_terms, linking_members
-from node.core.dataintegrity.proof import Proof, proofs_of
+from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.selective import parse_pointer
 from node.core.dataintegrity.selective import select as select_part
-from node.core.dataintegrity.suites import derive_proof, selective_suite_of, unsecured
+from node.core.dataintegrity.suites import base_proofs_in, derive_proof, unsecured
 from node.core.errors import Malformed, NotFound
 from node.core.jose import sd_jwt
 from node.core.jose.sd_jwt import Processed
@@ -86,13 +86,9 @@ def choices_of(credential: JsonObject | str, shown: Shown) -> Choices:
 def base_proof_in(document: JsonObject) -> Proof | None:
     """The proof from which others are derived for what is shown, if the credential has one."""
     try:
-        for proof in proofs_of(document):
-            suite = selective_suite_of(proof)
-            if suite is not None and suite.is_base(proof):
-                return proof
+        return next(base_proofs_in(document), None)
     except Malformed:
         return None
-    return None
 
 
 def whole(credential: JsonObject | str, shown: Shown, canonicalizer: Canonicalizer, entropy: bytes) -> Json:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity import derive_proof, proofs_of, selective_suite_of, unsecured
+from node.core.dataintegrity import base_proofs_in, derive_proof, unsecured
+from node.core.dataintegrity.selective import MAX_POINTERS
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
 
-MAX_POINTERS: Final = 1_000
 _ENTROPY_BYTES: Final = 64
 
 
@@ -20,11 +20,7 @@ def derive(credential: JsonObject, pointers: Sequence[str], canonicalizer: Canon
 
     Malformed: there is no base proof, or more than one, or a pointer points to nothing.
     """
-    bases = []
-    for proof in proofs_of(credential):
-        suite = selective_suite_of(proof)
-        if suite is not None and suite.is_base(proof):
-            bases.append(proof)
+    bases = list(base_proofs_in(credential))
     if len(bases) != 1:
         raise Malformed(f"expected one base proof to derive from, found {len(bases)}", path=("proof",))
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
@@ -33,11 +29,7 @@ def derive(credential: JsonObject, pointers: Sequence[str], canonicalizer: Canon
 
 def is_base(credential: JsonObject) -> bool:
     """Whether a credential with embedded proofs is one to derive from: its holder's alone."""
-    return any(
-        suite.is_base(proof)
-        for proof in proofs_of(credential)
-        if (suite := selective_suite_of(proof)) is not None
-    )
+    return any(True for _ in base_proofs_in(credential))
 
 
 def derive_all(credential: JsonObject, canonicalizer: Canonicalizer) -> JsonObject:

@@ -16,6 +16,7 @@ from node.core.dataintegrity.proof import (
 from node.core.dataintegrity.suites import (
     SUITES,
     PreparedProof,
+    base_proofs_in,
     derive_proof,
     prepare_proof,
     previous_proofs,
@@ -33,6 +34,7 @@ __all__ = [
     "PreparedProof",
     "Proof",
     "UnknownSuite",
+    "base_proofs_in",
     "derive_proof",
     "parse_proof",
     "prepare_proof",

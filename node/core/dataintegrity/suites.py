@@ -7,7 +7,7 @@ used for the purpose, expiry, domain and challenge (`proof.py`), and whether wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -80,6 +80,14 @@ def suite_of(proof: Proof) -> Cryptosuite:
 def selective_suite_of(proof: Proof) -> SelectiveSuite | None:
     """The suite of `proof` where that is one with selective disclosure."""
     return _SELECTIVE.get(proof.cryptosuite or "") if proof.type == DATA_INTEGRITY_PROOF else None
+
+
+def base_proofs_in(document: JsonObject) -> Iterator[Proof]:
+    """The base proofs of a document, from which its holder derives what is shown; Malformed for a broken proof."""
+    for proof in proofs_of(document):
+        suite = selective_suite_of(proof)
+        if suite is not None and suite.is_base(proof):
+            yield proof
 
 
 def signs_rdf(proof: Proof) -> bool:
