@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from node.core.credential import types_of
+from node.core.errors import Malformed
 from node.core.strict_json import Json, JsonObject
-from node.core.times import format_datetime_stamp
+from node.core.times import format_datetime_stamp, from_unix
 
 Place: TypeAlias = tuple[str | int, ...]
 """Names of members and zero-based indexes, from the root of the credential."""
@@ -144,8 +144,8 @@ def _moment(document: JsonObject, names: Iterable[str]) -> str | None:
             return value
         if type(value) is int:
             try:
-                return format_datetime_stamp(datetime.fromtimestamp(value, UTC))
-            except (OverflowError, ValueError, OSError):
+                return format_datetime_stamp(from_unix(value))
+            except Malformed:
                 return str(value)
     return None
 

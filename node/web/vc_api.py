@@ -207,9 +207,7 @@ class VcApi:
         if not isinstance(options, dict):
             raise Malformed("options is an object", path=("options",))
         if not self.for_suites and (unknown := sorted(options.keys() - _OPTIONS)):
-            raise Malformed(
-                f"no such option: {unknown[0]}", type=UNKNOWN_OPTION, path=("options", unknown[0])
-            )
+            raise _unknown_option(unknown[0])
         challenge, domain = options.get("challenge"), options.get("domain")
         if challenge is not None and not isinstance(challenge, str):
             raise Malformed("challenge is a text", path=("options", "challenge"))
