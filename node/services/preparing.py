@@ -13,7 +13,7 @@ import orjson
 
 from node.core.credential import BASE_CONTEXT, check_credential
 from node.core.dataintegrity import proofs_of, selective_suite_of, verify_proof
-from node.core.dataintegrity.bbs_terms import broken_terms, validity_of
+from node.core.dataintegrity.bbs_terms import MAX_WEEKS, broken_terms, validity_of
 from node.core.dataintegrity.suites import unsecured
 from node.core.errors import Malformed, Misconfigured
 from node.core.evidence import EvidenceSet
@@ -42,7 +42,6 @@ CONTEXTS: Final = {
 _TERMS: Final = "$terms"  # no term of any context begins so
 _NO_ID: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
 _DAYS_A_WEEK: Final = 7
-_BBS_WEEKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Prepared:
         """
         document = dict(self.credential)
         if self.securing == BBS:
-            weeks = _BBS_WEEKS if self.valid_days is None else self.valid_days // _DAYS_A_WEEK
+            weeks = MAX_WEEKS if self.valid_days is None else self.valid_days // _DAYS_A_WEEK
             document["validFrom"], document["validUntil"] = validity_of(now, weeks)
             return document
         begins = parse_datetime_stamp(document["validFrom"]) if "validFrom" in document else now

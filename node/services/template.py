@@ -34,6 +34,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.bbs_terms import MAX_WEEKS
 from node.core.errors import Malformed
 from node.core.evidence import check_name
 from node.core.securing import BBS, KINDS
@@ -46,7 +47,7 @@ MAX_TEMPLATE_BYTES: Final = 1024 * 1024
 MAX_VALID_DAYS: Final = 36_525  # a hundred years
 MAX_ITEMS: Final = 64
 _MESSAGES: Final = (4, 16, 256)
-_BBS_DAYS: Final = (7, 14, 21, 28)  # whole epochs (FORMATS.md section 3)
+_BBS_DAYS: Final = tuple(7 * weeks for weeks in range(1, MAX_WEEKS + 1))
 _MAX_KNOWN: Final = 10_000
 
 _MEMBERS: Final[Mapping[str, type]] = {

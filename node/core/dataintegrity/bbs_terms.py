@@ -20,6 +20,8 @@ from node.core.times import format_datetime_stamp, parse_datetime_stamp
 
 MAX_VALIDITY: Final = timedelta(days=31)
 _WEEK: Final = timedelta(weeks=1)
+MAX_WEEKS: Final = MAX_VALIDITY // _WEEK
+"""How many whole epochs a credential lives at most."""
 # 1970-01-01 was a Thursday.
 _FIRST_MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 # All that a proof of an unlinkable credential may say; `created` only as the begin of its epoch.
@@ -33,10 +35,10 @@ def epoch_of(moment: datetime) -> datetime:
     return moment - (moment - _FIRST_MONDAY) % _WEEK
 
 
-def validity_of(moment: datetime, weeks: int = 4) -> tuple[str, str]:
+def validity_of(moment: datetime, weeks: int = MAX_WEEKS) -> tuple[str, str]:
     """`validFrom` and `validUntil` of a credential that is issued at `moment`, as long as `weeks` (1 to 4)."""
-    if not _WEEK <= weeks * _WEEK <= MAX_VALIDITY:
-        raise ValueError("such credentials are valid for 1 to 4 weeks")
+    if not 1 <= weeks <= MAX_WEEKS:
+        raise ValueError(f"such credentials are valid for 1 to {MAX_WEEKS} weeks")
     begin = epoch_of(moment)
     return format_datetime_stamp(begin), format_datetime_stamp(begin + weeks * _WEEK)
 
