@@ -6,6 +6,7 @@ type; the clauses of the data model follow from where.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -112,6 +113,8 @@ _MEMBERS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "Token Status List section 6",
     }
 )
+# A basis that has its clause already, and no text of a document's that merely ends in a bracket.
+_CITED: Final = re.compile(r" \[[^\[\]]* (?:sections?|appendix) [^\[\]]+\]\Z")
 _WHOLE: Final = "VC Data Model 2.0 sections 5.2 and 6, FORMATS.md section 2"
 # An object whose own id is part of the rule: said of it, not of identifiers.
 _WITH_ID: Final = frozenset(
@@ -121,12 +124,14 @@ _WITH_ID: Final = frozenset(
 
 def cite(check: Check) -> Check:
     """A failed check with the clause in its basis, and with a problem that has a type; others as they are."""
-    if check.outcome is not Outcome.FAILED or check.reason is None or check.basis.endswith("]"):
+    if check.outcome is not Outcome.FAILED or check.reason is None:
         return check
     problems = check.problems
     if not problems:
         kind = _TYPES.get(check.reason) or _OURS + check.reason.replace("_", "-")
         problems = (Problem(kind, check.basis),)
+    if _CITED.search(check.basis):
+        return replace(check, problems=problems)
     broken = problems[0]
     clause = _RULES.get(broken.type) or CLAUSES.get(check.reason) or _clause_of_place(broken.path)
     return replace(check, basis=f"{check.basis} [{clause}]", problems=problems)

@@ -43,6 +43,10 @@ from node.core.verify.tokens import is_of, judge_token, signer_of
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 # Whoever passes such a list on could leave out its end, and an old one would be as good as new.
+# Which clause each kind of list is read by.
+_BITS: Final = "Bitstring Status List 1.0 section 3.2"
+_TOKENS: Final = "Token Status List sections 7.1 and 8.3"
+_REVOCATIONS: Final = "Open Badges 3.0 section 9, 1EdTech Revocation List Status Method 1.0"
 _IN_PART: Final = "the list was signed so that parts of it can be withheld"
 
 
@@ -90,7 +94,11 @@ def _check_entry(entry: AnyStatusEntry, told: Told, inquiry: Inquiry) -> Check:
     except BonafidesError as error:
         if error.problem.type == problem.RANGE_ERROR:
             return Check(
-                CheckName.STATUS, Outcome.FAILED, error.detail, Reason.STATUS_OUT_OF_RANGE, (error.problem,)
+                CheckName.STATUS,
+                Outcome.FAILED,
+                f"{error.detail} [{source.clause}]",
+                Reason.STATUS_OUT_OF_RANGE,
+                (error.problem,),
             )
         return _unknown(error.detail, Reason.STATUS_LIST_UNKNOWN, error.problem)
 
@@ -105,7 +113,9 @@ def _told(source: _Source, status: Status, answer: StatusListAnswer) -> Check:
         word = status.message or f"{status.purpose} {status.value}"
         return Check(CheckName.STATUS, Outcome.PASSED, f"{word}: {where}")
     reason = Reason.SUSPENDED if status.purpose == SUSPENSION else Reason.REVOKED
-    return Check(CheckName.STATUS, Outcome.FAILED, f"{reason} according to the {where}", reason)
+    return Check(
+        CheckName.STATUS, Outcome.FAILED, f"{reason} according to the {where} [{source.clause}]", reason
+    )
 
 
 # The kinds of list -----------------------------------------------------------------------------------------
@@ -118,6 +128,7 @@ class _Source:
     url: str
     name: str
     place: str
+    clause: str
     read: Callable[[StatusListAnswer, Told], Status]
 
 
@@ -125,16 +136,20 @@ def _source_of(entry: AnyStatusEntry) -> _Source | str:
     """How the status of an entry is found out, or why it is not."""
     if isinstance(entry, TokenStatusEntry):
         place = f", index {entry.index}"
-        return _Source(entry.uri, "status list", place, lambda answer, told: _read_token(answer, entry, told))
+        return _Source(
+            entry.uri, "status list", place, _TOKENS, lambda answer, told: _read_token(answer, entry, told)
+        )
     if isinstance(entry, StatusEntry):
         if entry.purpose not in _PURPOSES:
             return f"there is no rule for a status of purpose {entry.purpose[:80]}"
         name, place = f"{entry.purpose} list", f", index {entry.index}"
-        return _Source(entry.list_url, name, place, lambda answer, told: _read_bits(answer, entry, told))
+        return _Source(
+            entry.list_url, name, place, _BITS, lambda answer, told: _read_bits(answer, entry, told)
+        )
     url = revocation_list_url(entry)
     if url is None:
         return f"a status of type {', '.join(entry.types)} is not read here"
-    return _Source(url, "revocation list", "", _read_revocations)
+    return _Source(url, "revocation list", "", _REVOCATIONS, _read_revocations)
 
 
 def _read_bits(answer: StatusListAnswer, entry: StatusEntry, told: Told) -> Status:

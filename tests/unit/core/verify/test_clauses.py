@@ -70,6 +70,11 @@ def test_what_is_cited_once_is_not_cited_again() -> None:
     assert told.basis == f"nobody signed it [{CLAUSES[Reason.NO_PROOF]}]"
 
 
+def test_a_document_that_speaks_in_brackets_does_not_silence_the_clause() -> None:
+    told = cite(Check(CheckName.PROOF, Outcome.FAILED, "no proof of [my own]", Reason.NO_PROOF))
+    assert told.basis.endswith(f" [{CLAUSES[Reason.NO_PROOF]}]")
+
+
 @pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE])
 def test_only_failures_cite(outcome: Outcome) -> None:
     check = Check(CheckName.STATUS, outcome, "as it is", Reason.NO_STATUS)

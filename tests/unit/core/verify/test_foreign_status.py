@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -265,6 +266,20 @@ REVOCATIONS = [
 @pytest.mark.parametrize("row", REVOCATIONS, ids=ids)
 def test_a_revocation_list(row: Row) -> None:
     hold(CheckName.STATUS, row)
+
+
+@pytest.mark.parametrize(
+    ("story", "clause"),
+    [
+        (lambda: listed(list_jwt(bits=(INDEX,))), "Bitstring Status List 1.0 section 3.2"),
+        (lambda: of_token(status_token(0, 0, 0, 1)), "Token Status List sections 7.1 and 8.3"),
+        (lambda: of_token(status_token(), token=partial(referring, idx=4_000)), "Token Status List sections 7.1 and 8.3"),
+        (lambda: listed(revocations(BADGE_ID), write=with_revocations), "Open Badges 3.0 section 9, 1EdTech Revocation List Status Method 1.0"),
+    ],
+    ids=["a bit", "a token's value", "a place beyond a token's list", "a name in a list"],
+)  # fmt: skip
+def test_a_refusal_names_the_clause_of_its_kind_of_list(story: Callable[[], Story], clause: str) -> None:
+    assert story().report()[CheckName.STATUS].basis.endswith(f" [{clause}]")
 
 
 def test_no_list_is_asked_for_before_the_signature_of_a_token_is_verified() -> None:
