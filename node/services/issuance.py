@@ -76,7 +76,7 @@ T = TypeVar("T")
 # Evidence of a row may be large: few rows a transaction keep other writers waiting briefly.
 _CHUNK: Final = 100
 # Without evidence a transaction of so many takes a fraction of a second, most of it for the disk.
-_LIGHT_CHUNK: Final = 5000
+_LIGHT_CHUNK: Final = 10000
 API_COHORT: Final = "urn:bonafides:issued-over-http"
 MAX_ID_BYTES: Final = 1024
 

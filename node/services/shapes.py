@@ -40,6 +40,7 @@ from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.services import status_lists
 from node.services.cohort import PreparedRow
 from node.services.issuer import Issuer, SigningKey
+from node.services.placeholders import Omitted
 from node.services.preparing import (
     Given,
     Prepared,
@@ -61,7 +62,7 @@ from node.services.stencil import (
     escape_json,
     nquads_values,
 )
-from node.services.template import Filled, Omitted, Template
+from node.services.template import Filled, Template
 
 # A stencil costs some dozens of rehearsals: below this a shape is not worth it.
 CUT_AT: Final = 24

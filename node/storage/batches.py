@@ -133,7 +133,7 @@ class SqlBatches:
         """The items that have waited longest."""
         query = select(_i.id, _i.kind, _i.digest, _i.added_at).where(_i.batch_id.is_(None))
         rows = await self._connection.execute(query.order_by(_i.id).limit(limit))
-        return tuple(AnchorItem(row.id, row.kind, row.digest, row.added_at) for row in rows)
+        return tuple(AnchorItem(*row) for row in rows.all())
 
     async def seal(
         self, commitment: bytes, size: int, root: bytes, places: Sequence[ItemPlace], now: datetime

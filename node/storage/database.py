@@ -163,7 +163,10 @@ def _engine(url: URL, schema: str | None) -> AsyncEngine:
         settings = {"server_settings": {"search_path": schema}} if schema else {}
         return create_async_engine(url, hide_parameters=True, connect_args=settings, pool_pre_ping=True)
     _make_private(Path(str(url.database)))
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS})
+    # The connection that was used last still has the pages that were written last.
+    engine = create_async_engine(
+        url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS}, pool_use_lifo=True
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
