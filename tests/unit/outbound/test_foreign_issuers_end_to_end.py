@@ -36,6 +36,7 @@ from node.core.verify.materials import Mode
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
 from node.core.verify.trust import TrustEntry, TrustList
 from node.core.verify.verifier import Verifier
+from node.core.verify.wording import NEWER_ELSEWHERE
 from node.outbound.gather import examine
 from node.outbound.http import Egress, EgressPolicy
 
@@ -208,6 +209,18 @@ async def test_a_list_is_fetched_and_counts_where_the_issuer_made_it(
     assert (status.outcome, status.reason) == (outcome, reason), status.basis
     assert site.asked == ["/list"]
     assert found.contacted == (f"127.0.0.1:{site.server.port}",)
+
+
+async def test_nobody_is_asked_for_a_newer_credential(site: Site) -> None:
+    url = site.url("/list")
+    site.files["/list"] = ("application/vc+jwt", bitstring_as_token(KEY_SCHOOL, False, url))
+    named = badge_of(KEY_SCHOOL, credentialStatus=entry(index=INDEX, url=url))
+    named["@context"].append(OPEN_BADGES_EXTENSIONS)
+    named["refreshService"] = {"id": site.url("/newer"), "type": "1EdTechCredentialRefresh"}
+    found = await report(KEY_SCHOOL.sign(named), KEY_SCHOOL.did)
+    assert found.acceptance is Acceptance.ACCEPTED
+    assert found.notes == (NEWER_ELSEWHERE,)
+    assert site.asked == ["/list"]
 
 
 # Issuers whose DID document is elsewhere ------------------------------------------------------------------------

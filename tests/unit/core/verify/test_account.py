@@ -107,22 +107,23 @@ def test_what_cannot_be_read_was_presented_by_nobody() -> None:
     assert not account["presented"]
 
 
-def test_a_record_tells_of_each_credential_in_it() -> None:
-    def record(document: Json) -> None:
-        held = badge(KEY_SCHOOL.did)
-        without_status(held)
-        del held["evidence"]
-        without_status(document)
-        del document["evidence"]
-        document["type"] = ["VerifiableCredential", "ClrCredential"]
-        document["@context"].insert(1, "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json")
-        signed: Any = KEY_SCHOOL.sign({**held, "id": "urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7b01"})
-        document["credentialSubject"] = {
-            "id": document["credentialSubject"]["id"],
-            "type": ["ClrSubject"],
-            "verifiableCredential": [signed],
-        }
+def record(document: Json) -> None:
+    held = badge(KEY_SCHOOL.did)
+    without_status(held)
+    del held["evidence"]
+    without_status(document)
+    del document["evidence"]
+    document["type"] = ["VerifiableCredential", "ClrCredential"]
+    document["@context"].insert(1, "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json")
+    signed: Any = KEY_SCHOOL.sign({**held, "id": "urn:uuid:6b0d5c6e-3a3f-4b57-9d0e-2f1f4c6f7b01"})
+    document["credentialSubject"] = {
+        "id": document["credentialSubject"]["id"],
+        "type": ["ClrSubject"],
+        "verifiableCredential": [signed],
+    }
 
+
+def test_a_record_tells_of_each_credential_in_it() -> None:
     (credential,) = told(of_key_school(write=record))["credentials"]
     (inner,) = credential["credentials"]
     assert inner["achievement"]["name"] == "Data structures"
@@ -162,6 +163,17 @@ def test_that_a_newer_one_may_be_had_is_noted_and_nobody_is_asked_for_it(story: 
     assert account["notes"] == ([NEWER_ELSEWHERE] if noted else [])
     assert credential["newer"] == ({"text": NEWER_ELSEWHERE, "fill": {}} if noted else None)
     assert story.needed == []
+
+
+def test_that_a_newer_record_may_be_had_is_noted() -> None:
+    def write(document: Json) -> None:
+        record(document)
+        document["@context"].append(EXTENSIONS)
+        document["refreshService"] = RENEWED_BY_1EDTECH
+
+    account = told(of_key_school(write=write))
+    assert account["notes"] == [NEWER_ELSEWHERE]
+    assert account["acceptance"] == "accepted"
 
 
 def endorsing(**changes: Any) -> Json:
