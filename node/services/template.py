@@ -16,9 +16,8 @@ A template is one JSON object, closed, `"template": 1`:
     cohort                     the name within which row ids are unique; else the achievement's id
     evidence                   name, description, narrative, genre; `folder` or `files`; `items`
 
-In any string of these `{column}` stands for a cell, which must be filled; `{column:optional}` leaves the member
-out where it is empty (of a result: the result); `"{column:number}"` alone in its string gives a JSON number;
-`{{` and `}}` are braces. README.md in this folder has an example.
+In any string of these `{column}` stands for a cell (`placeholders.py`); where an optional one is empty in a result, the
+result is left out. README.md in this folder has an example.
 
 Here is only what the template itself can get wrong and the filling of a row. Whether the badge conforms is
 decided by `node.core.credential` and the schemas before anything is signed.
@@ -26,7 +25,6 @@ decided by `node.core.credential` and the schemas before anything is signed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -38,9 +36,20 @@ from node.core.dataintegrity.bbs_terms import MAX_WEEKS
 from node.core.errors import Malformed
 from node.core.evidence import check_name
 from node.core.securing import BBS, KINDS
-from node.core.strict_json import MAX_INTEGER, Json, JsonObject, parse_json_object
+from node.core.strict_json import Json, JsonObject, parse_json_object
 from node.core.times import parse_datetime_stamp
 from node.services.faults import Fault, InputFaults
+from node.services.placeholders import (
+    OMITTED,
+    Omitted,
+    Text,
+    column_of,
+    compile_value,
+    fill_text,
+    holes_in,
+    put_values,
+    texts_in,
+)
 
 VERSION: Final = 1
 MAX_TEMPLATE_BYTES: Final = 1024 * 1024
@@ -137,27 +146,6 @@ _ITEM_MEMBERS: Final[Mapping[str, type]] = {
     "optional": bool,
 }
 _WORDS: Final = {str: "a text", int: "an integer", bool: "true or false", dict: "an object", list: "an array"}
-_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}:]+)((?::[a-z]+)*)\}|[{}]")
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class _Hole:
-    column: str
-    is_optional: bool
-    is_number: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A string of the template with holes; `slot` is its place among all of them."""
-
-    slot: int
-    pieces: tuple[str | _Hole, ...]
-
-    @property
-    def holes(self) -> tuple[_Hole, ...]:
-        return tuple(piece for piece in self.pieces if isinstance(piece, _Hole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +160,7 @@ class _Part:
     @classmethod
     def of(cls, nodes: JsonObject, rule: Callable[[JsonObject, Sequence[Any]], Iterator[Fault]]) -> _Part:
         """The part that `rule` judges by `nodes`."""
-        return cls(nodes, rule, tuple(text.slot for text in _texts(nodes)), {})
+        return cls(nodes, rule, tuple(text.slot for text in texts_in(nodes)), {})
 
     def judge(self, values: Sequence[Any]) -> tuple[Fault, ...]:
         """What is wrong with the values of its slots."""
@@ -183,13 +171,6 @@ class _Part:
             if len(self.known) < _MAX_KNOWN:
                 self.known[key] = found
         return found
-
-
-class Omitted:
-    """What an optional hole with an empty cell leaves: nothing, not even its member."""
-
-
-OMITTED: Final = Omitted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +189,7 @@ class EvidenceTemplate:
     """Where a row's evidence lies: a folder, or a column that lists files. `items` None takes every file."""
 
     members: Any
-    folder: _Text | str | None
+    folder: Text | str | None
     files: str | None
     items: tuple[ItemTemplate, ...] | None
 
@@ -237,13 +218,13 @@ class Filled:
     def evidence(self) -> JsonObject:
         """The members that the evidence object shall carry beside its commitment."""
         evidence = self.template.evidence
-        return {} if evidence is None else _present(_put(evidence.members, self.values))
+        return {} if evidence is None else _present(put_values(evidence.members, self.values))
 
     @property
     def folder(self) -> str | None:
         """The folder of the row's evidence; None where its files are listed in a column."""
         evidence = self.template.evidence
-        put = OMITTED if evidence is None else _put(evidence.folder, self.values)
+        put = OMITTED if evidence is None else put_values(evidence.folder, self.values)
         return put if isinstance(put, str) else None
 
 
@@ -265,7 +246,7 @@ class Template:
     evidence: EvidenceTemplate | None
     columns: frozenset[str]
     _compiled: Any
-    _slots: tuple[_Text, ...]
+    _slots: tuple[Text, ...]
     _judged: tuple[_Part, ...]
 
     @property
@@ -282,19 +263,19 @@ class Template:
     def timed_slots(self) -> frozenset[int]:
         """The slots of the validity period, which holds together with the moment of signing."""
         period = [self._compiled.get(name) for name in ("validFrom", "validUntil")]
-        return frozenset(text.slot for text in _texts(period))
+        return frozenset(text.slot for text in texts_in(period))
 
     def fill(self, cells: Mapping[str, str]) -> tuple[Filled | None, tuple[Fault, ...]]:
         """The row's credential, or the faults that a person can mend in its cells (without row and line)."""
         faults: list[Fault] = []
-        values = tuple([_fill_text(text, cells, faults) for text in self._slots])
+        values = tuple([fill_text(text, cells, faults) for text in self._slots])
         if not faults:
             faults += [fault for part in self._judged for fault in part.judge(values)]
         return (None, tuple(dict.fromkeys(faults))) if faults else (Filled(self, values), ())
 
     def put_credential(self, values: Sequence[Any]) -> JsonObject:
         """The credential with these values in its slots; see `Filled`."""
-        put = {name: _put(node, values) for name, node in self._compiled.items() if name != "results"}
+        put = {name: put_values(node, values) for name, node in self._compiled.items() if name != "results"}
         results = [_put_result(node, values) for node in self._compiled.get("results", ())]
         kept = [{"type": ["Result"]} | result for result in results if result is not OMITTED]
         kind = _KINDS[self.kind]
@@ -321,23 +302,10 @@ def parse_template(data: bytes) -> Template:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise InputFaults([Fault("template", f"must be one of {', '.join(_KINDS)}", path=("kind",))])
-    _check_members(raw, _MEMBERS, kind.required, (), faults)
-    faults += [
-        Fault("template", f"does not belong to an {name}", path=(member,))
-        for member in raw
-        if member in kind.foreign
-    ]
-    if type(raw.get("template")) is int and raw["template"] != VERSION:
-        faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
-    _check_days(raw, faults)
-    _check_securing(raw, faults)
-    _check_messages(raw.get("statusMessage"), faults)
-    _check_achievement(raw.get("achievement"), faults)
-    _check_subject(raw.get("subject"), kind, faults)
-    _check_result_shapes(raw.get("results"), faults)
-    slots: list[_Text] = []
+    _check_rules(raw, name, kind, faults)
+    slots: list[Text] = []
     compiled: JsonObject = {
-        name: _compile(raw[name], (name,), slots, faults) for name in _FILLED if name in raw
+        name: compile_value(raw[name], (name,), slots, faults) for name in _FILLED if name in raw
     }
     evidence = (
         _parse_evidence(raw["evidence"], slots, faults) if isinstance(raw.get("evidence"), dict) else None
@@ -349,11 +317,6 @@ def parse_template(data: bytes) -> Template:
         )
     if faults:
         raise InputFaults(faults)
-    columns = {hole.column for hole in _holes(compiled)}
-    if evidence is not None:
-        columns |= {hole.column for hole in _holes([evidence.members, evidence.folder])}
-        columns |= {evidence.files} if evidence.files else set()
-    columns |= {raw["credentials"]} if "credentials" in raw else set()
     return Template(
         digest=sha256(canonicalize(raw)).digest(),
         kind=name,
@@ -365,7 +328,7 @@ def parse_template(data: bytes) -> Template:
         securing=raw.get("securing"),
         mandatory=tuple(raw.get("mandatoryPointers", ())),
         evidence=evidence,
-        columns=frozenset(columns),
+        columns=_columns(compiled, evidence, raw.get("credentials")),
         _compiled=compiled,
         _slots=tuple(slots),
         _judged=tuple(_judged_parts(compiled)),
@@ -393,6 +356,23 @@ def unlinkable_faults(template: Template) -> Iterator[Fault]:
 
 # --- the template's own rules
 # --------------------------------------------------------------------------------
+
+
+def _check_rules(raw: JsonObject, name: str, kind: _Kind, faults: list[Fault]) -> None:
+    _check_members(raw, _MEMBERS, kind.required, (), faults)
+    faults += [
+        Fault("template", f"does not belong to an {name}", path=(member,))
+        for member in raw
+        if member in kind.foreign
+    ]
+    if type(raw.get("template")) is int and raw["template"] != VERSION:
+        faults.append(Fault("template", f"this release reads version {VERSION}", path=("template",)))
+    _check_days(raw, faults)
+    _check_securing(raw, faults)
+    _check_messages(raw.get("statusMessage"), faults)
+    _check_achievement(raw.get("achievement"), faults)
+    _check_subject(raw.get("subject"), kind, faults)
+    _check_result_shapes(raw.get("results"), faults)
 
 
 def _check_members(
@@ -478,6 +458,15 @@ def _achievement_id(raw: JsonObject) -> Json:
     return achievement.get("id") if isinstance(achievement, dict) else None
 
 
+def _columns(compiled: JsonObject, evidence: EvidenceTemplate | None, records: str | None) -> frozenset[str]:
+    """Every column that the template reads."""
+    columns = {hole.column for hole in holes_in(compiled)}
+    if evidence is not None:
+        columns |= {hole.column for hole in holes_in([evidence.members, evidence.folder])}
+        columns |= {evidence.files} if evidence.files else set()
+    return frozenset(columns | ({records} if records is not None else set()))
+
+
 def _judged_parts(compiled: Mapping[str, Any]) -> Iterator[_Part]:
     yield _Part.of({name: compiled[name] for name in _TIMES if name in compiled}, _time_faults)
     described = compiled.get("achievement", {}).get("resultDescription")
@@ -485,17 +474,17 @@ def _judged_parts(compiled: Mapping[str, Any]) -> Iterator[_Part]:
         yield _Part.of({"described": described, "result": result}, _result_faults)
 
 
-def _parse_evidence(raw: JsonObject, slots: list[_Text], faults: list[Fault]) -> EvidenceTemplate:
+def _parse_evidence(raw: JsonObject, slots: list[Text], faults: list[Fault]) -> EvidenceTemplate:
     _check_members(raw, _EVIDENCE_MEMBERS, (), ("evidence",), faults)
     if "folder" in raw and "files" in raw:
         faults.append(Fault("template", "folder or files, not both", path=("evidence",)))
     texts = {name: raw[name] for name in _EVIDENCE_TEXTS if name in raw}
     folder = None
     if "files" not in raw:
-        folder = _compile(raw.get("folder", "{id}"), ("evidence", "folder"), slots, faults)
+        folder = compile_value(raw.get("folder", "{id}"), ("evidence", "folder"), slots, faults)
     items = raw.get("items")
     return EvidenceTemplate(
-        members=_compile(texts, ("evidence",), slots, faults),
+        members=compile_value(texts, ("evidence",), slots, faults),
         folder=folder,
         files=raw.get("files"),
         items=_parse_items(items, faults) if isinstance(items, list) else None,
@@ -541,133 +530,30 @@ def _item_faults(
         yield Fault("template", "two items have this file", path=(*path, "file"))
 
 
-# --- placeholders
-# --------------------------------------------------------------------------------------------
-
-
-def _compile(value: Json, path: tuple[str | int, ...], slots: list[_Text], faults: list[Fault]) -> Any:
-    """The value with every string that has holes parsed into them and the pieces between, and added to `slots`."""
-    if isinstance(value, dict):
-        return {name: _compile(member, (*path, name), slots, faults) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_compile(member, (*path, number), slots, faults) for number, member in enumerate(value)]
-    return _compile_text(value, path, slots, faults) if isinstance(value, str) else value
-
-
-def _compile_text(
-    text: str, path: tuple[str | int, ...], slots: list[_Text], faults: list[Fault]
-) -> _Text | str:
-    pieces: list[str | _Hole] = []
-    end = 0
-    for match in _TOKEN.finditer(text):
-        pieces.append(text[end : match.start()])
-        end = match.end()
-        token = match.group()
-        if token in ("{{", "}}"):
-            pieces.append(token[0])
-        elif match.group(1) is None:
-            faults.append(Fault("template", f"a stray {token}: write {token * 2} for a brace", path=path))
-        else:
-            pieces.append(_hole(match.group(1), match.group(2), path, faults))
-    compiled = _Text(len(slots), tuple(piece for piece in (*pieces, text[end:]) if piece != ""))
-    if not compiled.holes:
-        return "".join(piece for piece in compiled.pieces if isinstance(piece, str))
-    if len(compiled.pieces) > 1 and any(hole.is_number for hole in compiled.holes):
-        faults.append(Fault("template", "a :number placeholder stands alone in its text", path=path))
-    slots.append(compiled)
-    return compiled
-
-
-def _hole(column: str, flags: str, path: tuple[str | int, ...], faults: list[Fault]) -> _Hole:
-    names = flags.split(":")[1:]
-    faults += [
-        Fault("template", f"unknown flag :{name} of {{{column}}}", path=path)
-        for name in sorted({*names} - {"optional", "number"})
-    ]
-    return _Hole(column, "optional" in names, "number" in names)
-
-
-def _texts(node: Any) -> Iterator[_Text]:
-    if isinstance(node, _Text):
-        yield node
-    elif isinstance(node, (dict, list)):
-        for member in node.values() if isinstance(node, dict) else node:
-            yield from _texts(member)
-
-
-def _holes(node: Any) -> Iterator[_Hole]:
-    for text in _texts(node):
-        yield from text.holes
-
-
-def _column(node: Any) -> str | None:
-    """The column to look at when what a node was filled with is wrong; None: the template itself."""
-    return next((hole.column for hole in _holes(node)), None)
+# --- results
+# -------------------------------------------------------------------------------------------------
 
 
 def _present(value: Any) -> JsonObject:
     return {} if value is OMITTED else value
 
 
-def _put(node: Any, values: Sequence[Any]) -> Any:
-    if isinstance(node, _Text):
-        return values[node.slot]
-    if isinstance(node, dict):
-        put = {name: _put(member, values) for name, member in node.items()}
-        kept = {name: member for name, member in put.items() if member is not OMITTED}
-        return kept if kept or not node else OMITTED
-    if isinstance(node, list):
-        items = [item for item in (_put(member, values) for member in node) if item is not OMITTED]
-        return items if items or not node else OMITTED
-    return node
-
-
 def _put_result(node: Any, values: Sequence[Any]) -> Any:
     # A result without its value would say that there was one: it goes as a whole.
-    put = {name: _put(member, values) for name, member in node.items()}
+    put = {name: put_values(member, values) for name, member in node.items()}
     return OMITTED if any(member is OMITTED for member in put.values()) else put
-
-
-def _fill_text(text: _Text, cells: Mapping[str, str], faults: list[Fault]) -> Any:
-    out = []
-    for piece in text.pieces:
-        if isinstance(piece, str):
-            out.append(piece)
-            continue
-        cell = cells.get(piece.column, "")
-        if not cell:
-            if not piece.is_optional:
-                faults.append(Fault("cohort", "the cell is empty", column=piece.column))
-            return OMITTED
-        if piece.is_number:
-            return _number(cell, piece.column, faults)
-        out.append(cell)
-    return "".join(out)
-
-
-def _number(cell: str, column: str, faults: list[Fault]) -> Any:
-    if _NUMBER.match(cell) and len(cell) <= 32:
-        value = float(cell) if "." in cell else int(cell)
-        if abs(value) <= MAX_INTEGER:
-            return value
-    faults.append(Fault("cohort", "not a number that JSON can carry", column=column))
-    return OMITTED
-
-
-# --- results
-# -------------------------------------------------------------------------------------------------
 
 
 def _time_faults(nodes: JsonObject, values: Sequence[Any]) -> Iterator[Fault]:
     moments = {}
     for name, node in nodes.items():
-        if isinstance(value := _put(node, values), str):
+        if isinstance(value := put_values(node, values), str):
             try:
                 moments[name] = parse_datetime_stamp(value)
             except Malformed as error:
-                yield Fault("cohort", f"{name}: {error.detail}", column=_column(node))
+                yield Fault("cohort", f"{name}: {error.detail}", column=column_of(node))
     if "validFrom" in moments and "validUntil" in moments and moments["validUntil"] <= moments["validFrom"]:
-        column = _column(nodes["validUntil"]) or _column(nodes["validFrom"])
+        column = column_of(nodes["validUntil"]) or column_of(nodes["validFrom"])
         yield Fault("cohort", "validUntil is not after validFrom", column=column)
 
 
@@ -677,16 +563,16 @@ def _result_faults(nodes: JsonObject, values: Sequence[Any]) -> Iterator[Fault]:
         return
     described = {
         description["id"]: description
-        for description in _objects(_put(nodes["described"], values))
+        for description in _objects(put_values(nodes["described"], values))
         if isinstance(description.get("id"), str)
     }
     description = described.get(result["resultDescription"])
     if description is None:
-        column = _column(node["resultDescription"])
+        column = column_of(node["resultDescription"])
         yield Fault("cohort", "a result that the achievement does not describe", column=column)
         return
     for member, detail in _outside(description, result):
-        yield Fault("cohort", f"{member}: {detail}", column=_column(node[member]))
+        yield Fault("cohort", f"{member}: {detail}", column=column_of(node[member]))
 
 
 def _outside(description: JsonObject, result: JsonObject) -> Iterator[tuple[str, str]]:
