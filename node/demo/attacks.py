@@ -206,7 +206,7 @@ async def _look_alike(
 def _commitment(bundle: JsonObject) -> bytes:
     parsed = parse_bundle(bundle)
     assert parsed.anchor is not None  # noqa: S101 - the forger built it
-    assert parsed.credential is not None  # noqa: S101
+    assert isinstance(parsed.credential, dict)  # noqa: S101
     return parsed.anchor.commitment_of(CREDENTIAL, credential_digest(parsed.credential))
 
 
