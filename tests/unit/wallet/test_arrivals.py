@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.blockcerts import EthereumKey, blockcert, of_account
 from fixtures.held import Form, ecdsa_sd, forms, held, sd_jwt
 from fixtures.sd_jwt import CRITERIA as CRITERIA_PATH
 from fixtures.sd_jwt import NAME as NAME_PATH
@@ -19,6 +20,7 @@ from fixtures.wallets import exported, holding_of, new_wallet
 
 from node.core.errors import Malformed
 from node.core.jose.sd_jwt import select
+from node.core.verify.report import CheckName, Outcome
 from wallet import words
 from wallet.arrivals import Became, Importer, Taken
 from wallet.backup import Format
@@ -251,6 +253,39 @@ async def test_what_was_made_for_a_verifier_is_not_imported(store: WalletStore) 
     story = sd_jwt()
     with pytest.raises(Malformed, match="made for one verifier"):
         await take(store, bound(NAME_PATH)(story.issued()).encode(), story=story)
+
+
+def blockcert_file(version: str, **changes: Any) -> bytes:
+    """A Blockcert of an account's, and no endpoint to ask for its transaction."""
+    story = Story(
+        issuer=of_account(EthereumKey("an issuer's account")),
+        write=blockcert(version),
+        options={"created": "2026-04-02T00:00:00Z"},
+        bundled=False,
+        **changes,
+    )
+    return json.dumps(story.issued()).encode()
+
+
+@pytest.mark.parametrize("version", ["1.1", "2.0"])
+async def test_a_blockcert_is_kept_though_its_transaction_cannot_be_asked_for(
+    store: WalletStore, version: str
+) -> None:
+    data = blockcert_file(version)
+    (taken,) = await take(store, data)
+    assert taken.became is Became.KEPT
+    assert taken.report is not None
+    assert taken.report[CheckName.PROOF].outcome is Outcome.UNKNOWN
+    (kept,) = store.holdings()
+    assert words.facts(kept)
+    assert json.loads(exported(kept, Format.OWN)) == json.loads(data)
+
+
+async def test_a_blockcert_that_was_changed_is_refused(store: WalletStore) -> None:
+    data = blockcert_file("2.0", tamper=lambda document: document["credentialSubject"].update(name="Another"))
+    (taken,) = await take(store, data)
+    assert taken.became is Became.REFUSED
+    assert not store.holdings()
 
 
 @pytest.mark.parametrize("folder", ["ob3-1edtech", "clr2-1edtech"])
