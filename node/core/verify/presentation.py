@@ -114,7 +114,7 @@ def _read_presentation(intake: Intake, occasion: Occasion) -> tuple[list[Check],
         problems = error.problems if isinstance(error, NonConforming) else (error.problem,)
         broken = Check(CheckName.CONFORMANCE, Outcome.FAILED, error.detail, Reason.NOT_CONFORMING, problems)
         return [broken], Holder(Outcome.UNKNOWN, error.detail, Reason.NOT_REACHED, None, None)
-    basis = f"the presentation conforms to the VC Data Model {facts.version}"
+    basis = "; ".join((f"the presentation conforms to the VC Data Model {facts.version}", *read.remarks))
     conforming = Check(CheckName.CONFORMANCE, Outcome.PASSED, basis, None, facts.warnings)
     signed = (
         _signed_token(intake.envelope, facts, occasion)

@@ -6,7 +6,6 @@ spelled (FORMATS.md section 2). For JCS suites and for tokens the members are wh
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -44,6 +43,8 @@ CLR_CREDENTIAL: Final = "ClrCredential"
 _SD_JWT_VC: Final = "SD-JWT VC"
 _BEGINS: Final = ("validFrom", "issuanceDate")
 _ENDS: Final = ("validUntil", "expirationDate")
+_REWRITTEN: Final = "it was written outside the plain form and read again with the pinned contexts"
+_APPENDED: Final = "contexts that were added after it was signed are not read"
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 
 
@@ -107,10 +108,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """What is to be read, whether it was rewritten, and which context stood in the way of its statements."""
+    """What is to be read, what to tell of it, and which context stood in the way of its statements."""
 
     document: JsonObject
-    rewritten: bool = False
+    remarks: tuple[str, ...] = ()
     context_missing: str | None = None
     nquads: str | None = None
     """The canonical statements that RDF suites sign, without proofs."""
@@ -145,9 +146,8 @@ def read_document(
         ethr, on_unnamed_chain = _identity_of(facts.issuer_id)
     except Malformed as error:
         return _not_conforming(raw, error)
-    basis = f"conforms to {'' if is_claims else 'the VC Data Model '}{facts.version}"
-    if read.rewritten:
-        basis += "; it was written outside the plain form and read again with the pinned contexts"
+    conforms = f"conforms to {'' if is_claims else 'the VC Data Model '}{facts.version}"
+    basis = "; ".join((conforms, *read.remarks))
     warnings = tuple(facts.warnings)
     schema, lacking = (_no_schema(), False) if is_claims else _check_schema(read.document, schemas)
     return Document(
@@ -250,24 +250,57 @@ def _identity_of(issuer: str) -> tuple[EthrDid | None, bool]:
 
 
 def read_secured(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> Secured:
-    """The document as its proofs cover it; its terms are looked at whatever the suite."""
-    in_json = bool(proofs) and all(_signs_json(proof) for proof in proofs)
+    """The document as the proofs that count cover it; its terms are looked at whatever the suite."""
+    counted = _counted(raw, proofs)
+    in_json = bool(counted) and all(_signs_json(proof) for proof in counted)
+    if in_json:
+        return _read_json(raw, counted, canonicalizer)
     try:
-        if in_json:
-            canonicalizer.check(unsecured(raw))
-            return Secured(raw)
         reading = read_as_signed(raw, canonicalizer)
     except ContextNotPinned as error:
-        return Secured(raw, context_missing=None if in_json else error.detail)
-    return Secured(reading.document, reading.rewritten, nquads=reading.nquads)
+        return Secured(raw, context_missing=error.detail)
+    return Secured(reading.document, (_REWRITTEN,) if reading.rewritten else (), nquads=reading.nquads)
+
+
+def _counted(raw: JsonObject, proofs: tuple[Proof, ...]) -> tuple[Proof, ...]:
+    """The proofs of the issuer, as it is written, or all of them where none is."""
+    issuer = raw.get("issuer")
+    written = issuer.get("id") if isinstance(issuer, dict) else issuer
+    return tuple(one for one in proofs if one.verification_method.startswith(f"{written}#")) or proofs
+
+
+def _read_json(raw: JsonObject, proofs: tuple[Proof, ...], canonicalizer: Canonicalizer) -> Secured:
+    """The members as they stand, with the contexts that are signed (EdDSA Cryptosuites 1.0 section 3.3.2 step 4).
+
+    A document may have gained contexts after those in its proof, which are no part of what is verified; of several
+    proofs, all are over those that the shortest names.
+    """
+    present = listed(raw.get("@context", []))
+    named = [one.raw["@context"] for one in proofs if "@context" in one.raw]
+    signed = min((present, *named), key=lambda contexts: len(listed(contexts)))
+    if signed is present or listed(signed) != present[: len(listed(signed))]:
+        return Secured(raw, _terms_of(unsecured(raw), canonicalizer))
+    document = {**raw, "@context": signed}
+    return Secured(document, (*_terms_of(unsecured(document), canonicalizer), _APPENDED))
 
 
 def read_token(envelope: Envelope, canonicalizer: Canonicalizer) -> Secured:
     """What a token says: its members are signed as they stand. Its terms are looked at all the same, if it has any."""
-    if envelope.media_type != DC_SD_JWT:
-        with contextlib.suppress(ContextNotPinned):
-            canonicalizer.check(_without_tokens(unsecured(envelope.document)))
-    return Secured(envelope.document)
+    if envelope.media_type == DC_SD_JWT:
+        return Secured(envelope.document)
+    return Secured(envelope.document, _terms_of(_without_tokens(unsecured(envelope.document)), canonicalizer))
+
+
+def _terms_of(document: JsonObject, canonicalizer: Canonicalizer) -> tuple[str, ...]:
+    """Malformed where a term has no meaning; what to tell where that cannot be known.
+
+    No statements are signed here, so that a context is missing does not keep the signature from being verified.
+    """
+    try:
+        canonicalizer.check(document)
+    except ContextNotPinned as error:
+        return (f"{error.detail}, so what its terms mean was not looked up",)
+    return ()
 
 
 def _without_tokens(document: JsonObject) -> JsonObject:
