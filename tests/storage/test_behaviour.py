@@ -696,6 +696,9 @@ class TestOffers:
             with pytest.raises(Conflict, match="was claimed"):
                 await tx.offers.withdraw("offer-1")
             assert [one.id for one in await tx.offers.of_credential("urn:uuid:0001")] == ["offer-1"]
+            many = await tx.offers.of_credentials(["urn:uuid:0001", "urn:uuid:0009"])
+            assert [one.id for one in many["urn:uuid:0001"]] == ["offer-1"]
+            assert list(await tx.credentials.load_many(["urn:uuid:0001", "urn:uuid:0009"])) == list(many)
             with pytest.raises(NotFound):
                 await tx.offers.mark_claimed("offer-9")
 
