@@ -505,20 +505,11 @@ async def issue_document(
     document = _adopted(issuer, credential)
     record = await _known(issuer, document["id"])
     if record is None:
+        prepared = Prepared(document, securing, None, mandatory)
         purposes = (REVOCATION,) if with_status else ()
-        stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
-        rehearsed = {**document, **({"credentialStatus": entries_to_json(stand_in)} if stand_in else {})}
-        prepared = Prepared(rehearsed, securing, None, mandatory)
+        await _rehearse_document(issuer, prepared, purposes)
         try:
-            async with issuer.store.reading() as reading:
-                kind = await _kind_of_key(issuer, reading, securing)
-        except Misconfigured as error:
-            # Whoever asks over HTTP can ask for something else.
-            raise Malformed(error.detail, path=("options",)) from error
-        throwaway = throwaway_key(issuer, kind)
-        check_issuable(issuer, prepared.at_signing(issuer.clock(), None), securing, throwaway, mandatory)
-        try:
-            await _intend_document(issuer, replace(prepared, credential=document), digest, purposes)
+            await _intend_document(issuer, prepared, digest, purposes)
         except Conflict:
             # Asked for twice at one moment, one of them finds it recorded.
             if await _known(issuer, document["id"]) is None:
@@ -551,6 +542,21 @@ def _adopted(issuer: Issuer, credential: JsonObject) -> JsonObject:
     if not isinstance(document["id"], str) or len(document["id"].encode()) > MAX_ID_BYTES:
         raise Malformed(f"a text of at most {MAX_ID_BYTES:,} bytes", path=("id",))
     return document
+
+
+async def _rehearse_document(issuer: Issuer, prepared: Prepared, purposes: Sequence[str]) -> None:
+    """Malformed unless it can be issued so, with status entries that stand for those it will have."""
+    document, securing = prepared.credential, prepared.securing
+    stand_in = [StatusEntry(purpose, f"{issuer.settings.url}/status/1", 0) for purpose in purposes]
+    rehearsed = {**document, **({"credentialStatus": entries_to_json(stand_in)} if stand_in else {})}
+    try:
+        async with issuer.store.reading() as reading:
+            kind = await _kind_of_key(issuer, reading, securing)
+    except Misconfigured as error:
+        # Whoever asks over HTTP can ask for something else.
+        raise Malformed(error.detail, path=("options",)) from error
+    signed = replace(prepared, credential=rehearsed).at_signing(issuer.clock(), None)
+    check_issuable(issuer, signed, securing, throwaway_key(issuer, kind), prepared.mandatory)
 
 
 async def _intend_document(

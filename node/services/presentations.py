@@ -165,20 +165,10 @@ class Presentations:
         _check_askable(query)
         now = self._examiner.clock()
         state, nonce, result_id = (secrets.token_urlsafe(_SECRET_BYTES) for _ in range(3))
-        metadata = ClientMetadata(vp_formats(), self.client_name, bonafides_bundle=True)
-        key = (
-            DecryptionKey(secrets.token_bytes(SECRET_BYTES), secrets.token_urlsafe(9)) if encrypted else None
-        )
-        if key is not None:
-            metadata = replace(metadata, keys=(key.to_jwk(),), enc_values=tuple(CONTENT_ENCRYPTIONS))
-        request = AuthorizationRequest(
-            client_id_of(f"{self._base_url}/requests/{state}/response"),
-            nonce,
-            query,
-            metadata,
-            state,
-            encryption_of(metadata) if key is not None else None,
-        )
+        key = None
+        if encrypted:
+            key = DecryptionKey(secrets.token_bytes(SECRET_BYTES), secrets.token_urlsafe(9))
+        request = self._request(query, state, nonce, key)
         kept: JsonObject = {"request": request.to_json(), "flow": flow}
         if key is not None:
             kept["key"] = {"secret": encode_base64url(key.secret), "kid": key.kid}
@@ -208,6 +198,22 @@ class Presentations:
             nonce,
             flow,
             stored.expires_at,
+        )
+
+    def _request(
+        self, query: DcqlQuery, state: str, nonce: str, key: DecryptionKey | None
+    ) -> AuthorizationRequest:
+        """What a wallet is asked; with `key`, by an answer that is encrypted to it."""
+        metadata = ClientMetadata(vp_formats(), self.client_name, bonafides_bundle=True)
+        if key is not None:
+            metadata = replace(metadata, keys=(key.to_jwk(),), enc_values=tuple(CONTENT_ENCRYPTIONS))
+        return AuthorizationRequest(
+            client_id_of(f"{self._base_url}/requests/{state}/response"),
+            nonce,
+            query,
+            metadata,
+            state,
+            encryption_of(metadata) if key is not None else None,
         )
 
     async def request_object(self, state: str) -> str:
