@@ -27,7 +27,7 @@ from fixtures.verification import (
     status_list,
     without_status,
 )
-from fixtures.webvh import Log, document, key_of
+from fixtures.webvh import Log, document, key_of, proof_by
 
 from node.core.cbor import encode_cbor
 from node.core.encoding import encode_base64url
@@ -227,8 +227,10 @@ async def test_nobody_is_asked_for_a_newer_credential(site: Site) -> None:
 
 
 def rewritten(log: Log) -> None:
-    """Another key is written into an entry that is already signed."""
-    log.entries[-1]["state"] = document(log.did, 9)
+    """Whoever may update changes an entry after its version was told to others, and signs it again."""
+    entry = {name: value for name, value in log.entries[-1].items() if name != "proof"}
+    entry["state"] = document(log.did, 9)
+    log.entries[-1] = {**entry, "proof": [proof_by(1, entry)]}
 
 
 def deactivated(log: Log) -> None:
