@@ -179,6 +179,15 @@ async def test_what_is_issued_verifies(suite: Suite, kind: KeyKind, cryptosuite:
     assert (status, body["verified"], body["errors"]) == (200, True, [])
 
 
+async def test_a_proof_that_stands_twice_in_a_set_does_no_harm(suite: Suite) -> None:
+    """A suite makes its proof set so."""
+    issued = await suite.issued(credential())
+    twice = [issued["proof"], issued["proof"]]
+    assert (await suite.verify({**issued, "proof": twice}))[0] == 200
+    changed = {**issued["proof"], "proofPurpose": "authentication"}
+    assert (await suite.verify({**issued, "proof": [issued["proof"], changed]}))[0] == 400
+
+
 async def test_a_cryptosuite_in_the_path_is_that_of_requests_that_name_none(suite: Suite) -> None:
     """One of the suites writes into the options of its configuration, so that these had better be empty."""
     for options, expected in (

@@ -6,6 +6,7 @@ functions of their own because the caller knows the expected values and the time
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -74,8 +75,9 @@ def parse_proof(value: Json, path: tuple[str | int, ...] = ("proof",)) -> Proof:
 def proofs_of(document: JsonObject) -> tuple[Proof, ...]:
     """All proofs of a document in their order; none where there is no `proof` member.
 
-    Malformed: an empty array (reject list), more than 16, two with one `id`, since a chain could then mean either, or
-    the same proof twice, which says nothing more and would be verified twice.
+    A proof that stands there again is left out: the array is a set (section 2.1.1), and a copy would only be verified
+    again. Malformed: an empty array (reject list), more than 16, or two with one `id`, since a chain could then mean
+    either.
     """
     if "proof" not in document:
         return ()
@@ -84,13 +86,16 @@ def proofs_of(document: JsonObject) -> tuple[Proof, ...]:
         return (parse_proof(value),)
     if not 0 < len(value) <= MAX_PROOFS:
         raise Malformed(f"expected 1 to {MAX_PROOFS} proofs, got {len(value)}", path=("proof",))
-    if any(item in value[:index] for index, item in enumerate(value)):
-        raise Malformed("the same proof twice", path=("proof",))
-    proofs = tuple(parse_proof(item, ("proof", index)) for index, item in enumerate(value))
+    proofs = [parse_proof(item, ("proof", index)) for index, item in enumerate(value)]
+    if len(proofs) == 1:
+        return tuple(proofs)
     ids = [proof.id for proof in proofs if proof.id is not None]
     if len(set(ids)) != len(ids):
         raise Malformed("two proofs have the same id", path=("proof",))
-    return proofs
+    once: dict[str, Proof] = {}
+    for proof in proofs:  # by their text, in which true is no 1
+        once.setdefault(json.dumps(proof.raw, sort_keys=True), proof)
+    return tuple(once.values())
 
 
 def verify_expiry(proof: Proof, now: datetime) -> None:
