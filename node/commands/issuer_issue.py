@@ -50,7 +50,8 @@ _EXAMPLES_OF_FAULTS: Final = 50
     "--suite",
     "securing",
     type=click.Choice(SECURINGS),
-    help="Cryptosuite or kind of token.  [default: as the template says, else eddsa-rdfc-2022]",
+    help="Cryptosuite or kind of token. Of ecdsa-sd-2023, bbs-2023, vc+sd-jwt and dc+sd-jwt a holder can show a "
+    "part.  [default: as the template says, else eddsa-rdfc-2022]",
 )
 @click.option(
     "--bearer",

@@ -124,7 +124,8 @@ def verify(
 ) -> None:
     """Judge credentials, bundles, presentations and badge images.
 
-    Prints what was found and why. Exit status: 0 all accepted, 1 something refused, 3 nothing refused but
+    A file is told by its bytes: JSON, a token (JWT, SD-JWT, COSE), PNG or SVG. Prints what was found and why, and
+    where something is refused the clause that it breaks. Exit status: 0 all accepted, 1 something refused, 3 nothing refused but
     something could not be told, 2 wrong use.
 
     Without an option nothing is opened. What an issuer with a chain has signed then needs its bundle and a
@@ -133,6 +134,8 @@ def verify(
     \b
         bonafides verify bundle.json --trust trust.json --checkpoint checkpoint.json
         bonafides verify bundle.json --trust trust.json --rpc URL
+
+    Of other issuers, keys and status on web sites (did:web, did:webvh, lists at URLs) are fetched in mode full alone.
     """
     # Imported here: `--help` needs none of it.
     from node.commands import loading  # noqa: PLC0415
