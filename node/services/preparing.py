@@ -41,6 +41,7 @@ CONTEXTS: Final = {
 """The contexts of each kind of credential."""
 _TERMS: Final = "$terms"  # no term of any context begins so
 _NO_ID: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
+_NOBODY: Final = "urn:uuid:00000000-0000-0000-0000-000000000001"
 _DAYS_A_WEEK: Final = 7
 
 
@@ -92,6 +93,11 @@ class Prepared:
         """
         document = dict(self.credential)
         if self.securing == BBS:
+            # What earlier releases prepared, or issued and is renewed, has a salted hash of its row.
+            subject = document["credentialSubject"]
+            document["credentialSubject"] = {
+                name: value for name, value in subject.items() if name != "identifier"
+            }
             weeks = MAX_WEEKS if self.valid_days is None else self.valid_days // _DAYS_A_WEEK
             document["validFrom"], document["validUntil"] = validity_of(now, weeks)
             return document
@@ -121,7 +127,8 @@ def prepare(issuer: Issuer, filled: Filled, given: Given, terms: Terms) -> Prepa
     """The row's credential as its intent keeps it."""
     credential = filled.credential
     subject = credential.pop("credentialSubject")
-    if given.identity is not None and "id" not in subject:
+    # Nothing under bbs-2023 may name its holder: what is unique to a row links all its uses.
+    if given.identity is not None and "id" not in subject and terms.securing != BBS:
         subject = {**subject, "identifier": [given.identity.to_json()]}
     if given.held:
         subject = {**subject, "verifiableCredential": list(given.held)}
@@ -168,9 +175,11 @@ def check_issuable(
     check_credential(document, for_issuing=True)
     _check_terms(document, securing)
     if securing in (DC_SD_JWT, BBS):
-        # Claims have no schema: what they are made of has. And Open Badges wants the id that bbs-2023 cannot have.
+        # Claims have no schema: what they are made of has. And Open Badges wants the ids that bbs-2023 cannot have.
         issuer.standards.canonicalizer.check(document)
         whole = {"id": _NO_ID, **document}
+        if securing == BBS:
+            whole["credentialSubject"] = {"id": _NOBODY, **document["credentialSubject"]}
         _check_read(read_document(whole, issuer.standards.canonicalizer, issuer.standards.schemas))
     secured = secure(issuer, document, throwaway, securing, issuer.clock(), mandatory)
     check_secured(issuer, issued_value(secured.document), throwaway.signer.public_key)

@@ -260,6 +260,11 @@ class Template:
         return tuple(name for name in ("validFrom", "validUntil") if name in self._compiled)
 
     @property
+    def names_subject(self) -> bool:
+        """Whether it says who the subject is, beside the learner's DID."""
+        return "identifier" in self._compiled.get("subject", {})
+
+    @property
     def timed_slots(self) -> frozenset[int]:
         """The slots of the validity period, which holds together with the moment of signing."""
         period = [self._compiled.get(name) for name in ("validFrom", "validUntil")]
@@ -344,6 +349,9 @@ def unlinkable_faults(template: Template) -> Iterator[Fault]:
         yield Fault("template", detail, path=("validDays",))
     if template.kind != ACHIEVEMENT:
         yield Fault("template", f"{BBS} is for achievements alone", path=("kind",))
+    if template.names_subject:
+        detail = f"it says whose the credential is, which {BBS} is there to keep apart from its uses"
+        yield Fault("template", detail, path=("subject", "identifier"))
     if template.evidence is not None:
         detail = f"a commitment to evidence tells its credential apart, which {BBS} is there to prevent"
         yield Fault("template", detail, path=("evidence",))

@@ -10,10 +10,10 @@ import pytest
 from fixtures.issuers import ALICE, BOB, URL, Crash, CrashingStore, MakeCohort
 from services.test_securing import add_key, stored
 
-from node.core.dataintegrity import proofs_of
+from node.core.dataintegrity import proofs_of, unsecured
 from node.core.dataintegrity.bbs_2023 import parse_base_proof
 from node.core.dataintegrity.bbs_terms import broken_terms, linking_members
-from node.core.errors import Conflict, NotFound
+from node.core.errors import Conflict, Malformed, NotFound
 from node.core.keys import KeyKind
 from node.core.oid4vci.credential_request import CredentialRequest
 from node.core.oid4vci.credential_response import Deferred
@@ -30,9 +30,9 @@ from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
 from node.services.overview import overview
-from node.services.preparing import Terms, check_secured
+from node.services.preparing import Prepared, Terms, check_secured, identity_of
 from node.services.revocation import Action
-from node.services.securing import issued_value, read_issued
+from node.services.securing import issued_value, read_issued, secure
 from node.storage.base import CredentialState, KeyState
 
 TUESDAY = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -97,6 +97,7 @@ async def test_what_all_holders_must_show_is_the_same(bbs: Issuer, make_cohort: 
         ({"validUntil": "2026-03-30T00:00:00Z"}, "a week for all"),
         ({"validDays": 30}, "must be one of 7, 14, 21, 28"),
         ({"suspendable": True}, "nothing can be suspended"),
+        ({"subject": {"identifier": [{"identityHash": "{id}"}]}}, "whose the credential is"),
         ({"evidence": {"items": [{"file": "a.py"}, {"file": "b.log"}]}, "with_evidence": True}, "tells its"),
     ],
 )
@@ -107,6 +108,38 @@ async def test_a_template_that_would_tell_credentials_apart_is_refused(
     cohort = make_cohort(("s1", ALICE, "90"), **{**plain, **template})
     with pytest.raises(InputFaults, match=words):
         await issuance.plan(bbs, cohort, Terms(BBS))
+
+
+@pytest.mark.parametrize("learner", [ALICE, ""])
+async def test_nothing_in_a_badge_names_its_holder_hashed_or_not(
+    bbs: Issuer, make_cohort: MakeCohort, learner: str
+) -> None:
+    cohort = make_cohort(("s1", learner, "90"), evidence=None, validDays=None, with_evidence=False)
+    await issuance.issue(bbs, await issuance.plan(bbs, cohort, Terms(BBS, bearer=True)))
+    (document,) = await documents(bbs, await issuance.results(bbs, cohort))
+    assert document["credentialSubject"].keys() == {"type", "achievement", "result"}
+    assert "id" not in document
+
+
+async def test_what_would_name_its_holder_is_not_signed(bbs: Issuer, make_cohort: MakeCohort) -> None:
+    (document,) = await documents(bbs, await issue(bbs, make_cohort, ("s1", ALICE, "90")))
+    named = with_hashed_row(unsecured(document))
+    key = await bbs.signing_key(kinds={KeyKind.BLS12381_G2})
+    with pytest.raises(Malformed, match=r"would link .*: /credentialSubject/identifier"):
+        secure(bbs, named, key, BBS, TUESDAY)
+
+
+async def test_what_an_earlier_release_prepared_or_renews_loses_the_hash_of_its_row(
+    bbs: Issuer, make_cohort: MakeCohort
+) -> None:
+    (document,) = await documents(bbs, await issue(bbs, make_cohort, ("s1", ALICE, "90")))
+    prepared = Prepared(with_hashed_row(unsecured(document)), BBS, 28)
+    assert prepared.at_signing(TUESDAY, ALICE)["credentialSubject"] == document["credentialSubject"]
+
+
+def with_hashed_row(credential: JsonObject) -> JsonObject:
+    identifier = [identity_of("id:s1", "salt").to_json()]
+    return {**credential, "credentialSubject": {**credential["credentialSubject"], "identifier": identifier}}
 
 
 async def test_a_key_of_an_earlier_week_signs_nothing(bbs: Issuer, make_cohort: MakeCohort) -> None:

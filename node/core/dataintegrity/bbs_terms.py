@@ -29,6 +29,9 @@ _OPTIONS: Final = frozenset(
     {"type", "cryptosuite", "verificationMethod", "proofPurpose", "proofValue", "created", "@context"}
 )
 
+# What says who the subject is: an id, or Open Badges' IdentityObjects.
+_OF_THE_SUBJECT: Final = ("id", "identifier")
+
 
 def epoch_of(moment: datetime) -> datetime:
     """The begin of the epoch that `moment` is in."""
@@ -65,15 +68,15 @@ def broken_terms(credential: JsonObject, *, end_is_mandatory: bool) -> tuple[str
 def linking_members(credential: JsonObject, options: JsonObject) -> tuple[str, ...]:
     """What would link the presentations of a credential that is about to be signed with the proof `options`.
 
-    JSON Pointers to ids of its own, and names of proof options; none where it can be issued.
+    JSON Pointers to ids of its own and of its subject (hashed ones too: they are as unique, and can be guessed), and
+    names of proof options; none where it can be issued.
     """
     found = ["/id"] if "id" in credential else []
     subjects = credential.get("credentialSubject")
     for index, subject in enumerate(subjects if type(subjects) is list else [subjects]):
-        if type(subject) is dict and "id" in subject:
-            found.append(
-                f"/credentialSubject/{index}/id" if type(subjects) is list else "/credentialSubject/id"
-            )
+        place = f"/credentialSubject/{index}" if type(subjects) is list else "/credentialSubject"
+        if type(subject) is dict:
+            found += [f"{place}/{name}" for name in _OF_THE_SUBJECT if name in subject]
     found += sorted(options.keys() - _OPTIONS)
     if "created" in options and options["created"] != credential.get("validFrom"):
         found.append("created")
