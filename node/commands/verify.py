@@ -125,8 +125,8 @@ def verify(
     """Judge credentials, bundles, presentations and badge images.
 
     A file is told by its bytes: JSON, a token (JWT, SD-JWT, COSE), PNG or SVG. Prints what was found and why, and
-    where something is refused the clause that it breaks. Exit status: 0 all accepted, 1 something refused, 3 nothing refused but
-    something could not be told, 2 wrong use.
+    where something is refused the clause that it breaks. Exit status: 0 all accepted, 1 something refused, 3 nothing
+    refused but something could not be told, 2 wrong use.
 
     Without an option nothing is opened. What an issuer with a chain has signed then needs its bundle and a
     checkpoint file; or name an endpoint of the chain:
