@@ -1,6 +1,6 @@
 """An issuer's folder: what stands in it, and an `Issuer` opened from it.
 
-    issuer.json      endpoint, database and table of networks, as `issuer init` was given them
+    issuer.json      endpoint, database, and whether credentials get status entries, as `issuer init` was told
     issuer.db        the database, unless another was named
     keys/*.json      sealed keys
     networks.json    a copy of the operator's table
@@ -38,6 +38,8 @@ class Folder:
     rpc: str | None = None
     database: str | None = None
     development: bool = False
+    status: bool | None = None
+    """Without a chain: whether credentials get status entries by default; None in folders of earlier releases."""
 
     @classmethod
     def begun(cls, path: Path) -> Folder:
@@ -58,7 +60,13 @@ class Folder:
         except Malformed as error:
             raise Misconfigured(f"{path / SETTINGS_FILE}: {error.detail}") from error
         known = {name: body.get(name) for name in ("rpc", "database")}
-        return cls(path, development=body.get("development") is True, **known)
+        status = body.get("status")
+        return cls(
+            path,
+            development=body.get("development") is True,
+            status=status if isinstance(status, bool) else None,
+            **known,
+        )
 
     def save(self) -> None:
         """Write the folder's settings, readable for their owner alone."""
@@ -146,7 +154,7 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
             networks = {**standards.networks, **folder.networks()}
             chain = await stack.enter_async_context(open_chain(folder.rpc, networks, settings.chain))
         keyring = Keyring(folder.path, passphrase)
-        yield Issuer(database, settings, keyring, standards, chain)
+        yield Issuer(database, settings, keyring, standards, chain, status_by_default=folder.status)
 
 
 @asynccontextmanager

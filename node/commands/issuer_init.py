@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     "--suspendable", is_flag=True, help="Open a list for suspensions as well, now and not at first use."
 )
 @click.option(
-    "--status", "with_status", is_flag=True, help="With --did key: publish a status list nevertheless."
+    "--status",
+    "with_status",
+    is_flag=True,
+    help="With --did key: publish a status list nevertheless, with an entry for each credential.",
 )
 @click.option("--faucet", type=FILE, show_envvar=True, help="Faucet key of a development chain, which pays.")
 @click.option(
@@ -82,7 +85,11 @@ async def init(
     _check_public_url(url, development=development)
     # What an earlier run was told is kept: another database would be another issuer with the same keys.
     place = Folder.begun(folder).with_options(rpc=rpc if method == "ethr" else None, database=database)
-    place = replace(place, development=development or place.development)
+    place = replace(
+        place,
+        development=development or place.development,
+        status=_status(place, wanted=with_status or suspendable),
+    )
     if method == "ethr" and place.rpc is None:
         raise Misconfigured("an identity on a chain needs an endpoint: --rpc URL (or --did key)")
     if method == "ethr" and kind != "Ed25519":
@@ -103,6 +110,14 @@ async def init(
         print_json(made)
     else:
         click.echo(made["did"])
+
+
+def _status(place: Folder, *, wanted: bool) -> bool | None:
+    """Whether credentials get status entries by default; what an earlier run was told is kept."""
+    from node.commands.issuer_folder import SETTINGS_FILE  # noqa: PLC0415
+
+    # Earlier releases did not write it down: there an open list says it.
+    return True if wanted else place.status if place.has(SETTINGS_FILE) else False
 
 
 async def _check_method(place: Folder, method: str) -> None:

@@ -62,7 +62,7 @@ _EXAMPLES_OF_FAULTS: Final = 50
     "--status/--no-status",
     "with_status",
     default=None,
-    help="Status entries.  [default: with a chain, or after `init --status`]",
+    help="Status entries, in what is issued now.  [default: with a chain, or after `init --status`]",
 )
 @click.option("--tx-code", is_flag=True, help="Protect each offer by a code of six digits, sent another way.")
 @click.option("--renew-offers", is_flag=True, help="New links for rows that have not claimed theirs.")

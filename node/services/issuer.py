@@ -91,6 +91,8 @@ class Issuer:
     standards: Standards
     chain: ChainAccess | None = None
     clock: Callable[[], datetime] = now_utc
+    status_by_default: bool | None = None
+    """Without a chain: what `init` was told; None where nobody wrote it down, and an open list says it."""
 
     @property
     def identity(self) -> bytes:

@@ -41,11 +41,13 @@ _NEARLY_FULL_PERCENT: Final = 80
 async def gives_entries(issuer: Issuer) -> bool:
     """Whether credentials get a status entry unless told otherwise.
 
-    Without a chain only where a list was asked for, as `init --status` does (FORMATS.md section 11): who asked for
-    one wants to be able to revoke.
+    Without a chain only where `init --status` asked for it (FORMATS.md section 11). `issue --status` is for what it
+    issues alone: its list, which is read in mode `full` alone, is not for credentials that never asked for one.
     """
     if issuer.on_chain:
         return True
+    if issuer.status_by_default is not None:
+        return issuer.status_by_default
     async with issuer.store.reading() as reading:
         return any(one.is_open for one in await reading.status_lists.all(REVOCATION))
 

@@ -15,7 +15,7 @@ from node.commands.issuer import issuer
 from node.core.bundle import parse_bundle
 from node.core.envelope import read_envelope
 from node.core.errors import Conflict, Misconfigured
-from node.core.strict_json import parse_json_object
+from node.core.strict_json import JsonObject, parse_json_object
 
 
 class School:
@@ -151,6 +151,51 @@ def test_an_issuer_without_a_chain_revokes_in_its_published_list(tmp_path: Path,
     school.json(*init)
     school.json("issue", *inputs)  # who asked for a list at `init` need not ask again
     assert school.json("revoke", "s1", "--reason", "plagiarism")["effective"] is True
+
+
+def test_a_status_that_one_issue_asked_for_is_not_in_what_is_issued_later(
+    tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    school = School(tmp_path / "school")
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    school.json(*init)
+    for cohort, *options in (("asked", "--status"), ("later",)):
+        school.json("issue", *plain(tmp_path, make_cohort, cohort=cohort), *options)
+    assert "credentialStatus" in exported(school, "asked/s1")
+    assert "credentialStatus" not in exported(school, "later/s1")
+    school.json(*init)  # run again, it changes nothing of it
+    school.json("issue", *plain(tmp_path, make_cohort, cohort="last"))
+    assert "credentialStatus" not in exported(school, "last/s1")
+    school.json(*init, "--status")
+    school.json("issue", *plain(tmp_path, make_cohort, cohort="always"))
+    assert "credentialStatus" in exported(school, "always/s1")
+
+
+def test_a_folder_of_an_earlier_release_gives_entries_where_a_list_is_open(
+    tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    school = School(tmp_path / "school")
+    init = ["init", "--name", "A school", "--url", "https://school.example", "--did", "key"]
+    school.json(*init, "--status")
+    settings = school.folder / "issuer" / "issuer.json"
+    body = {name: value for name, value in json.loads(settings.read_text()).items() if name != "status"}
+    settings.write_text(json.dumps(body))
+    school.json(*init)
+    school.json("issue", *plain(tmp_path, make_cohort))
+    assert "credentialStatus" in exported(school, "s1")
+
+
+def plain(tmp_path: Path, make_cohort: MakeCohort, *rows: tuple[str, str, str], **changed: Any) -> list[str]:
+    """The inputs of a cohort without evidence, of one learner unless told otherwise."""
+    make_cohort(*(rows or (("s1", ALICE, "90"),)), evidence=None, with_evidence=False, **changed)
+    folder = tmp_path / "input"
+    return ["--template", str(folder / "template.json"), "--cohort", str(folder / "cohort.csv")]
+
+
+def exported(school: School, name: str) -> JsonObject:
+    out = school.folder / "exported"
+    school.json("export", "--credential", name, "--document", str(out))
+    return parse_json_object(out.read_bytes())
 
 
 def test_another_passphrase_opens_nothing_and_changes_nothing(tmp_path: Path, inputs: list[str]) -> None:
