@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ from node.core import problem
 from node.core.canonical import expansion, labelling
 from node.core.canonical.contexts import ContextStore
 from node.core.canonical.expansion import MAX_VALUES, Expander, statements
-from node.core.canonical.labelling import canonicalize_quads
+from node.core.canonical.labelling import MAX_STEPS, canonicalize_quads
 from node.core.canonical.nquads import encode_nquads, literal_term, literal_value, parse_nquads
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.selective import hmac_labels, label_statements
@@ -84,11 +84,18 @@ def star(size: int) -> str:
 
 
 @pytest.mark.parametrize("text", [clique(10), clique(60), chain(3000), star(9), star(4000)])
-def test_symmetric_graphs_are_refused_in_bounded_time(text: str) -> None:
-    started = time.monotonic()
+def test_symmetric_graphs_are_refused_after_bounded_work(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+
+    def counted(data: bytes) -> Any:
+        hashed.append(len(data))
+        return hashlib.sha256(data)
+
+    monkeypatch.setitem(labelling._HASHES, "sha256", counted)
     with pytest.raises(Malformed, match="work limit"):
         CANONICALIZER.canonicalize_nquads(text)
-    assert time.monotonic() - started < 5
+    assert len(hashed) <= MAX_STEPS
+    assert sum(hashed) <= 10 * MAX_STEPS, "bytes"
 
 
 TERMS = st.sampled_from(["_:a", "_:b", "_:c", "_:d", "<urn:x>", "<urn:y>"])
@@ -235,12 +242,10 @@ def test_too_many_values_are_refused() -> None:
         CANONICALIZER.nquads(credential(name=["x"] * MAX_VALUES))
 
 
-def test_too_many_contexts_to_process_are_refused_in_bounded_time() -> None:
+def test_too_many_contexts_to_process_are_refused() -> None:
     profiles = [{"type": ["Profile"], "id": f"did:example:{n}"} for n in range(4000)]
-    started = time.monotonic()
     with pytest.raises(Malformed, match="contexts"):  # a limit of the full algorithm's work alone
         Expander(STORE).expand(credential(credentialSubject=profiles))
-    assert time.monotonic() - started < 10
 
 
 def test_base_direction_becomes_an_i18n_datatype() -> None:
