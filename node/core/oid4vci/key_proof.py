@@ -14,7 +14,7 @@ from typing import Final
 
 from node.core.canonical.plain import is_plain
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.credential import check_presentation
+from node.core.credential import BASE_CONTEXT, check_presentation
 from node.core.dataintegrity.proof import (
     Proof,
     proofs_of,
@@ -53,7 +53,6 @@ CRYPTOSUITES: Final = ("eddsa-rdfc-2022", "eddsa-jcs-2022")
 MAX_AHEAD: Final = timedelta(minutes=1)
 MAX_AGE: Final = timedelta(minutes=10)
 _MAX_PROOF_CHARS: Final = 16 * 1024
-_VP_CONTEXT: Final = "https://www.w3.org/ns/credentials/v2"
 # Nothing else of the presentation is read, so nothing else may be signed under this purpose.
 _VP_MEMBERS: Final = frozenset({"@context", "id", "type", "holder", "proof"})
 
@@ -112,7 +111,7 @@ def prepare_di_vp_proof(
 ) -> PreparedProof:
     """What the wallet signs (F.2): a presentation of nothing but its holder."""
     presentation: JsonObject = {
-        "@context": [_VP_CONTEXT],
+        "@context": [BASE_CONTEXT],
         "type": ["VerifiablePresentation"],
         "holder": holder,
     }
@@ -238,8 +237,8 @@ def _verify_di_vp(
 
 
 def _only_proof(document: JsonObject) -> Proof:
-    proofs = proofs_of(document)
-    if len(proofs) != 1:
+    proofs, written = proofs_of(document), document.get("proof")
+    if len(proofs) != 1 or (isinstance(written, list) and len(written) != 1):  # nor a copy of it
         raise Malformed("a presentation that proves a key has one proof")
     return proofs[0]
 
