@@ -19,15 +19,12 @@ from node.core.did.document import AUTHENTICATION
 from node.core.did.key import did_key_of, resolve_did_key
 from node.core.errors import NotFound
 from node.core.jose.jws import algorithm_of
-from node.core.keys import KeyKind, PublicKey
+from node.core.keys import P256_DRAWN_BYTES, KeyKind, PublicKey, p256_scalar
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 SEED_BYTES: Final = 32
-# SEC 2 section 2.4.2.
-_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_P256_DRAWN_BYTES: Final = 48
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,9 +85,7 @@ def make_key(kind: KeyKind, draw: Callable[[int], bytes], now: datetime) -> Hold
     """A new key of a kind (Ed25519, P-256); `draw` gives so many bytes from a CSPRNG."""
     if kind is KeyKind.ED25519:
         return HolderKey(draw(SEED_BYTES), now)
-    # FIPS 186-5 appendix A.2.1: of so many more bits than the order has, the remainder is as good as uniform.
-    scalar = int.from_bytes(draw(_P256_DRAWN_BYTES), "big") % (_P256_ORDER - 1) + 1
-    return HolderKey(scalar.to_bytes(SEED_BYTES, "big"), now, kind=KeyKind.P256)
+    return HolderKey(p256_scalar(draw(P256_DRAWN_BYTES)).to_bytes(SEED_BYTES, "big"), now, kind=KeyKind.P256)
 
 
 def key_of(keys: Sequence[HolderKey], dids: Sequence[str]) -> HolderKey:

@@ -76,8 +76,17 @@ _RSA_MULTICODEC: Final = 0x1205
 # RFC 7518 section 3.3 asks for 2,048 bits; a modulus beyond 8,192 only costs the verifier time.
 _RSA_BITS: Final = range(2048, 8193)
 _RSA_EXPONENTS: Final = range(3, 1 << 33, 2)
+# SEC 2 section 2.4.2.
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_DRAWN_BYTES: Final = 48
+"""128 bits more than the order of P-256 has, so that what is left of them is evenly spread (FIPS 186-5 A.2.1)."""
 # A public JWK that holds one of these is somebody's leaked private key.
-_PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+def p256_scalar(drawn: bytes) -> int:
+    """The private key that `P256_DRAWN_BYTES` random bytes stand for (FIPS 186-5 appendix A.2.1)."""
+    return int.from_bytes(drawn, "big") % (_P256_ORDER - 1) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +254,7 @@ def parse_multikey(text: str) -> PublicKey:
 
 def parse_jwk(jwk: dict[str, Any]) -> PublicKey:
     """The public key of a JWK; one with private members, or of another type, is Malformed."""
-    if _PRIVATE_JWK_MEMBERS & jwk.keys():
+    if PRIVATE_JWK_MEMBERS & jwk.keys():
         raise _bad_key("a JWK with private members has no place in public")
     if not _is_for_signatures(jwk):
         raise _bad_key("a JWK that is not for signatures, or for others than are verified here")

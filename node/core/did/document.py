@@ -18,7 +18,7 @@ from node.core import problem
 from node.core.did.syntax import did_of, is_did
 from node.core.encoding import decode_base58btc, encode_multibase
 from node.core.errors import Malformed, NotVerified
-from node.core.keys import KeyKind, PublicKey, parse_jwk, parse_multikey
+from node.core.keys import PRIVATE_JWK_MEMBERS, KeyKind, PublicKey, parse_jwk, parse_multikey
 from node.core.strict_json import Json, JsonObject
 from node.core.times import parse_datetime_stamp
 
@@ -60,7 +60,6 @@ _KEY_MEMBERS: Final = frozenset(
 _PRIVATE_MEMBERS: Final = frozenset(
     {"secretKeyMultibase", "secretKeyJwk", "privateKeyMultibase", "privateKeyJwk", "privateKeyBase58"}
 )
-_PRIVATE_JWK_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # No document of the vectors or of a school has a tenth; one method is looked for, none is tried in turn.
 MAX_METHODS: Final = 1000
 MAX_SERVICES: Final = 1000
@@ -276,7 +275,7 @@ class _Reader:
 
 def _public_key(kind: str, raw: JsonObject) -> PublicKey | None:
     jwk = raw.get("publicKeyJwk")
-    if jwk is not None and (type(jwk) is not dict or _PRIVATE_JWK_MEMBERS & jwk.keys()):
+    if jwk is not None and (type(jwk) is not dict or PRIVATE_JWK_MEMBERS & jwk.keys()):
         raise _bad_document("publicKeyJwk is not a public key")
     try:
         match kind:

@@ -22,18 +22,17 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from node.core.canonical.jcs import canonicalize
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed
+from node.core.keys import P256_DRAWN_BYTES, p256_scalar
 from node.core.strict_json import JsonObject, parse_json_object
 
 ECDH_ES: Final = "ECDH-ES"
 # `enc`, the one to prefer first, and the length of its key in bytes.
 CONTENT_ENCRYPTIONS: Final[Mapping[str, int]] = MappingProxyType({"A256GCM": 32, "A128GCM": 16})
-# 128 bits more than the order of P-256 has, so that what is left of them is evenly spread (FIPS 186-5 appendix A.2.1).
-SECRET_BYTES: Final = 48
+SECRET_BYTES: Final = P256_DRAWN_BYTES
 IV_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 _P256: Final = "P-256"
 _X25519: Final = "X25519"
-_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _MAX_HEADER_CHARS: Final = 8 * 1024
 # No extension is understood (`crit`), and what is compressed tells of its contents by its length (`zip`).
 _REFUSED_HEADERS: Final = ("crit", "zip")
@@ -153,7 +152,7 @@ def _content_key(agreed: bytes, header: JsonObject) -> bytes:
 
 
 def _p256_private(secret: bytes) -> ec.EllipticCurvePrivateKey:
-    return ec.derive_private_key(int.from_bytes(secret) % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+    return ec.derive_private_key(p256_scalar(secret), ec.SECP256R1())
 
 
 def _p256_point(jwk: JsonObject) -> ec.EllipticCurvePublicKey:
