@@ -19,14 +19,12 @@ from node.core.verify import engine
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.intake import shown as read_credential
 from node.core.verify.materials import Materials, Mode
-from node.core.verify.report import CheckName, Outcome, Report
+from node.core.verify.policy import OF_PRESENTATION
+from node.core.verify.report import Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.core.verify.wording import verdict_of
 from wallet.disclose import ENTROPY_BYTES, base_proof_in, whole
 from wallet.holdings import Holding, LastCheck, merged
-
-# The three that only a presentation can answer: a holder looking at his own credential need not hear of them.
-_OF_PRESENTATION = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 
 
 class Checker:
@@ -84,10 +82,11 @@ def as_others_see(credential: JsonObject | str, bundle: Bundle | None, canonical
 def last_check(report: Report, at: datetime) -> LastCheck:
     """The report as it is kept with the holding: the verdict, and every check that failed or stayed open."""
     verdict = verdict_of(report)
+    # A holder looking at his own credential need not hear of what only a presentation can answer.
     doubts = tuple(
         (str(check.name), str(check.outcome), check.basis)
         for check in report.checks
-        if check.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and check.name not in _OF_PRESENTATION
+        if check.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and check.name not in OF_PRESENTATION
     )
     return LastCheck(at, str(report.acceptance), verdict.headline, verdict.sentence, doubts)
 

@@ -33,6 +33,7 @@ from node.web.app import add_health_routes, add_public_routes, make_base_app, re
 from node.web.oid4vci import DESK, add_oid4vci_routes, base_path, bearer_token
 from node.web.pages import PAGES, Pages, errors_as_pages, twin
 from node.web.problems import json_response
+from node.web.vc_api import UNKNOWN_OPTION
 
 ISSUER: Final = web.AppKey("issuer", Issuer)
 VC_TYPE: Final = "application/vc"
@@ -43,7 +44,6 @@ _LIST_SECONDS: Final = 3600
 _HOUSEKEEPING_SECONDS: Final = 60.0
 # An endpoint that hangs must not hold up the end.
 _STOP_SECONDS: Final = 3.0
-_UNKNOWN_OPTION: Final = "https://www.w3.org/TR/vcalm#UNKNOWN_OPTION_PROVIDED"
 # What VC API clients and test suites send beside a credential. Only the first two decide anything here.
 _OPTIONS: Final = frozenset(
     {
@@ -179,7 +179,7 @@ def _securing(options: Json) -> str:
     if not isinstance(options, dict):
         raise Malformed("options is a JSON object", path=("options",))
     if unknown := options.keys() - _OPTIONS:
-        raise Malformed("an unknown option", type=_UNKNOWN_OPTION, path=("options", min(unknown)))
+        raise Malformed("an unknown option", type=UNKNOWN_OPTION, path=("options", min(unknown)))
     form = options.get("proofFormat")
     name = "proofFormat" if form in TOKENS else "cryptosuite"
     securing = options.get(name, DEFAULT_SECURING)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from node.core.bundle import MEDIA_TYPE
 from node.core.encoding import decode_hex
 from node.core.errors import Malformed, NotFound, Refused
 from node.core.oid4vci import errors as codes
@@ -32,7 +33,6 @@ from node.web.problems import PROBLEM_TYPE, json_response, oauth_errors
 from node.web.qr import qr_code
 
 DESK: Final = web.AppKey("desk", OfferDesk)
-BUNDLE_TYPE: Final = "application/vnd.bonafides.bundle+json"
 _METADATA_SECONDS: Final = 300
 _METADATA_HEADERS: Final = {"Cache-Control": f"public, max-age={_METADATA_SECONDS}"}
 # Tokens of ours have 43 characters; nothing longer is looked up.
@@ -151,7 +151,7 @@ async def give_bundle(request: web.Request) -> web.Response:
     bundle = await request.app[DESK].bundle(token, digest)
     if bundle is None:
         return json_response({"status": "pending"}, status=202, headers={"Retry-After": str(RETRY_SECONDS)})
-    return json_response(bundle.to_json(), content_type=BUNDLE_TYPE)
+    return json_response(bundle.to_json(), content_type=MEDIA_TYPE)
 
 
 def _credential_response(answer: Issued | Deferred) -> web.Response:

@@ -26,9 +26,10 @@ from typing import Final
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.cbor import Cbor, decode_cbor, encode_cbor
+from node.core.dataintegrity.cryptosuite import not_verified
 from node.core.dataintegrity.proof import DATA_INTEGRITY_PROOF, Proof
 from node.core.encoding import decode_hex, decode_multibase, encode_multibase
-from node.core.errors import Malformed, NotVerified
+from node.core.errors import Malformed
 from node.core.strict_json import JsonObject
 
 TYPE: Final = "MerkleProof2019"
@@ -104,12 +105,12 @@ def verify_merkle_proof(document: JsonObject, proof: JsonObject, canonicalizer: 
     """
     found = decode_proof_value(str(proof.get("proofValue")))
     if target_hash(covered(document, proof), canonicalizer) != found.target:
-        raise _wrong("the document is not the one that was anchored: its hash is another")
+        raise not_verified("the document is not the one that was anchored: its hash is another")
     digest = found.target
     for is_left, other in found.path:
         digest = sha256(other + digest if is_left else digest + other).digest()
     if digest != found.root:
-        raise _wrong("the path does not lead to the Merkle root")
+        raise not_verified("the path does not lead to the Merkle root")
     return found
 
 
@@ -238,7 +239,3 @@ def _digest(value: Cbor) -> bytes:
     if type(inner) is not bytes or len(inner) != 32:
         raise Malformed("a digest has 32 bytes")
     return inner
-
-
-def _wrong(detail: str) -> NotVerified:
-    return NotVerified(detail, type=problem.PROOF_VERIFICATION_ERROR, path=("proof",))

@@ -25,7 +25,8 @@ _URGENCY: Final = {
 }
 # These say that something else is not known, which is what a person should hear.
 _FOLLOWS: Final = frozenset({Reason.KEY_NOT_CONFIRMED, Reason.STATE_NOT_PROVEN, Reason.NOT_REACHED})
-_OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
+"""What only a presentation can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ _SIGNATURE: Final = {
     CheckName.PROOF_PURPOSE: _PASSED,
     CheckName.VALIDITY_PERIOD: _PASSED,
 }
-_BOUND: Final = dict.fromkeys(_OF_PRESENTATION, _PASSED)
+_BOUND: Final = dict.fromkeys(OF_PRESENTATION, _PASSED)
 _CHAIN: Final = (
     CheckName.NETWORK,
     CheckName.HEADER,
@@ -95,7 +96,7 @@ _ANY_ISSUER: Final = {
     **_SIGNATURE,
     **dict.fromkeys(_CHAIN, _PASSED_OR_NONE),
     CheckName.SCHEMA: _NOT_FAILED,
-    **dict.fromkeys(_OF_PRESENTATION, _NOT_FAILED),
+    **dict.fromkeys(OF_PRESENTATION, _NOT_FAILED),
 }
 
 STRICT: Final = Policy("strict", {**_ANY_ISSUER, CheckName.ISSUER_TRUST: _PASSED}, _BOUND)

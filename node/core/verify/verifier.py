@@ -16,12 +16,11 @@ from node.core.strict_json import parse_json
 from node.core.verify.clauses import cite
 from node.core.verify.ledger import Networks
 from node.core.verify.materials import Mode
-from node.core.verify.policy import STRICT, Policy
+from node.core.verify.policy import OF_PRESENTATION, STRICT, Policy
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Report
 from node.core.verify.trust import TrustList
 
 _MUST_PASS: Final = (CheckName.CONFORMANCE, CheckName.PROOF, CheckName.PROOF_PURPOSE)
-_OF_PRESENTATION: Final = (CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN)
 _IN_ORDER: Final = tuple(CheckName)
 
 
@@ -117,7 +116,7 @@ def make_report(
 
 def _verified(found: Mapping[CheckName, Check], *, presented: bool) -> bool:
     """VC Data Model 2.0 section 7.1: the securing mechanism and conformance, and binding where it was presented."""
-    must_pass = (*_MUST_PASS, *_OF_PRESENTATION) if presented else _MUST_PASS
+    must_pass = (*_MUST_PASS, *OF_PRESENTATION) if presented else _MUST_PASS
     key = found[CheckName.KEY].outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
     passed = Outcome.PASSED
     return key and all(found[name].outcome is passed for name in must_pass)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from node.core.canonical.contexts import DATA_INTEGRITY_V2
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
@@ -37,7 +38,6 @@ from node.services.verification import Examiner
 
 # What is remembered of what was issued, so that a stranger cannot fill the memory.
 MAX_KEPT: Final = 1_000
-_DATA_INTEGRITY_CONTEXT: Final = "https://w3id.org/security/data-integrity/v2"
 _DEFAULT_SUITES: Final = {**USUAL_SUITES, KeyKind.BLS12381_G2: BBS}
 # Where mandatory pointers are given and no suite is named.
 _SELECTIVE_SUITES: Final = {KeyKind.P256: ECDSA_SD, KeyKind.BLS12381_G2: BBS}
@@ -91,7 +91,7 @@ class SuiteIssuers:
         facts = check_credential(judged)
         key = self._key_of(facts.issuer_id)
         if facts.version == "1.1":
-            context = _with_context(credential["@context"], _DATA_INTEGRITY_CONTEXT)
+            context = _with_context(credential["@context"], DATA_INTEGRITY_V2)
             credential, judged = {**credential, "@context": context}, {**judged, "@context": context}
         secured = await self._examiner.work(lambda: self._issue(judged, options, key))
         await self._check(secured)
