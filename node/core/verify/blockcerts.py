@@ -105,7 +105,7 @@ def _sender(answer: TransactionAnswer, anchor: Transaction, root: bytes) -> Send
 def _judge_sender(proof: Proof, sender: Sender, find_key: KeyFinder, sent: str) -> Verdict:
     """Whether the account that sent the root is the issuer's."""
     if proof.verification_method.startswith("https://"):
-        return Verdict(Outcome.UNKNOWN, f"{sent}; {_PROFILE}", Reason.KEY_UNKNOWN)
+        return Verdict(Outcome.UNKNOWN, f"{sent}; {_PROFILE}", Reason.KEY_NOT_LOOKED_UP)
 
     def verify(key: PublicKey) -> None:
         if key != sender.key:

@@ -52,6 +52,7 @@ CLAUSES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.ISSUER_OUTSIDE_TIME: "FORMATS.md section 9",
         Reason.HOLDER_DIFFERS: _HOLDER,
         Reason.HOLDER_PROOF_WRONG: _HOLDER,
+        Reason.COPY: "FORMATS.md section 9, VC Data Integrity 1.0 section 4.4",
         Reason.ANSWERED_BEFORE: "FORMATS.md section 9, RFC 9901 section 7.3",
         Reason.FOR_SOMEBODY_ELSE: "VC Data Integrity 1.0 section 4.4, RFC 7519 section 4.1.3, RFC 9901 section 7.3",
     }

@@ -88,7 +88,8 @@ def _check_entry(entry: AnyStatusEntry, told: Told, inquiry: Inquiry) -> Check:
     if isinstance(answer, Missing):
         retrieval = Problem(problem.STATUS_RETRIEVAL_ERROR, answer.reason)
         basis = f"its {source.name} could not be had: {answer.reason}"
-        return _unknown(basis, Reason.STATUS_UNREACHABLE, retrieval)
+        reason = Reason.STATUS_NOT_ASKED if answer.forbidden else Reason.STATUS_UNREACHABLE
+        return _unknown(basis, reason, retrieval)
     try:
         return _told(source, source.read(answer, told), answer)
     except BonafidesError as error:

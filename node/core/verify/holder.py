@@ -63,6 +63,10 @@ _UNBOUND: Final = Check(
     "a document alone does not show that the person who gave it is its holder",
     Reason.DOCUMENT_ALONE,
 )
+_KINDS: Final = {
+    CheckName.CHALLENGE: problem.INVALID_CHALLENGE_ERROR,
+    CheckName.DOMAIN: problem.INVALID_DOMAIN_ERROR,
+}
 _NOT_PRESENTED: Final = {
     name: Check(name, Outcome.NOT_APPLICABLE, "nothing was presented", Reason.DOCUMENT_ALONE)
     for name in (CheckName.CHALLENGE, CheckName.DOMAIN)
@@ -79,7 +83,8 @@ def document_alone(asked: Asked) -> tuple[Check, Check, Check]:
     def answered(name: CheckName, expected: object) -> Check:
         if expected is None or not asked.of_documents:
             return _NOT_PRESENTED[name]
-        return _answer(name, expected, None, False, asked)
+        basis = "a copy was given, which answers nothing"
+        return Check(name, Outcome.FAILED, basis, Reason.COPY, (Problem(_KINDS[name], basis),))
 
     challenge = answered(CheckName.CHALLENGE, asked.challenge)
     return _UNBOUND, challenge, answered(CheckName.DOMAIN, asked.domain)
@@ -163,7 +168,7 @@ def check_domain(holder: Holder, asked: Asked) -> Check:
 def _answer(name: CheckName, expected: object, given: object, equal: bool, asked: Asked) -> Check:
     if expected is None:
         return Check(name, Outcome.UNKNOWN, "nothing was asked for", Reason.NOT_ASKED)
-    kind = problem.INVALID_CHALLENGE_ERROR if name is CheckName.CHALLENGE else problem.INVALID_DOMAIN_ERROR
+    kind = _KINDS[name]
     basis = "made for somebody else, or for an earlier occasion"
     if not equal:
         missing = "" if given else ": it answers nothing"

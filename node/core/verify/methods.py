@@ -87,7 +87,9 @@ def find_key(
     try:
         did = did_of(named.method)
     except Malformed:
-        return KeyMissing(Reason.KEY_UNKNOWN, "its verification method is not a DID URL")
+        at_address = named.method.startswith(("https://", "http://"))
+        reason = Reason.KEY_NOT_LOOKED_UP if at_address else Reason.KEY_UNKNOWN
+        return KeyMissing(reason, "its verification method is not a DID URL")
     try:
         own = resolve_self_certifying(did)
     except Malformed as error:
@@ -96,16 +98,28 @@ def find_key(
         return _in_document(own, named, "its own identifier")
     on_chain = did.startswith("did:ethr:")
     if not on_chain and not may_fetch(did):
-        return KeyMissing(Reason.KEY_UNKNOWN, "the key of somebody who is not listed is not fetched")
+        return KeyMissing(
+            _not_at_hand(did, asked=False), "the key of somebody who is not listed is not fetched"
+        )
     answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
     if isinstance(answer, Missing):
-        return KeyMissing(Reason.KEY_UNKNOWN, f"the key is not at hand: {answer.reason}")
+        reason = _not_at_hand(did, asked=not answer.forbidden)
+        return KeyMissing(reason, f"the key is not at hand: {answer.reason}")
     found = _in_document(answer.document, named, answer.source)
     if answer.agreed:
         return found
     if isinstance(found, KeyMissing):
         return replace(found, refused=False)  # one voice says so, which is no proof of it
     return found if confirm(found.key) else replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
+
+
+def _not_at_hand(did: str, *, asked: bool) -> Reason:
+    """What keeps the document of a DID away, which is what would help."""
+    if did.startswith("did:ethr:"):
+        return Reason.KEY_UNKNOWN  # a bundle has it
+    if not did.startswith(("did:web:", "did:webvh:")):
+        return Reason.KEY_NOT_LOOKED_UP
+    return Reason.KEY_UNREACHABLE if asked else Reason.KEY_NOT_ASKED
 
 
 def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFound | KeyMissing:

@@ -66,7 +66,7 @@ def _addressed(verdict: Verdict, claims: Claims, domain: Collection[str] | None)
 
 
 def _without_key(basis: str) -> ProofChecks:
-    return checks_of([(ASSERTION_METHOD, Verdict(Outcome.UNKNOWN, basis, Reason.KEY_UNKNOWN))])
+    return checks_of([(ASSERTION_METHOD, Verdict(Outcome.UNKNOWN, basis, Reason.KEY_NOT_LOOKED_UP))])
 
 
 def signer_of(envelope: Envelope, party: str, purpose: str) -> KeyNamed:

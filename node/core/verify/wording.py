@@ -37,6 +37,11 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.CHAIN_NOT_READ: "It was signed by a transaction on a chain that is not read here.",
     Reason.CONTEXT_NOT_PINNED: "It uses words whose meaning we do not have on file.",
     Reason.KEY_UNKNOWN: "The issuer's key is not at hand. Ask the holder for the full file.",
+    Reason.KEY_NOT_ASKED: "The issuer keeps its key on a site of its own, which was not asked. "
+    "Mode full asks it, for issuers that are on your list.",
+    Reason.KEY_UNREACHABLE: "The issuer keeps its key on a site of its own, from which it could not be had. Try again.",
+    Reason.KEY_NOT_LOOKED_UP: "It does not name its key in a way that can be looked up here. "
+    "No other mode and no other file will help.",
     Reason.KEY_NOT_CONFIRMED: "Nothing confirms yet whose key it was signed with. Ask the holder to renew the proof.",
     Reason.KEY_SOURCE_WEAK: "Only one voice tells which key is the issuer's.",
     Reason.WRONG_PURPOSE: "It was signed for another purpose.",
@@ -66,6 +71,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.STATUS_OUT_OF_RANGE: "Its place in the revocation list does not exist.",
     Reason.STATUS_LIST_UNKNOWN: "Its revocation list is not one that we can rely on.",
     Reason.STATUS_UNREACHABLE: "Its revocation list could not be had. Try again.",
+    Reason.STATUS_NOT_ASKED: "Its revocation list was not asked for in this mode. Mode full asks for it.",
     Reason.STATUS_LATER: "Whether it was revoked at the time that you asked about is not known.",
     Reason.NO_STATUS: "The issuer gave it no way of being revoked.",
     Reason.UNLINKABLE: "It is made so that nobody can trace where it was shown, so nothing is recorded of it.",
@@ -89,6 +95,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.HOLDER_DIFFERS: "It was issued to somebody else than the person who showed it.",
     Reason.HOLDER_PROOF_WRONG: "The person who showed it did not sign for it.",
     Reason.NOT_HELD: "It says something about somebody else than its holder.",
+    Reason.COPY: "This is a copy, not a presentation. Ask its holder to present it.",
     Reason.NOT_ASKED: "It was shown without having been asked for, so it may have been made for somebody else.",
     Reason.ANSWERED_BEFORE: "This answer was given before, or came too late.",
     Reason.FOR_SOMEBODY_ELSE: "It was made for somebody else, or for an earlier occasion.",

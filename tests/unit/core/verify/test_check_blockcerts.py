@@ -155,8 +155,8 @@ PROOF = [
     Row("the endpoint names another sender than signed", lambda: lied(lambda t: {**t, "from": OTHER.address}), PASSED),
     Row("the endpoint tells no transaction", lambda: lied(lambda _: {}), UNKNOWN, Reason.TRANSACTION_MISSING),
     Row("on Bitcoin", lambda: told(of_account(KEY, anchors=lambda _: (BITCOIN,))), UNKNOWN, Reason.CHAIN_NOT_READ),
-    Row("an issuer profile at an https address", lambda: told(BlockcertsIssuer(PROFILE, "key-1", KEY), mode=Mode.FULL), UNKNOWN, Reason.KEY_UNKNOWN),  # type: ignore[arg-type]
-    Row("its did:web may not be asked", lambda: replace(on_web(account()), mode=Mode.CHAIN), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("an issuer profile at an https address", lambda: told(BlockcertsIssuer(PROFILE, "key-1", KEY), mode=Mode.FULL), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),  # type: ignore[arg-type]
+    Row("its did:web may not be asked", lambda: replace(on_web(account()), mode=Mode.CHAIN), UNKNOWN, Reason.KEY_NOT_ASKED),
     Row("its did:web names something else", lambda: on_web({"type": "X", "ethereumAddress": KEY.address}), UNKNOWN, Reason.UNKNOWN_SUITE),
     Row("one endpoint tells whose account it is", on_ethr, UNKNOWN, Reason.KEY_SOURCE_WEAK),
     Row("one endpoint tells that there is no such method", lambda: on_ethr(options={"verificationMethod": f"{ETHR}#delegate-1"}), UNKNOWN, Reason.KEY_UNKNOWN),

@@ -415,7 +415,7 @@ STATUS = [
     Row("bit 1, asked for an earlier time", lambda: Story(shown=REVOKED, as_of=LATER), UNKNOWN, Reason.STATUS_LATER),
     Row("a settable list, asked for an earlier time", lambda: with_entries(SUSPENSION, as_of=LATER), UNKNOWN, Reason.STATUS_LATER),
     Row("a list behind a URL that is unreachable", lambda: listed(lists={}), UNKNOWN, Reason.STATUS_UNREACHABLE),
-    Row("a list behind a URL, offline", lambda: listed(mode=Mode.OFFLINE), UNKNOWN, Reason.STATUS_UNREACHABLE),
+    Row("a list behind a URL, offline", lambda: listed(mode=Mode.OFFLINE), UNKNOWN, Reason.STATUS_NOT_ASKED),
     Row("a list signed by another", lambda: listed(lists={LIST_URL: status_list(STRANGER, [94_567])}), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("a list that names the issuer, signed by another", lambda: listed(lists={LIST_URL: STRANGER.sign({n: v for n, v in status_list(KEY_SCHOOL).items() if n != "proof"})}), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
     Row("a list that was changed", lambda: listed(lists={LIST_URL: {**status_list(KEY_SCHOOL), "encodedList": "x"}}), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),

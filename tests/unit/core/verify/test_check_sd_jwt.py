@@ -277,8 +277,8 @@ PROOF = [
     Row("claims of somebody else's", lambda: flat(token=claims_sd_jwt(iss=STRANGER.did)), FAILED, Reason.ONLY_THIRD_PARTY_PROOFS),
     Row("claims that are addressed to the verifier (aud)", lambda: flat(token=claims_sd_jwt(aud=DOMAIN)), PASSED),
     Row("claims that are addressed to somebody else (aud)", lambda: flat(token=claims_sd_jwt(aud="https://elsewhere.example")), FAILED, Reason.FOR_SOMEBODY_ELSE),
-    Row("no issuer named, and a key at an https address", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt", "kid": "https://school.example/keys/1"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_UNKNOWN),
-    Row("neither issuer nor key named", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_UNKNOWN),
+    Row("no issuer named, and a key at an https address", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt", "kid": "https://school.example/keys/1"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),
+    Row("neither issuer nor key named", lambda: flat(token=lambda s, _: signed_token({"alg": "EdDSA", "typ": "dc+sd-jwt"}, {"vct": VCT}, s) + "~", disclose=None), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),
 ]  # fmt: skip
 
 

@@ -425,7 +425,7 @@ OCCASIONS = {
         Row("nothing was asked", lambda: bound_bbs(asked=Asked()), UNKNOWN, Reason.NOT_ASKED),
         Row("nothing was asked of a document", lambda: bbs(disclose=for_occasion(HEADER), asked=Asked()), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
         Row("a document for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}")), NOT_APPLICABLE, Reason.DOCUMENT_ALONE),
-        Row("asked, and made for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}"), asked=ASKED), FAILED, Reason.FOR_SOMEBODY_ELSE),
+        Row("asked, and made for an occasion of another kind", lambda: bbs(disclose=for_occasion(b"{}"), asked=ASKED), FAILED, Reason.COPY),
     ],
     CheckName.DOMAIN: [
         Row("as asked", bound_bbs, PASSED),

@@ -53,7 +53,7 @@ class Expected:
     says: str
 
 
-SOUND_BUT_FOR_THE_KEY: Final = Expected((PASSED, PASSED, UNKNOWN), Reason.KEY_UNKNOWN, "not a DID URL")
+SOUND_BUT_FOR_THE_KEY: Final = Expected((PASSED, PASSED, UNKNOWN), Reason.KEY_NOT_LOOKED_UP, "not a DID URL")
 
 
 def refused(says: str) -> Expected:
@@ -88,7 +88,7 @@ FILES: Final = {
         (PASSED, NOT_APPLICABLE, UNKNOWN), Reason.NO_SCHEMA, "no schema"
     ),
     "ob3-1edtech/credential-status-revoked.json": Expected(
-        (PASSED, PASSED, UNKNOWN), Reason.KEY_UNKNOWN, "not listed"
+        (PASSED, PASSED, UNKNOWN), Reason.KEY_NOT_ASKED, "not listed"
     ),
     "ob3-1edtech/simple-err-proof-method-no-scheme.json": OF_A_STRANGER,
     "ob3-1edtech/simple-err-proof-method-unknown-scheme.json": OF_A_STRANGER,
