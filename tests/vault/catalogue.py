@@ -206,6 +206,12 @@ def _without_chain() -> dict[str, Kind]:
         "did-key-bbs-2023": _kind(
             "All of a badge with bbs-2023 by a did:key, derived.", _NO_CHAIN, _NO_STATUS, _SCHEMA_LACKS
         ),
+        "did-key-bbs-2023-nameless": _kind(
+            "The same where nothing in it names the holder, hashed or not.",
+            _NO_CHAIN,
+            _NO_STATUS,
+            _SCHEMA_LACKS,
+        ),
         "did-key-record": _kind("A learner's record of one badge, all by a did:key.", _NO_CHAIN, _NO_STATUS),
         "did-key-presentation": _kind(
             "A badge by a did:key in a presentation.", _NO_CHAIN, _NO_STATUS, _BOUND
