@@ -155,7 +155,8 @@ class Wallet:
 
     def derived(self, key: Any, suite: str, **options: Any) -> Json:
         """The one claim of a badge under ecdsa-sd-2023 or bbs-2023, by somebody whom the verifier does not list."""
-        issuer = with_key(key, suite, mandatory=("/issuer", "/validFrom", "/validUntil"))
+        always = ("/issuer", "/validFrom", "/validUntil", "/credentialSubject/id")
+        issuer = with_key(key, suite, mandatory=always)
         ends = {"validFrom": "2026-06-01T00:00:00Z", "validUntil": "2026-06-15T00:00:00Z"}
         document = self.document(evidence=None, **ends) | {"issuer": issuer.did}
         derive = deriving("/credentialSubject/id", "/credentialSubject/achievement/name", **options)

@@ -470,8 +470,10 @@ class Case:
     def _presented(self, holder: Holder | None, asked: Asked) -> Sequence[Check]:
         if holder is None:
             return holding.document_alone(asked)
+        facts = self.document.facts
+        known = facts is None or self.disclosure.has_subjects
         return (
-            holding.check_binding(holder, self.document.facts),
+            holding.check_binding(holder, facts, subjects_known=known),
             holding.check_challenge(holder, asked),
             holding.check_domain(holder, asked),
         )

@@ -2,8 +2,9 @@
 
 Absent and hidden look alike. So of a credential that was shown in part, status entries, begin and end count for it only
 where its issuer made them mandatory; what was shown beyond that can only count against it. That an issuer made all of
-`credentialStatus` mandatory shows in that no statement of an entry is shown which is not. Whoever makes one entry
-mandatory and another one not has chosen what his holders may leave out, and nobody can see it.
+`credentialStatus` mandatory shows in that no statement of an entry is shown which is not; that he made all subjects so,
+in that no link to a subject is shown which is not. Whoever makes one of them mandatory and another one not has chosen
+what his holders may leave out, and nobody can see it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from node.core.dataintegrity.bbs_terms import broken_terms
 from node.core.dataintegrity.cryptosuite import SelectiveSuite
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import selective_suite_of, unsecured
-from node.core.errors import BonafidesError
+from node.core.errors import BonafidesError, Malformed
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
 from node.core.verify.reading import Document
 from node.core.verify.report import Check, CheckName, Outcome, Reason
@@ -25,6 +26,7 @@ from node.core.verify.report import Check, CheckName, Outcome, Reason
 _CREDENTIALS: Final = "https://www.w3.org/2018/credentials#"
 _ISSUER: Final = f"<{_CREDENTIALS}issuer>"
 _STATUS: Final = f"<{_CREDENTIALS}credentialStatus>"
+_SUBJECT: Final = f"<{_CREDENTIALS}credentialSubject>"
 _BEGINS: Final = (f"<{_CREDENTIALS}validFrom>", f"<{_CREDENTIALS}issuanceDate>")
 _ENDS: Final = (f"<{_CREDENTIALS}validUntil>", f"<{_CREDENTIALS}expirationDate>")
 _BASIS: Final = {
@@ -37,10 +39,10 @@ _BASIS: Final = {
 class Disclosure:
     """How much was shown.
 
-    `partial`: something may have been left out, `hidden`: something that decides. `has_status`, `has_begin` and
-    `has_end`: they are shown, and nobody could have left them out. `by_statement`: statements were signed one by one,
-    beyond the mandatory ones by a key that is not the issuer's. `broken_terms`: what stands in for status and anchor
-    under bbs-2023, broken.
+    `partial`: something may have been left out, `hidden`: something that decides. `has_status`, `has_begin`, `has_end`
+    and `has_subjects`: they are shown, and nobody could have left them out. `by_statement`: statements were signed one
+    by one, beyond the mandatory ones by a key that is not the issuer's. `broken_terms`: what stands in for status and
+    anchor under bbs-2023, broken.
     """
 
     partial: bool
@@ -48,6 +50,7 @@ class Disclosure:
     has_status: bool = True
     has_begin: bool = True
     has_end: bool = True
+    has_subjects: bool = True
     by_statement: bool = False
     broken_terms: tuple[str, ...] = ()
 
@@ -97,7 +100,7 @@ def disclosure_of(
             ends is not None,
         )
     suites = [(proof, selective_suite_of(proof)) for proof in verified]
-    partial = any(selective_suite_of(proof) is not None for proof in document.issuer_proofs)
+    partial = any(map(_is_of_a_part, document.issuer_proofs))
     if not partial or any(suite is None for _, suite in suites):
         return WHOLE
     mandatory = frozenset[str]().union(
@@ -109,6 +112,15 @@ def disclosure_of(
     broken = broken_terms(document.read, end_is_mandatory=found.has_end)
     # Where the terms are kept there is no status that could have been left out.
     return replace(found, has_status=found.has_status or not broken, broken_terms=broken)
+
+
+def _is_of_a_part(proof: Proof) -> bool:
+    """Whether it is derived, so that something may have been left out; with a base proof, which is refused, all is."""
+    suite = selective_suite_of(proof)
+    try:
+        return suite is not None and not suite.is_base(proof)
+    except Malformed:
+        return True
 
 
 def _mandatory(
@@ -135,13 +147,14 @@ def _of_statements(document: Document, mandatory: frozenset[str]) -> Disclosure:
     def is_whole(entry: str) -> bool:
         return all(line in mandatory for subject, _, _, line in statements if subject == entry)
 
-    entries = of(_STATUS)
+    entries, subjects = of(_STATUS), of(_SUBJECT)
     return Disclosure(
         partial=True,
         hidden=True,
         has_status=bool(entries) and all(line in mandatory and is_whole(entry) for line, entry in entries),
         has_begin=any(line in mandatory for line, _ in of(*_BEGINS)),
         has_end=any(line in mandatory for line, _ in of(*_ENDS)),
+        has_subjects=bool(subjects) and all(line in mandatory for line, _ in subjects),
         by_statement=True,
     )
 

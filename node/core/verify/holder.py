@@ -95,29 +95,32 @@ def is_presented(holder: Holder | None) -> bool:
     return holder is not None and not holder.of_document
 
 
-def check_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
+def check_binding(holder: Holder, facts: CredentialFacts | None, *, subjects_known: bool = True) -> Check:
     """Passed if the presentation's proof is the holder's, and the holder is every subject.
 
-    With a key binding beside the presentation neither may be false, and one of them has to be known.
+    With a key binding beside the presentation neither may be false, and one of them has to be known. Where subjects may
+    have been left out, `subjects_known` is False.
     """
+    ways = [_check_one_binding(holder, facts, subjects_known)]
     if holder.also is not None:
-        ways = _check_one_binding(holder, facts), _check_one_binding(holder.also, facts)
+        ways.append(_check_one_binding(holder.also, facts, subjects_known))
         decisive = worst(ways)
         known = (way for way in ways if way.outcome is Outcome.PASSED)
         return decisive if decisive.outcome is Outcome.FAILED else next(known, decisive)
-    return _check_one_binding(holder, facts)
+    return ways[0]
 
 
-def _check_one_binding(holder: Holder, facts: CredentialFacts | None) -> Check:
+def _check_one_binding(holder: Holder, facts: CredentialFacts | None, subjects_known: bool) -> Check:
     if facts is not None and "EndorsementCredential" in facts.types:
         basis = "an endorsement speaks about something else than its holder"
         return _binding(Outcome.NOT_APPLICABLE, basis, Reason.NOT_HELD)
     if holder.outcome is not Outcome.PASSED:
         return _binding(holder.outcome, holder.basis, holder.reason)
     if not holder.by_key:
-        return _check_controller(holder, facts)
+        return _check_controller(holder, facts, subjects_known)
     if holder.subjects is not None:
-        return _check_subjects(facts, holder.subjects, "it is about the holder of the record that it is in")
+        basis = "it is about the holder of the record that it is in"
+        return _check_subjects(facts, holder.subjects, basis, subjects_known)
     return _binding(Outcome.PASSED, f"presented by its holder: {holder.basis}")
 
 
@@ -125,7 +128,7 @@ def _binding(outcome: Outcome, basis: str, reason: Reason | None = None) -> Chec
     return Check(CheckName.HOLDER_BINDING, outcome, basis, reason)
 
 
-def _check_controller(holder: Holder, facts: CredentialFacts | None) -> Check:
+def _check_controller(holder: Holder, facts: CredentialFacts | None, subjects_known: bool) -> Check:
     controller = holder.controller
     if holder.declared is None:
         return _binding(
@@ -134,10 +137,13 @@ def _check_controller(holder: Holder, facts: CredentialFacts | None) -> Check:
     if controller is None or not same_issuer(controller, holder.declared):
         basis = "the presentation was signed by another than the holder it names"
         return _binding(Outcome.FAILED, basis, Reason.HOLDER_DIFFERS)
-    return _check_subjects(facts, (controller,), "presented by the subject, who signed the presentation")
+    basis = "presented by the subject, who signed the presentation"
+    return _check_subjects(facts, (controller,), basis, subjects_known)
 
 
-def _check_subjects(facts: CredentialFacts | None, holders: tuple[str, ...], basis: str) -> Check:
+def _check_subjects(
+    facts: CredentialFacts | None, holders: tuple[str, ...], basis: str, subjects_known: bool
+) -> Check:
     """Passed, for what `basis` says, if every subject is one of `holders`."""
     if facts is None:
         return _binding(Outcome.UNKNOWN, "the credential could not be read", Reason.NOT_REACHED)
@@ -146,6 +152,9 @@ def _check_subjects(facts: CredentialFacts | None, holders: tuple[str, ...], bas
         return _binding(Outcome.FAILED, differs, Reason.HOLDER_DIFFERS)
     if len(facts.subject_ids) < facts.subject_count:
         return _binding(Outcome.UNKNOWN, "it does not name its subject by an identifier", Reason.NO_SUBJECT)
+    if not subjects_known:
+        hidden = "only a part of it was shown, and other subjects may be in the rest"
+        return _binding(Outcome.UNKNOWN, hidden, Reason.MAY_BE_HIDDEN)
     return _binding(Outcome.PASSED, basis)
 
 

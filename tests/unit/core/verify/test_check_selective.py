@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fixtures.check_tables import FAILED, NOT_APPLICABLE, PASSED, UNKNOWN, Row, hold, ids
-from fixtures.selective import MANDATORY, BbsKey, P256Key, SelectiveIssuer, deriving, with_key
+from fixtures.selective import BbsKey, P256Key, SelectiveIssuer, deriving, with_key
 from fixtures.verification import (
     ASKED,
     CHAIN_ID,
@@ -21,6 +21,7 @@ from fixtures.verification import (
     NETWORK,
     SCHOOL,
     SHOWN_BLOCK,
+    STRANGER,
     SUSPENSIONS_URL,
     LedgerState,
     Signatory,
@@ -156,6 +157,7 @@ def mandatory(*pointers: str) -> SelectiveIssuer:
     return replace(ON_CHAIN, mandatory=pointers)
 
 
+DATES = ("/issuer", "/validFrom", "/validUntil", "/credentialStatus")
 WITHOUT_END = mandatory("/issuer", "/validFrom", "/credentialStatus")
 WITHOUT_BEGIN = mandatory("/issuer", "/validUntil", "/credentialStatus")
 WITHOUT_STATUS = mandatory("/issuer", "/validFrom", "/validUntil")
@@ -214,6 +216,24 @@ SCHEMA = [
     Row("what is shown is wrong", lambda: story(write=written(lambda d: d["credentialSubject"]["result"][0].update(value=7))), FAILED, Reason.SCHEMA_BROKEN),
 ]  # fmt: skip
 
+
+def about_two(document: Json) -> None:
+    with_results(document)
+    document["credentialSubject"] = [document["credentialSubject"], {"id": STRANGER.did, "type": ["AchievementSubject"]}]  # fmt: skip
+
+
+NAME_OF_FIRST = "/credentialSubject/0/achievement/name"
+WITHOUT_SUBJECT = mandatory(*DATES)
+BINDING = [
+    Row("its subject is mandatory", lambda: story(holder=LEARNER), PASSED),
+    Row("its subject is not mandatory, so that there may be another", lambda: story(WITHOUT_SUBJECT, holder=LEARNER), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("its subject is not mandatory, and is another", lambda: story(WITHOUT_SUBJECT, holder=STRANGER), FAILED, Reason.HOLDER_DIFFERS),
+    Row("of two subjects none is mandatory, and the other is withheld", lambda: story(WITHOUT_SUBJECT, holder=LEARNER, write=about_two, disclose=deriving(NAME_OF_FIRST)), UNKNOWN, Reason.MAY_BE_HIDDEN),
+    Row("of two subjects one is mandatory, and the other shown of free will", lambda: story(mandatory(*DATES, "/credentialSubject/0/id"), holder=LEARNER, write=about_two, disclose=deriving("/credentialSubject/1")), FAILED, Reason.HOLDER_DIFFERS),
+    Row("of two subjects both are mandatory", lambda: story(mandatory(*DATES, "/credentialSubject/0/id", "/credentialSubject/1/id"), holder=LEARNER, write=about_two, disclose=deriving(NAME_OF_FIRST)), FAILED, Reason.HOLDER_DIFFERS),
+    Row("its subject is not mandatory, and a proof over all of it beside", lambda: story(replace(KEYED, mandatory=DATES[:3]), holder=LEARNER, write=written(without_status), disclose=lambda d: over_all(deriving(NAME)(d))), PASSED),
+]  # fmt: skip
+
 ANCHOR = [
     Row("of the base signature", story, PASSED),
     Row("supplied for an issuer without a chain", lambda: story(KEYED, bundled=True), FAILED, Reason.ANCHOR_OUT_OF_PLACE),
@@ -225,6 +245,7 @@ TABLES = {
     CheckName.VALIDITY_PERIOD: VALIDITY,
     CheckName.SCHEMA: SCHEMA,
     CheckName.ANCHOR: ANCHOR,
+    CheckName.HOLDER_BINDING: BINDING,
 }
 
 
@@ -349,7 +370,7 @@ BBS_TABLES = {
         Row("its end is not mandatory", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=("/issuer",)), disclose=deriving(NAME, "/validUntil", "/validFrom", entropy=b"\x07" * 32)), UNKNOWN, Reason.TERMS_BROKEN),
         Row("it lives for too long", lambda: chained_bbs(write=also(lambda d: d.update(validUntil="2026-06-29T00:00:00Z"))), UNKNOWN, Reason.TERMS_BROKEN),
         Row("its dates are its own", lambda: chained_bbs(write=also(lambda d: d.update(validFrom="2026-05-25T00:00:01Z"))), UNKNOWN, Reason.TERMS_BROKEN),
-        Row("it has a status entry", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=MANDATORY), write=also(lambda d: d.update(credentialStatus=entry()))), UNKNOWN, Reason.TERMS_BROKEN),
+        Row("it has a status entry", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=DATES), write=also(lambda d: d.update(credentialStatus=entry()))), UNKNOWN, Reason.TERMS_BROKEN),
     ],
     CheckName.KEY: [
         Row("open at the header", chained_bbs, PASSED),
@@ -366,7 +387,7 @@ BBS_TABLES = {
         Row("by the terms, it has none", bbs, NOT_APPLICABLE, Reason.NO_STATUS),
         Row("by the terms, on a chain", chained_bbs, NOT_APPLICABLE, Reason.NO_STATUS),
         Row("without the terms, it may be hidden", lambda: bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
-        Row("without the terms, its entry is mandatory", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=MANDATORY), write=also(lambda d: d.update(credentialStatus=entry()))), PASSED),
+        Row("without the terms, its entry is mandatory", lambda: chained_bbs(issuer=replace(BBS_ON_CHAIN, mandatory=DATES), write=also(lambda d: d.update(credentialStatus=entry()))), PASSED),
         Row("without the terms, on a chain", lambda: chained_bbs(write=also(lambda d: d.update(validUntil="2027-06-28T00:00:00Z"))), UNKNOWN, Reason.MAY_BE_HIDDEN),
         Row("its end is not mandatory", lambda: bbs(issuer=replace(BBS_ISSUER, mandatory=("/issuer",)), disclose=deriving(NAME, "/validUntil", "/validFrom", entropy=b"\x07" * 32)), UNKNOWN, Reason.MAY_BE_HIDDEN),
     ],
