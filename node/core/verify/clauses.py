@@ -20,6 +20,13 @@ _SIGNATURE: Final = "VC Data Integrity 1.0 section 4.4, VC-JOSE-COSE section 4"
 _KEY: Final = "FORMATS.md sections 6 and 9"
 _BUNDLE: Final = "FORMATS.md sections 4, 7 and 9"
 _HOLDER: Final = "VC Data Model 2.0 section 4.13, RFC 9901 section 7.3"
+# By the suite, which the basis names.
+_OF_BASE_PROOFS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ecdsa-sd-2023": "ECDSA Cryptosuites 1.0 section 3.6",
+        "bbs-2023": "BBS Cryptosuites 1.0 section 3.4",
+    }
+)
 
 CLAUSES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
@@ -30,7 +37,7 @@ CLAUSES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.CHANGED: _SIGNATURE,
         Reason.PROOF_EXPIRED: "VC Data Integrity 1.0 section 2.1, RFC 7519 section 4.1.4",
         Reason.PROOF_EARLY: "RFC 7519 section 4.1.5",
-        Reason.BASE_PROOF: "ECDSA Cryptosuites 1.0 section 3.6, BBS Cryptosuites 1.0 section 3.4",
+        Reason.BASE_PROOF: ", ".join(_OF_BASE_PROOFS.values()),
         Reason.KEY_UNKNOWN: "Controlled Identifiers 1.0 section 3.3",
         Reason.WRONG_PURPOSE: "VC Data Integrity 1.0 section 4.4, Controlled Identifiers 1.0 section 3.3",
         Reason.TEST_NETWORK: "FORMATS.md section 1",
@@ -134,8 +141,17 @@ def cite(check: Check) -> Check:
     if _CITED.search(check.basis):
         return replace(check, problems=problems)
     broken = problems[0]
-    clause = _RULES.get(broken.type) or CLAUSES.get(check.reason) or _clause_of_place(broken.path)
+    clause = _RULES.get(broken.type) or _clause_of_reason(check) or _clause_of_place(broken.path)
     return replace(check, basis=f"{check.basis} [{clause}]", problems=problems)
+
+
+def _clause_of_reason(check: Check) -> str | None:
+    assert check.reason is not None  # noqa: S101 - whatever cites has one
+    if check.reason is Reason.BASE_PROOF:
+        for suite, clause in _OF_BASE_PROOFS.items():
+            if suite in check.basis:
+                return clause
+    return CLAUSES.get(check.reason)
 
 
 def _clause_of_place(path: tuple[str | int, ...]) -> str:

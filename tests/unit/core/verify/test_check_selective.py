@@ -301,6 +301,15 @@ def test_a_retired_key_makes_no_whole_of_a_part_that_was_anchored() -> None:
     assert report.acceptance is Acceptance.UNDETERMINED
 
 
+@pytest.mark.parametrize("issuer", [WITHOUT_END, WITHOUT_STATUS])
+def test_with_a_base_proof_nothing_is_left_out(issuer: SelectiveIssuer) -> None:
+    report = story(issuer, disclose=None).report()
+    assert report[CheckName.PROOF].reason is Reason.BASE_PROOF
+    assert report[CheckName.VALIDITY_PERIOD].outcome is PASSED
+    assert Reason.MAY_BE_HIDDEN not in {check.reason for check in report.checks}
+    assert report.acceptance is Acceptance.REFUSED
+
+
 # bbs-2023 ---------------------------------------------------------------------------------------------------
 
 TERMS = {"validFrom": "2026-05-25T00:00:00Z", "validUntil": "2026-06-22T00:00:00Z"}

@@ -75,6 +75,19 @@ def test_a_document_that_speaks_in_brackets_does_not_silence_the_clause() -> Non
     assert told.basis.endswith(f" [{CLAUSES[Reason.NO_PROOF]}]")
 
 
+@pytest.mark.parametrize(
+    ("suite", "clause"),
+    [
+        ("ecdsa-sd-2023", "ECDSA Cryptosuites 1.0 section 3.6"),
+        ("bbs-2023", "BBS Cryptosuites 1.0 section 3.4"),
+    ],
+)
+def test_a_base_proof_is_refused_by_the_clause_of_its_own_suite(suite: str, clause: str) -> None:
+    basis = f"a base proof of {suite} is for its holder alone"
+    told = cite(Check(CheckName.PROOF, Outcome.FAILED, basis, Reason.BASE_PROOF))
+    assert told.basis == f"{basis} [{clause}]"
+
+
 @pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE])
 def test_only_failures_cite(outcome: Outcome) -> None:
     check = Check(CheckName.STATUS, outcome, "as it is", Reason.NO_STATUS)
