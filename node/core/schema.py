@@ -36,6 +36,8 @@ _BY_TYPE: Final = {
     "ClrCredential": CLR_CREDENTIAL,
     "Profile": PROFILE,
 }
+# As people read them: the first type of each.
+_TITLES: Final = {name: title for title, name in reversed(_BY_TYPE.items())}
 _1EDTECH: Final = re.compile(
     r"https://purl\.imsglobal\.org/spec/(?:"
     r"ob/v3p0/schema/json(?:-ld)?/ob_v3p0_(?:any)?(achievementcredential|endorsementcredential|profile)"
@@ -61,6 +63,11 @@ class SchemaVerdict:
     problems: tuple[Problem, ...]
     unpinned: tuple[str, ...]
     lacking: bool = False
+
+
+def title_of(name: str) -> str:
+    """The type that a schema of ours is for, by its own name."""
+    return _TITLES.get(name, name)
 
 
 class SchemaSet:
@@ -100,7 +107,9 @@ class SchemaSet:
         """Each problem with the keyword of the schema that it breaks."""
         for error in self._validator(name).iter_errors(document):
             # Masked: the message says what was expected, and no value of the learner's.
-            told = Problem(problem.ours("schema"), f"{name}: {error.message}", tuple(error.instance_path))
+            told = Problem(
+                problem.ours("schema"), f"{title_of(name)}: {error.message}", tuple(error.instance_path)
+            )
             yield told, error.kind.name
 
     def _validator(self, name: str) -> Any:

@@ -31,7 +31,7 @@ from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
 from node.core.related_resource import check_related_resources
-from node.core.schema import SchemaSet, SchemaVerdict
+from node.core.schema import SchemaSet, SchemaVerdict, title_of
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
 from node.core.status.token_status_list import TokenStatusEntry, parse_token_status
 from node.core.strict_json import JsonObject
@@ -342,7 +342,7 @@ def _check_schema(document: JsonObject, schemas: SchemaSet) -> tuple[Check, bool
 
 def _schema_check(verdict: SchemaVerdict) -> Check:
     if verdict.problems:
-        basis = f"does not fit {', '.join(verdict.applied)}"
+        basis = f"does not fit {', '.join(map(title_of, verdict.applied))}"
         return Check(CheckName.SCHEMA, Outcome.FAILED, basis, Reason.SCHEMA_BROKEN, verdict.problems)
     if verdict.unpinned:
         basis = f"schemas that are not pinned here: {', '.join(verdict.unpinned)}"
@@ -354,4 +354,4 @@ def _schema_check(verdict: SchemaVerdict) -> Check:
 
 @cache  # there are few schemas
 def _fits(applied: tuple[str, ...]) -> Check:
-    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(applied)}")
+    return Check(CheckName.SCHEMA, Outcome.PASSED, f"fits {', '.join(map(title_of, applied))}")

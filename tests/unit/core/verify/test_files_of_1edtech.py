@@ -98,11 +98,11 @@ FILES: Final = {
     ),
     # A badge without an achievement: 1EdTech tests with it that a proof is missed.
     "ob3-1edtech/simple-noproof.json": Expected(
-        (PASSED, FAILED, FAILED), Reason.SCHEMA_BROKEN, "does not fit achievementcredential"
+        (PASSED, FAILED, FAILED), Reason.SCHEMA_BROKEN, "does not fit AchievementCredential"
     ),
     # Likewise, with a context of a draft.
     "ob3-1edtech/simple.jwt": Expected(
-        (PASSED, FAILED, UNKNOWN), Reason.SCHEMA_BROKEN, "does not fit achievementcredential"
+        (PASSED, FAILED, UNKNOWN), Reason.SCHEMA_BROKEN, "does not fit AchievementCredential"
     ),
     # FORMATS.md section 2, one identifier, one object: an achievement and its criteria at one address; an issuer
     # that is the subject too. 1EdTech takes both.
@@ -140,7 +140,7 @@ FILES: Final = {
     ),
     # Of version 1.1, with a badge in it that is a token too, and a context of a draft.
     "clr2-1edtech/clr20/simple.jwt": Expected(
-        (PASSED, FAILED, UNKNOWN), Reason.SCHEMA_BROKEN, "does not fit clrcredential"
+        (PASSED, FAILED, UNKNOWN), Reason.SCHEMA_BROKEN, "does not fit ClrCredential"
     ),
 }
 
