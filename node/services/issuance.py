@@ -60,7 +60,7 @@ from node.services.records import with_held
 from node.services.securing import Secured, issued_value, read_issued, secure
 from node.services.shapes import Draft, Shapes
 from node.services.stencil import Row
-from node.services.template import unlinkable_faults
+from node.services.template import securing_faults
 from node.storage.base import (
     CredentialRecord,
     CredentialState,
@@ -118,7 +118,7 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
 
     InputFaults with all that is wrong; Conflict where a row that was issued already now reads differently.
     """
-    if terms.securing == BBS and (faults := list(unlinkable_faults(cohort.template))):
+    if faults := list(securing_faults(cohort.template, terms.securing, with_status=terms.with_status)):
         raise InputFaults(faults)
     cohort = await with_held(issuer, cohort)
     name = cohort.template.cohort
@@ -159,7 +159,7 @@ async def _kind_of_key(issuer: Issuer, reading: Transaction, securing: str) -> K
 
 
 async def _fitting_key(issuer: Issuer, reading: Transaction, securing: str) -> IssuerKey:
-    key = await issuer.active_key(reading, KINDS[securing])
+    key = await issuer.active_key(reading, KINDS[securing], for_what=securing)
     if securing == BBS and issuer.on_chain and not is_of_epoch(key, issuer.clock()):
         raise Conflict("the BLS12-381 key is of an earlier week: `issuer key rotate --kind BLS12-381`")
     return key

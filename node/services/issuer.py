@@ -130,21 +130,26 @@ class Issuer:
         assert key.verification_method is not None  # noqa: S101 - an active key has one
         return SigningKey(key.multibase, key.verification_method, self.keyring.signer(key.uri))
 
-    async def active_key(self, reading: Transaction, kinds: Collection[KeyKind] | None = None) -> IssuerKey:
-        """As `signing_key`, without opening it; Misconfigured where none fits."""
+    async def active_key(
+        self, reading: Transaction, kinds: Collection[KeyKind] | None = None, *, for_what: str = "this"
+    ) -> IssuerKey:
+        """As `signing_key`, without opening it; Misconfigured where none fits `for_what`, which is told with it."""
         keys = [key for key in await reading.keys.all(KeyRole.ASSERTION) if key.state is KeyState.ACTIVE]
         fitting = [key for key in keys if kinds is None or parse_multikey(key.multibase).kind in kinds]
         if fitting and fitting[-1].verification_method is not None:
             return fitting[-1]
         if not keys or kinds is None:
             raise Misconfigured("no assertion key is active yet: finish `issuer init`")
-        wanted = " or ".join(sorted(kinds))
+        wanted = sorted(kinds)
+        key = " or ".join(f"{'an' if kind == KeyKind.ED25519 else 'a'} {kind}" for kind in wanted) + " key"
         if not self.on_chain:
             raise Misconfigured(
-                f"this needs a {wanted} key, and a did:key is its one key: `issuer init --did key --kind …` makes"
-                " another issuer, in another folder"
+                f"{for_what} needs {key}, and a did:key is its one key: `issuer init --did key --kind {wanted[0]}"
+                " --dir …` makes another issuer, in another folder"
             )
-        raise Misconfigured(f"this needs a {wanted} key, and none is active: `issuer key add --kind …`")
+        raise Misconfigured(
+            f"{for_what} needs {key}, and none is active: `issuer key add --kind {wanted[0]}`"
+        )
 
 
 def address_of(key: IssuerKey) -> bytes:

@@ -196,9 +196,11 @@ def _check_terms(document: JsonObject, securing: str) -> None:
         return
     if securing not in SELECTIVE:
         return
-    for member, remedy in (("validUntil", "validDays"), ("credentialStatus", "--status")):
+    for member in ("validUntil", "credentialStatus"):
         if member not in document:
-            detail = f"of what is shown in part nobody could tell whether its {member} is hidden: {remedy}"
+            detail = (
+                f"{securing} needs {member}: of what is shown in part nobody could tell whether it is hidden"
+            )
             raise Malformed(detail, path=(member,))
 
 

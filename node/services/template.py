@@ -35,7 +35,7 @@ from node.core.canonical.jcs import canonicalize
 from node.core.dataintegrity.bbs_terms import MAX_WEEKS
 from node.core.errors import Malformed
 from node.core.evidence import check_name
-from node.core.securing import BBS, KINDS
+from node.core.securing import BBS, KINDS, SELECTIVE
 from node.core.strict_json import Json, JsonObject, parse_json_object
 from node.core.times import parse_datetime_stamp
 from node.services.faults import Fault, InputFaults
@@ -340,7 +340,23 @@ def parse_template(data: bytes) -> Template:
     )
 
 
-def unlinkable_faults(template: Template) -> Iterator[Fault]:
+def securing_faults(template: Template, securing: str, *, with_status: bool) -> Iterator[Fault]:
+    """What of a template cannot be under what secures its credentials; told once, and not of each row."""
+    if securing == BBS:
+        yield from _unlinkable_faults(template)
+    elif securing in SELECTIVE:
+        # FORMATS.md section 2: of what is shown in part, what is hidden and what is not there look alike.
+        if template.valid_days is None and "validUntil" not in template.dated:
+            detail = (
+                f'{securing} needs an end, since its holder could hide one: give "validDays" or "validUntil"'
+            )
+            yield Fault("template", detail, path=("validDays",))
+        if not with_status:
+            detail = f"{securing} needs a status entry, since its holder could hide one: issue with --status"
+            yield Fault("template", detail)
+
+
+def _unlinkable_faults(template: Template) -> Iterator[Fault]:
     """What of a template cannot be under bbs-2023, where what is the same for all is all that there is."""
     for name in template.dated:
         yield Fault("template", f"under {BBS} it is the begin or the end of a week for all", path=(name,))

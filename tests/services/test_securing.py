@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
-from fixtures.issuers import ALICE, URL, MakeCohort
+from fixtures.issuers import ALICE, BOB, URL, MakeCohort
 
 from node.commands.issuer_issue import SECURINGS
 from node.core.bundle import ShownDocument
@@ -24,7 +25,7 @@ from node.core.oid4vci.credential_response import Issued as Delivered
 from node.core.oid4vci.key_proof import prepare_jwt_proof
 from node.core.oid4vci.metadata import FORMATS, parse_issuer_metadata
 from node.core.oid4vci.token import TokenRequest
-from node.core.securing import BBS, DEFAULT_SECURING, KINDS, SELECTIVE
+from node.core.securing import BBS, DEFAULT_SECURING, ECDSA_SD, KINDS, SELECTIVE
 from node.core.strict_json import JsonObject
 from node.core.verify.disclosure import disclosure_of
 from node.core.verify.intake import Shown
@@ -37,12 +38,15 @@ from node.services.faults import InputFaults
 from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
-from node.services.preparing import Terms, check_secured
+from node.services.preparing import Terms, check_issuable, check_secured, throwaway_key
 from node.services.securing import (
+    always_shown,
+    check_can_be_followed,
     claims_of,
     holder_key_of,
     issued_value,
     method_of,
+    prepare,
     read_issued,
     securing_of,
 )
@@ -152,11 +156,15 @@ async def test_the_newest_of_the_fitting_keys_signs(
 async def test_without_a_fitting_key_nothing_is_stored_and_the_remedy_is_said(
     paper: Issuer, make_cohort: MakeCohort
 ) -> None:
-    with pytest.raises(Misconfigured, match=r"needs a P-256 key.*key add"):
+    with pytest.raises(
+        Misconfigured, match=r"ecdsa-sd-2023 needs a P-256 key.*`issuer key add --kind P-256`"
+    ):
         await issue(paper, make_cohort, Terms("ecdsa-sd-2023"))
     alone = replace(paper, settings=replace(paper.settings, identity=None, chain=None))
-    with pytest.raises(Misconfigured, match="a did:key is its one key"):
-        await issue(alone, make_cohort, Terms("ecdsa-sd-2023"))
+    with pytest.raises(
+        Misconfigured, match=r"ecdsa-rdfc-2019 needs a P-256 or a P-384 key, .*--kind P-256 --dir"
+    ):
+        await issue(alone, make_cohort, Terms("ecdsa-rdfc-2019"))
 
 
 def test_an_unknown_securing_is_refused() -> None:
@@ -181,7 +189,10 @@ async def test_digests_are_those_of_the_format(versed: Issuer, make_cohort: Make
 @pytest.mark.parametrize("securing", sorted(SELECTIVE - {BBS}))
 @pytest.mark.parametrize(
     ("terms", "template", "lacking"),
-    [({"with_status": False}, {}, "credentialStatus"), ({}, {"validDays": None}, "validUntil")],
+    [
+        ({"with_status": False}, {}, "needs a status entry, since .*: issue with --status"),
+        ({}, {"validDays": None}, 'needs an end, since .*: give "validDays" or "validUntil"'),
+    ],
 )
 async def test_what_could_be_hidden_must_be_there(
     versed: Issuer,
@@ -191,9 +202,21 @@ async def test_what_could_be_hidden_must_be_there(
     template: dict[str, Any],
     lacking: str,
 ) -> None:
-    cohort = make_cohort(("s1", ALICE, "90"), **template)
-    with pytest.raises(InputFaults, match=f"its {lacking} is hidden"):
+    cohort = make_cohort(("s1", ALICE, "90"), ("s2", BOB, "70"), **template)
+    with pytest.raises(InputFaults, match=lacking) as told:
         await issuance.plan(versed, cohort, Terms(securing, **terms))
+    assert len(told.value.faults) == 1  # for all rows once
+
+
+@pytest.mark.parametrize("securing", sorted(SELECTIVE - {BBS}))
+@pytest.mark.parametrize("member", ["validUntil", "credentialStatus"])
+async def test_a_document_of_its_own_needs_what_could_be_hidden(
+    versed: Issuer, make_cohort: MakeCohort, securing: str, member: str
+) -> None:
+    _, shown = await issue_one(versed, make_cohort, DEFAULT_SECURING)
+    document = {name: value for name, value in shown.document.items() if name not in ("proof", member)}
+    with pytest.raises(Malformed, match=f"{re.escape(securing)} needs {member}"):
+        check_issuable(versed, document, securing, throwaway_key(versed, KeyKind.P256))
 
 
 async def test_the_least_that_a_base_proof_shows_still_tells_whether_it_holds(
@@ -208,6 +231,66 @@ async def test_the_least_that_a_base_proof_shows_still_tells_whether_it_holds(
     assert disclosure.has_status
     assert disclosure.has_begin
     assert disclosure.has_end
+    assert disclosure.has_subjects
+
+
+@pytest.mark.parametrize(
+    ("subjects", "always"),
+    [
+        ({"id": "urn:x:1"}, ("/credentialSubject/id",)),
+        ({"type": ["AchievementSubject"]}, ()),
+        ([{"id": "urn:x:1"}, {"type": ["AchievementSubject"]}, {"name": "x"}], ("/credentialSubject/0/id", "/credentialSubject/1/type", "/credentialSubject/2")),
+        ([{"type": ["AchievementSubject"]}] * 2, ()),
+        ([{"id": "urn:x:1"}], ()),
+    ],
+    ids=["one", "one without an id", "several", "several without ids", "one in an array, which others cannot follow"],
+)  # fmt: skip
+def test_that_a_subject_is_there_cannot_be_withheld(subjects: Any, always: tuple[str, ...]) -> None:
+    document = {"issuer": "did:example:i", "credentialSubject": subjects}
+    assert always_shown(document, ECDSA_SD) == ("/issuer", *always)
+    assert always_shown(document, BBS) == ("/issuer",), "it would tell whose the credential is"
+
+
+GEO = {"type": ["Address"], "geo": {"type": "GeoCoordinates", "latitude": 46.9, "longitude": 7.4}}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [
+        ("/evidence/0", "array of one"),
+        ("/evidence/0/name", "array of one"),
+        ("/place", "GeoCoordinates"),
+        ("/place/address/geo/latitude", "GeoCoordinates"),
+        ("/places/1", "GeoCoordinates"),
+        ("/evidence", None),
+        ("/places/0", None),
+        ("/places/1/name", None),
+    ],
+)
+def test_a_mandatory_pointer_that_other_wallets_cannot_follow_is_refused(
+    pointer: str, words: str | None
+) -> None:
+    """ECDSA section 3.4.9: they compact the document before they follow the pointers."""
+    document = {
+        "evidence": [{"name": "x"}],
+        "place": {"address": GEO},
+        "places": [{"name": "y"}, {"name": "x", "address": GEO}],
+    }
+    if words is None:
+        check_can_be_followed(pointer, document)
+        return
+    with pytest.raises(Malformed, match=words):
+        check_can_be_followed(pointer, document)
+
+
+@pytest.mark.parametrize("securing", [ECDSA_SD, BBS])
+def test_nothing_is_signed_whose_mandatory_part_other_wallets_cannot_show(
+    versed: Issuer, securing: str
+) -> None:
+    kind = KeyKind.P256 if securing == ECDSA_SD else KeyKind.BLS12381_G2
+    document = {"issuer": {"id": "did:example:i", "address": GEO}}
+    with pytest.raises(Malformed, match="GeoCoordinates"):
+        prepare(versed, document, throwaway_key(versed, kind), securing, NOW)
 
 
 async def test_mandatory_pointers_are_shown_whatever_the_holder_selects(
