@@ -121,7 +121,7 @@ def issuer_name_in(document: JsonObject) -> str | None:
 
 def subjects_in(document: JsonObject) -> tuple[str, ...]:
     """The subjects that are named by an identifier."""
-    listed = _objects(document.get("credentialSubject"))
+    listed = objects_in(document.get("credentialSubject"))
     if "credentialSubject" not in document:
         listed = [{"id": document.get("sub")}]
     return tuple(subject["id"] for subject in listed if isinstance(subject.get("id"), str))
@@ -165,12 +165,12 @@ def results_of(document: JsonObject) -> tuple[ResultRow, ...]:
     subject = _subject(document)
     described = {
         _text(one, "id"): one
-        for one in _objects(_object(subject.get("achievement")).get("resultDescription"))
+        for one in objects_in(_object(subject.get("achievement")).get("resultDescription"))
     }
     rows = []
-    for result in _objects(subject.get("result")):
+    for result in objects_in(subject.get("result")):
         about = described.get(_text(result, "resultDescription"), {})
-        levels = {_text(one, "id"): one for one in _objects(about.get("rubricCriterionLevel"))}
+        levels = {_text(one, "id"): one for one in objects_in(about.get("rubricCriterionLevel"))}
         level = levels.get(_text(result, "achievedLevel"), {})
         rows.append(
             ResultRow(
@@ -185,7 +185,7 @@ def results_of(document: JsonObject) -> tuple[ResultRow, ...]:
 
 def _subject(document: JsonObject) -> JsonObject:
     """The first subject; of flat claims, the claims."""
-    subjects = _objects(document.get("credentialSubject", document if "vct" in document else None))
+    subjects = objects_in(document.get("credentialSubject", document if "vct" in document else None))
     return subjects[0] if subjects else {}
 
 
@@ -193,7 +193,8 @@ def _object(value: Json) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _objects(value: Json) -> list[JsonObject]:
+def objects_in(value: Json) -> list[JsonObject]:
+    """The objects that a member holds, alone or in an array."""
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
 
 

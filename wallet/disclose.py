@@ -25,6 +25,7 @@ from node.core.errors import Malformed, NotFound
 from node.core.jose import sd_jwt
 from node.core.jose.sd_jwt import Processed
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
+from node.core.problem import pointer_of
 from node.core.strict_json import Json, JsonObject
 from node.core.verify.intake import Shown
 from wallet.claims import Place, names_of, path_text, places_in, under
@@ -186,7 +187,7 @@ class _Statements:
 
     def reveal(self, selection: Collection[Place]) -> frozenset[Place]:
         # The suite's own selection, of a document in which each claim is written as its place.
-        pointers = {_pointer(place): place for place in self.places}
+        pointers = {pointer_of(place): place for place in self.places}
         marked = _marked(unsecured(self.document), (), pointers)
         part = select_part((*self._mandatory, *self._pointers(selection)), marked)
         if part is None:
@@ -222,7 +223,7 @@ class _Statements:
             for place in self.places
             if place in chosen
         )
-        return tuple(dict.fromkeys((*map(_pointer, tops), *self._of_subject)))
+        return tuple(dict.fromkeys((*map(pointer_of, tops), *self._of_subject)))
 
     @cached_property
     def _of_subject(self) -> tuple[str, ...]:
@@ -233,13 +234,8 @@ class _Statements:
         return tuple(f"{at}/{name}" for name in ("type", "id") if name in members)[:1]
 
 
-def _pointer(place: Place) -> str:
-    """RFC 6901 section 5."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
-
-
 def _marked(value: Json, at: Place, pointers: Mapping[str, Place]) -> Json:
-    pointer = _pointer(at)
+    pointer = pointer_of(at)
     if pointer in pointers:
         # An identifier that names nothing outside is not shown unless it is chosen.
         return f"_:{pointer}" if isinstance(value, str) and value.startswith("_:") else pointer

@@ -25,11 +25,11 @@ from node.core.evidence import ShownEvidence, WithheldEvidence, committed_in, ve
 from node.core.evm.header import Header, parse_header
 from node.core.jose.sd_jwt import parse_sd_jwt
 from node.core.merkle.tree import leaf_hash
-from node.core.strict_json import Json, JsonObject
+from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp, from_unix, parse_datetime_stamp
 from node.core.verify.intake import Shown
 from node.core.verify.intake import shown as read_credential
-from wallet.claims import begin_in, end_in, issuer_in, issuer_name_in, name_in, subjects_in
+from wallet.claims import begin_in, end_in, issuer_in, issuer_name_in, name_in, objects_in, subjects_in
 from wallet.disclose import Choices, base_proof_in, choices_of
 
 SHORT_DIGITS: Final = 10
@@ -368,7 +368,7 @@ def _union(
 
 
 def _committed(document: JsonObject, shown: ShownEvidence) -> bool:
-    for value in _objects(document.get("evidence")):
+    for value in objects_in(document.get("evidence")):
         try:
             made = committed_in(value)
             if made is not None:
@@ -385,7 +385,3 @@ def _leaf(shown: ShownEvidence) -> bytes:
 
 def _listing(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]

@@ -6,6 +6,7 @@ A `Problem` says in machine words what kind of thing went wrong and in human wor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +61,11 @@ DATASET_POISONING: Final = _OURS + "dataset-poisoning"
 READ_AS_SIGNED: Final = _OURS + "read-as-signed"
 
 
+def pointer_of(path: Iterable[str | int]) -> str:
+    """Member names and zero-based indexes from the root as a JSON Pointer (RFC 6901 section 3)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
 def ours(name: str) -> str:
     """The type URN of a problem that no standard names; `name` is lower-case words joined by hyphens."""
     return _OURS + name
@@ -85,7 +91,5 @@ class Problem:
         """The problem as the JSON object of RFC 9457, with `path` as a JSON Pointer where there is one."""
         body: dict[str, object] = {"type": self.type, "title": self.title, "detail": self.detail}
         if self.path:
-            body["path"] = "".join(
-                "/" + str(step).replace("~", "~0").replace("/", "~1") for step in self.path
-            )
+            body["path"] = pointer_of(self.path)
         return body

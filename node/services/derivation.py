@@ -10,6 +10,7 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import base_proofs_in, derive_proof, unsecured
 from node.core.dataintegrity.selective import MAX_POINTERS
 from node.core.errors import Malformed
+from node.core.problem import pointer_of
 from node.core.strict_json import JsonObject
 
 _ENTROPY_BYTES: Final = 64
@@ -34,11 +35,7 @@ def is_base(credential: JsonObject) -> bool:
 
 def derive_all(credential: JsonObject, canonicalizer: Canonicalizer) -> JsonObject:
     """All that the holder of a base proof can show, as a verifier is shown it."""
-    everything = [
-        "/" + name.replace("~", "~0").replace("/", "~1")
-        for name in unsecured(credential)
-        if name != "@context"
-    ]
+    everything = [pointer_of([name]) for name in unsecured(credential) if name != "@context"]
     return derive(credential, everything, canonicalizer)
 
 

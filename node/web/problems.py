@@ -26,7 +26,7 @@ from node.core.errors import (
     Refused,
     Unavailable,
 )
-from node.core.problem import Problem, ours
+from node.core.problem import Problem, ours, pointer_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -89,9 +89,7 @@ def problem_object(problem: Problem, status: int | None = None) -> dict[str, obj
     if status is not None:
         body["status"] = status
     if problem.path:
-        body["pointer"] = "".join(
-            "/" + str(step).replace("~", "~0").replace("/", "~1") for step in problem.path
-        )
+        body["pointer"] = pointer_of(problem.path)
     return body
 
 
