@@ -40,7 +40,7 @@ from node.core.jose.sd_jwt_vc import (
 from node.core.jose.vc_jwt import prepare_vc_jwt
 from node.core.keys import KeyKind, PublicKey
 from node.core.securing import BBS, MANDATORY, SELECTIVE, TOKENS, VC_COSE, VC_JWT, VC_SD_JWT
-from node.core.strict_json import Json, JsonObject, parse_json
+from node.core.strict_json import Json, JsonObject, objects_in, parse_json
 from node.core.times import format_datetime_stamp, parse_datetime_stamp
 from node.core.verify.intake import Shown, shown
 from node.keystore import generate_secret
@@ -58,6 +58,7 @@ _NOT_CLAIMS: Final = frozenset(
 _DEPTH: Final = 3
 _SALT_BYTES: Final = 16
 _VCT: Final = "/vct/"
+_COORDINATES: Final = "GeoCoordinates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +126,60 @@ def prepare(
 def _disclosure(
     document: JsonObject, public_key: PublicKey, cryptosuite: str, mandatory: Sequence[str]
 ) -> Disclosure:
-    pointers = tuple(
-        dict.fromkeys([*(f"/{name}" for name in MANDATORY if name in document), *_parts(mandatory)])
-    )
+    pointers = tuple(dict.fromkeys([*always_shown(document, cryptosuite), *_parts(mandatory)]))
+    for pointer in pointers:
+        check_can_be_followed(pointer, document)
     hmac_key = secrets.token_bytes(32)
     if cryptosuite == BBS:
         return BbsDisclosure(pointers, hmac_key, public_key=public_key, uniform=True)
     return Disclosure(pointers, hmac_key, generate_secret(KeyKind.P256))
+
+
+def always_shown(document: JsonObject, cryptosuite: str) -> tuple[str, ...]:
+    """JSON Pointers to what no holder withholds of a document that is signed statement by statement.
+
+    Beside the members that decide, that each subject is there, by its id: whoever could withhold one of two would
+    present the other's credential as his own. Under bbs-2023 nothing tells whose a credential is.
+    """
+    members = tuple(f"/{name}" for name in MANDATORY if name in document)
+    return members if cryptosuite == BBS else (*members, *_subjects(document.get("credentialSubject")))
+
+
+def _subjects(subjects: Json) -> Iterator[str]:
+    at = "/credentialSubject"
+    if isinstance(subjects, dict):
+        yield from (f"{at}/id",) if "id" in subjects else ()
+    elif isinstance(subjects, list) and len(subjects) > 1:
+        members = [one.keys() if isinstance(one, dict) else () for one in subjects]
+        if not any("id" in one for one in members):
+            return
+        for index, one in enumerate(members):
+            named = next((name for name in ("id", "type") if name in one), None)
+            yield f"{at}/{index}" if named is None else f"{at}/{index}/{named}"
+
+
+def check_can_be_followed(pointer: str, document: JsonObject) -> None:
+    """Raise Malformed where other wallets could not follow a mandatory pointer, so that they could show nothing at all.
+
+    They compact the document first (ECDSA Cryptosuites 1.0 section 3.4.9), which takes an array away from around one
+    value, and writes the type of coordinates as a term that has none of their members.
+    """
+    value: Json = document
+    on_the_way: list[Json] = []
+    for step in parse_pointer(pointer, document):
+        if isinstance(value, list) and len(value) == 1:
+            raise Malformed(
+                f"other wallets cannot follow the JSON Pointer {pointer[:80]} into an array of one: point to the array"
+            )
+        value = value[step]
+        on_the_way.append(value)
+    inside = [value] if isinstance(value, list | dict) else []
+    objects = [*on_the_way[:-1], *objects_in({"": inside}, without=())]
+    if any(isinstance(one, dict) and _COORDINATES in types_of(one) for one in objects):
+        raise Malformed(
+            f"other wallets cannot show what the JSON Pointer {pointer[:80]} leads to, for its {_COORDINATES}: "
+            "point past them, or leave them out"
+        )
 
 
 def _parts(pointers: Sequence[str]) -> Sequence[str]:
