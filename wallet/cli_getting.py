@@ -246,15 +246,7 @@ async def _refresh(
                     "report": done.report.to_json() if done.report else None,
                 }
             )
-            header = done.holding.header
-            state = done.note if done.report is None or header is None else f"proven at block {header.number}"
-            lines.append(f"{holding.short}  {words.plain(holding.name)}: {words.plain(state)}")
-            if runs_out(holding, now()):
-                lines.append(
-                    f"  ends {words.plain(str(holding.valid_until))}: `receive --resume` asks for its successor"
-                )
-            if done.report is not None:
-                lines += words.check_lines(done.holding.last_check)
+            lines += words.refreshed_lines(done, runs_out=runs_out(holding, now()))
     options.print(results, "\n".join(lines) or "nothing is held")
     if fault is not None:
         raise fault

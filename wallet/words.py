@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wallet.holdings import Holding, LastCheck
     from wallet.receipt import Receipt
     from wallet.receive import Offered
+    from wallet.refresh import Refreshed
 
 _DAY_CHARS: Final = 10
 _NAME_CHARS: Final = 100
@@ -73,6 +74,16 @@ def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
     lines = [f"{indent}{last.acceptance}: {last.headline} {last.sentence}".rstrip()]
     lines += [f"{indent}  {outcome:<8} {name:<16} {basis}" for name, outcome, basis in last.doubts]
     return list(map(plain, lines))
+
+
+def refreshed_lines(done: Refreshed, *, runs_out: bool) -> list[str]:
+    """What became of a holding whose proofs were to be renewed."""
+    held, header = done.holding, done.holding.header
+    state = done.note if done.report is None or header is None else f"proven at block {header.number}"
+    lines = [f"{held.short}  {plain(held.name)}: {plain(state)}"]
+    if runs_out:
+        lines.append(f"  ends {plain(str(held.valid_until))}: `receive --resume` asks for its successor")
+    return lines if done.report is None else [*lines, *check_lines(held.last_check)]
 
 
 def holding_line(held: Holding) -> str:

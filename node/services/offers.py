@@ -138,14 +138,6 @@ async def create_offers(
     return tuple(made)
 
 
-async def create_offer(
-    transaction: Transaction, credential_id: str, *, url: str, now: datetime, with_tx_code: bool = False
-) -> NewOffer:
-    """As `create_offers`, for one."""
-    made = await create_offers(transaction, [credential_id], url=url, now=now, with_tx_code=with_tx_code)
-    return made[0]
-
-
 async def issuer_metadata(issuer: Issuer, url: str) -> IssuerMetadata:
     """The credential issuer's metadata at its public `url`: what its present keys can sign."""
     async with issuer.store.reading() as reading:
