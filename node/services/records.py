@@ -16,8 +16,9 @@ from node.services.cohort import Cohort, PreparedRow
 from node.services.derivation import derive_all, is_base
 from node.services.faults import Fault, InputFaults
 from node.services.issuer import Issuer
+from node.services.lookup import find_row
 from node.services.securing import read_issued, securing_of
-from node.storage.base import Transaction
+from node.storage.base import CredentialRecord, Transaction
 
 
 async def with_held(issuer: Issuer, cohort: Cohort) -> Cohort:
@@ -27,23 +28,31 @@ async def with_held(issuer: Issuer, cohort: Cohort) -> Cohort:
     faults, rows = [], []
     async with issuer.store.reading() as reading:
         for row in cohort.rows:
-            held = []
+            held: dict[str, JsonObject] = {}
             for name in row.names:
                 try:
-                    held.append(await _held(issuer, reading, row, name))
+                    record = await _named(reading, name)
+                    if record.intent.credential_id in held:
+                        raise Malformed("it is listed twice, by its id and by its row")
+                    held[record.intent.credential_id] = _held(issuer, record, row)
                 except (Malformed, NotFound) as error:
                     detail, column = f"{name}: {error.detail}", cohort.template.records
                     faults.append(Fault("cohort", detail, row=row.number, column=column))
-            rows.append(replace(row, held=tuple(held)))
+            rows.append(replace(row, held=tuple(held.values())))
     if faults:
         raise InputFaults(faults)
     return replace(cohort, rows=tuple(rows))
 
 
-async def _held(issuer: Issuer, reading: Transaction, row: PreparedRow, name: str) -> JsonObject:
-    record = await reading.credentials.load(name)
+async def _named(reading: Transaction, name: str) -> CredentialRecord:
+    record = await reading.credentials.load(name) or await find_row(reading, name)
     if record is None or record.signed is None:
-        raise NotFound("no credential of this id was signed here")
+        raise NotFound("no credential of this id or COHORT/ROW was signed here")
+    return record
+
+
+def _held(issuer: Issuer, record: CredentialRecord, row: PreparedRow) -> JsonObject:
+    assert record.signed is not None  # noqa: S101 - it was looked for among these
     if row.subject_did is None or record.signed.subject_did != row.subject_did:
         # Unclaimed, nobody knows yet whose record it will be.
         raise Malformed("it is not known to be the same learner's: both need the same subject_did")

@@ -11,8 +11,9 @@ A template is one JSON object, closed, `"template": 1`:
     statusMessage              4, 16 or 256 texts: what a status of its own may say, the first of them at first
     securing                   how the credentials are secured, unless the command says it
     mandatoryPointers          JSON Pointers into the credential: what its holder cannot withhold beside what nobody can
-    credentials                required for a ClrCredential: the column that lists what the record holds, by ids of
-                               credentials that were signed here for the same learner, separated by semicolons
+    credentials                required for a ClrCredential: the column that lists what the record holds, by id or
+                               COHORT/ROW of credentials that were signed here for the same learner, separated by
+                               semicolons
     cohort                     the name within which row ids are unique; else the achievement's id
     evidence                   name, description, narrative, genre; `folder` or `files`; `items`
 

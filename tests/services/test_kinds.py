@@ -150,6 +150,30 @@ async def test_a_record_holds_what_was_signed_before_for_the_same_learner(
         assert inside[1]["proof"]["proofValue"].startswith("u2V0B")  # derived: the base proof is her own
 
 
+@pytest.mark.parametrize("cohort", ["welding", "https://school.example/welding"])
+async def test_a_record_names_what_it_holds_by_cohort_and_row_too(
+    paper: Issuer, tmp_path: Path, make_cohort: MakeCohort, cohort: str
+) -> None:
+    (held,) = await issue(
+        paper, make_cohort(("2026/1", ALICE, "90"), cohort=cohort, evidence=None, with_evidence=False)
+    )
+    (issued,) = await issue(paper, records(tmp_path, f"{cohort}/2026/1"))
+    inside = (await checked(paper, issued))["credentialSubject"]["verifiableCredential"]
+    assert inside == [read_issued(await stored(paper, held)).document]
+    twice = records(tmp_path, held.credential_id, f"{cohort}/2026/1", cohort="twice")
+    with pytest.raises(InputFaults, match="listed twice"):
+        await issue(paper, twice)
+
+
+async def test_a_cohort_and_row_that_mean_two_credentials_name_none(
+    paper: Issuer, tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    for cohort, row in (("a", "b/c"), ("a/b", "c")):
+        await issue(paper, make_cohort((row, ALICE, "90"), cohort=cohort, evidence=None, with_evidence=False))
+    with pytest.raises(InputFaults, match="in several cohorts"):
+        await issue(paper, records(tmp_path, "a/b/c"))
+
+
 async def test_a_record_has_a_bundle_though_what_is_in_it_needs_those_of_its_own(
     school: Issuer, tmp_path: Path, make_cohort: MakeCohort
 ) -> None:
