@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,17 +102,26 @@ async def issue(
             terms = Terms(chosen, bearer=bearer, with_status=status)
             with Bars() as progress:
                 plan = await issuance.plan(node, loaded, terms, progress)
+                before = await _secured_otherwise(node, plan)
                 if not dry_run:
                     await _issue(node, plan, progress)
         except InputFaults as error:
             _tell_faults(error, as_json=as_json)
             raise
         if dry_run:
-            _print_plan(plan, as_json=as_json)
+            _print_plan(plan, before, as_json=as_json)
             return
         issued = await issuance.results(node, loaded)
         made = await offering.offer(node, issued, bearer=bearer, with_tx_code=tx_code, again=renew_offers)
-        _print_issued(node, plan, issued, made, as_json=as_json)
+        _print_issued(node, plan, issued, made, before, as_json=as_json)
+
+
+async def _secured_otherwise(node: Issuer, plan: Plan) -> Mapping[str, int]:
+    from node.services import lookup  # noqa: PLC0415
+
+    new = {row.key for row in plan.new}
+    keys = [row.key for row in plan.cohort.rows if row.key not in new]
+    return await lookup.secured_otherwise(node, plan.cohort.template.cohort, keys, plan.terms.securing)
 
 
 async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
@@ -131,7 +140,17 @@ async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
     await issuance.issue(node, plan, progress)
 
 
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
+def _tell_otherwise(securing: str, before: Mapping[str, int]) -> None:
+    """What `--securing` did not change."""
+    for name, count in before.items():
+        click.echo(
+            f"{count} of the rows were issued before as {name}, and stay so: a row is issued once. To have them as"
+            f' {securing} too, issue them under other ids or another "cohort"; `issuer revoke` ends the former.',
+            err=True,
+        )
+
+
+def _print_plan(plan: Plan, before: Mapping[str, int], *, as_json: bool) -> None:
     rows, new = len(plan.cohort.rows), len(plan.new)
     bound = sum(row.subject_did is not None for row in plan.new)
     body = {
@@ -143,11 +162,18 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         "signed_at_claim": 0 if plan.terms.bearer else new - bound,
         "status_entries_per_credential": len(plan.purposes),
         "securing": plan.terms.securing,
+        "secured_otherwise": before,
     }
     if as_json:
         print_json(body)
         return
-    click.echo(f"{rows} rows are in order: {new} new, {rows - new} issued before; nothing was changed")
+    click.echo(
+        f"{rows} rows are in order as {plan.terms.securing}: {new} new, {rows - new} issued before;"
+        " nothing was changed"
+        if new
+        else f"all {rows} rows were issued before: nothing is new, and nothing was changed"
+    )
+    _tell_otherwise(plan.terms.securing, before)
     click.echo(f"  signed at once: {body['signed_at_once']}, at their claim: {body['signed_at_claim']}")
     if len(plan.purposes) > 1:
         click.echo(
@@ -157,12 +183,25 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _print_issued(
-    node: Issuer, plan: Plan, issued: Sequence[Issued], made: Sequence[NewOffer], *, as_json: bool
+    node: Issuer,
+    plan: Plan,
+    issued: Sequence[Issued],
+    made: Sequence[NewOffer],
+    before: Mapping[str, int],
+    *,
+    as_json: bool,
 ) -> None:
     links = {one.credential_id: one for one in made}
     if as_json:
         rows = [_issued_json(one, links.get(one.credential_id)) for one in issued]
-        print_json({"issuer": node.settings.did, "new": len(plan.new), "credentials": rows})
+        print_json(
+            {
+                "issuer": node.settings.did,
+                "new": len(plan.new),
+                "secured_otherwise": before,
+                "credentials": rows,
+            }
+        )
         return
     for one in issued:
         link = links.get(one.credential_id)
@@ -172,13 +211,27 @@ def _print_issued(
             shown = link.link if link else "offered before (--renew-offers makes a new link)"
         code = f"  code {link.tx_code}" if link and link.tx_code else ""
         click.echo(f"{one.row}  {one.state}  {one.credential_id}  {shown}{code}")
-    if node.on_chain and any(one.state == "signed" for one in issued):
-        click.echo("next: bonafides issuer anchor", err=True)
-    if links:
-        click.echo(
-            "next: bonafides issuer serve: the links lead there; rows that wait are signed when claimed",
-            err=True,
+    _tell_otherwise(plan.terms.securing, before)
+    for step in _next_steps(node, plan, issued, served=bool(links)):
+        click.echo(f"next: {step}", err=True)
+
+
+def _next_steps(node: Issuer, plan: Plan, issued: Sequence[Issued], *, served: bool) -> Iterator[str]:
+    """What is left to do; what is anybody's who has it needs no wallet that claims it."""
+    signed = [one for one in issued if one.state == "signed"]
+    waits = any(one.state == "waiting" for one in issued)
+    if node.on_chain and signed and plan.terms.securing != "bbs-2023":
+        yield "bonafides issuer anchor"
+    if plan.terms.bearer and signed and not waits:
+        yield (
+            f"bonafides issuer export --credential {plan.cohort.template.cohort}/ROW --document FILE writes a badge"
+            " to hand out; it is anybody's who has it"
         )
+        if served:
+            yield "or, for wallets, bonafides issuer serve: the links lead there"
+    elif served:
+        also = "; rows that wait are signed when claimed" if waits else ""
+        yield f"bonafides issuer serve: the links lead there{also}"
 
 
 def _issued_json(one: Issued, link: NewOffer | None) -> dict[str, Any]:
@@ -242,6 +295,8 @@ async def renew(
             rows = [_issued_json(one, links.get(one.credential_id)) for one in issued]
             print_json({"issuer": node.settings.did, "credentials": rows})
             return
+        if not issued:
+            click.echo("nothing to renew: no bbs-2023 credential is in its last week", err=True)
         for one in issued:
             link = links.get(one.credential_id)
             click.echo(f"{one.row}  renewed  {one.credential_id}  {link.link if link else 'offered before'}")

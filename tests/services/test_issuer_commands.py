@@ -140,6 +140,7 @@ def test_bbs_credentials_are_renewed_until_revoked_from_the_command_line(
     inputs = ["--template", str(folder / "template.json"), "--cohort", str(folder / "cohort.csv")]
     assert school.json("issue", *inputs, "--dry-run")["securing"] == "bbs-2023"
     (issued,) = school.json("issue", *inputs)["credentials"]
+    assert "nothing to renew" in school.run("renew").stderr
     assert school.json("renew")["credentials"] == []  # one of this week would end no later
     ended = school.run("revoke", issued["id"], "--reason", "left")
     assert "renewed no more" in ended.output
@@ -183,6 +184,36 @@ def test_a_folder_of_an_earlier_release_gives_entries_where_a_list_is_open(
     school.json(*init)
     school.json("issue", *plain(tmp_path, make_cohort))
     assert "credentialStatus" in exported(school, "s1")
+
+
+def test_rows_issued_before_as_something_else_stay_so_and_it_is_said(
+    tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    inputs = plain(tmp_path, make_cohort, ("s1", ALICE, "90"), ("s2", "", "70"))
+    dry = school.run("issue", *inputs, "--securing", "vc+jwt", "--dry-run")
+    assert "2 rows are in order as vc+jwt: 2 new" in dry.stdout
+    first = school.run("issue", *inputs, "--securing", "vc+jwt")
+    assert "issued before" not in first.stderr
+    assert "rows that wait are signed when claimed" in first.stderr
+    assert school.json("issue", *inputs, "--securing", "vc+jwt")["secured_otherwise"] == {}
+    for options in ([], ["--dry-run"]):
+        again = school.run("issue", *inputs, "--securing", "eddsa-jcs-2022", *options)
+        assert "2 of the rows were issued before as vc+jwt, and stay so" in again.stderr
+        assert (
+            school.json("issue", *inputs, "--securing", "eddsa-jcs-2022", *options)["secured_otherwise"]
+            == {"vc+jwt": 2}
+        )  # fmt: skip
+
+
+def test_badges_for_anybody_are_written_to_files(tmp_path: Path, make_cohort: MakeCohort) -> None:
+    school = School(tmp_path / "school")
+    school.json("init", "--name", "A school", "--url", "https://school.example", "--did", "key")
+    issued = school.run("issue", *plain(tmp_path, make_cohort, ("s1", "", "90"), cohort="open"), "--bearer")
+    assert "next: bonafides issuer export --credential open/ROW --document FILE" in issued.stderr
+    assert "claimed" not in issued.stderr
+    assert "id" not in exported(school, "open/s1")["credentialSubject"]
 
 
 def plain(tmp_path: Path, make_cohort: MakeCohort, *rows: tuple[str, str, str], **changed: Any) -> list[str]:
