@@ -160,7 +160,7 @@ def _present_file(
 ) -> None:
     from wallet.backup import check_target, save_file  # noqa: PLC0415
     from wallet.consent import Disclosure, Outcome  # noqa: PLC0415
-    from wallet.presentation import Showing, disclosed, for_a_file, presentation_file  # noqa: PLC0415
+    from wallet.presentation import Showing, check_together, disclosed, for_a_file, presentation_file  # noqa: PLC0415
 
     if not challenge or not domain or out is None:
         raise click.UsageError("a presentation file needs --challenge, --domain and --out")
@@ -170,6 +170,7 @@ def _present_file(
     tell(f"for {words.plain(domain)}, challenge {words.plain(challenge)}")
     tell_all(words.not_yours_lines(holdings, keys))
     chosen = for_a_file([Showing(one, selection=()) for one in holdings])
+    check_together(keys, chosen)
     chosen = _with_claims(chosen, parts) if parts.told else _ask_for_claims(chosen, ask=not yes)
     showings = _with_evidence(chosen, evidence, ask=not (yes or no_evidence or evidence))
     told = [disclosed(one, with_bundle=True) for one in showings]
@@ -194,16 +195,18 @@ def _present_file(
 def _with_claims(showings: Sequence[Showing], parts: Parts) -> tuple[Showing, ...]:
     """The showings with the claims that the holder named besides; NotFound for one that none of them has.
 
-    Refused where one has to be shown whole and the holder said that it must not.
+    One that has to be shown whole is told beforehand. Refused where it is all there is, or the holder said `--only`.
     """
     if parts.everything:
         return tuple(replace(one, selection=None) for one in showings)
-    whole = next((one.holding for one in showings if not _can_choose(one.holding)), None)
-    if whole is not None and parts.told:
-        raise Refused(
-            f"{whole.short} {words.brief(whole.name)} has one signature over all of it and is shown whole: "
-            "leave --disclose and --only out"
-        )
+    whole = [one.holding for one in showings if not _can_choose(one.holding)]
+    for one in whole if parts.told else ():
+        told = f"{one.short} {words.brief(one.name)} has one signature over all of it and is shown whole"
+        if parts.only:
+            raise Refused(f"{told}: leave --only out, or show it by itself")
+        if len(whole) == len(showings):
+            raise Refused(f"{told}: leave --disclose out")
+        tell(f"{told}: --disclose changes nothing of it")
     missing = [name for name in parts.disclose if not any(_named(one.holding, name) for one in showings)]
     if missing:
         raise NotFound(f"nothing that would be shown has a claim {missing[0]!r}: `wallet show ID` lists them")

@@ -44,6 +44,8 @@ class Disclosed:
     hidden: tuple[str, ...] = ()
     linkable: bool = True
     """Whether what was shown can be seen to be of the same credential as what is shown another time."""
+    linked_by_holder: bool = False
+    """Whether nothing in it would link it, but the signature of the holder's DID around it does."""
 
     def to_json(self) -> JsonObject:
         """For the store and for `--json`."""
@@ -58,6 +60,7 @@ class Disclosed:
             "always": list(self.always),
             "hidden": list(self.hidden),
             "linkable": self.linkable,
+            "linkedByHolder": self.linked_by_holder,
         }
 
 
@@ -97,6 +100,7 @@ def parse_disclosure(body: JsonObject) -> Disclosure:
             tuple(one.get("always", ())),
             tuple(one.get("hidden", ())),
             one.get("linkable", True),
+            one.get("linkedByHolder", False),
         )
         for one in body["shown"]
     )

@@ -108,16 +108,21 @@ def named_places(choices: Choices, names: Iterable[str], document: JsonObject) -
         if name.startswith("/"):
             found += _at_pointer(choices, name, document)
             continue
-        matching = [
-            place
-            for place in choices.places
-            if name in (path_text(place), *names_of([place], [place]))
-            or path_text(place).startswith((f"{name}.", f"{name}[]"))
-        ]
+        # Of what is said about the subject, which is most of it, the beginning may be left out.
+        matching = _of_name(choices, name) or _of_name(choices, f"{_SUBJECT}.{name}")
         if not matching:
             raise NotFound(f"there is no claim named {name[:100]!r}")
         found += matching
     return tuple(dict.fromkeys(found))
+
+
+def _of_name(choices: Choices, name: str) -> list[Place]:
+    return [
+        place
+        for place in choices.places
+        if name in (path_text(place), *names_of([place], [place]))
+        or path_text(place).startswith((f"{name}.", f"{name}[]"))
+    ]
 
 
 def _at_pointer(choices: Choices, pointer: str, document: JsonObject) -> tuple[Place, ...]:

@@ -95,6 +95,7 @@ def disclosed(showing: Showing, *, with_bundle: bool) -> Disclosed:
         names_of([place for place in shown if place in always], hidden),
         names_of(hidden, shown),
         choices.linkable or showing.bound,
+        showing.bound and not choices.linkable,
     )
 
 
@@ -235,6 +236,25 @@ def for_a_file(showings: Sequence[Showing]) -> tuple[Showing, ...]:
     return tuple(replace(one, bound=not alone) for one in showings)
 
 
+def check_together(keys: Sequence[HolderKey], showings: Sequence[Showing]) -> None:
+    """Raise where one file cannot hold these, so that nobody says yes to what cannot be made.
+
+    Malformed where one of them cannot stand in a presentation, NotFound where they were bound to different keys.
+    """
+    holdings = [one.holding for one in showings]
+    if not showings[0].bound or (len(holdings) == 1 and shows_itself(holdings[0])):
+        return
+    if not _are_of_version_1_1(holdings):
+        alone = next((one for one in holdings if not is_presentable(one.shown)), None)
+        if alone is not None:
+            raise Malformed(f"{alone.short} ({alone.securing}) cannot stand beside others: show it by itself")
+    _common_key(keys, holdings)
+
+
+def _are_of_version_1_1(holdings: Iterable[Holding]) -> bool:
+    return all(is_version_1_1(one.shown) for one in holdings)
+
+
 def presentation_file(
     keys: Sequence[HolderKey],
     showings: Sequence[Showing],
@@ -250,6 +270,7 @@ def presentation_file(
     The presentation and the bundles beside it; of a single credential of bbs-2023 the derived credential itself, in
     its bundle where there is one. NotFound where several were bound to different keys.
     """
+    check_together(keys, showings)
     made = [one.made(canonicalizer, Occasion(draw(ENTROPY_BYTES), challenge, domain)) for one in showings]
     bundles = bundles_of(showings, made)
     if not showings[0].bound:
@@ -278,11 +299,8 @@ def _together(
     now: datetime,
 ) -> JsonObject | str:
     key = _common_key(keys, holdings)
-    if all(is_version_1_1(one.shown) for one in holdings):
+    if _are_of_version_1_1(holdings):
         return sign_token(key, made, version_1_1=True, now=now, **occasion)
-    alone = next((one for one in holdings if not is_presentable(one.shown)), None)
-    if alone is not None:
-        raise Malformed(f"{alone.short} ({alone.securing}) cannot stand beside others: show it by itself")
     return sign_presentation(key, made, canonicalizer, now=now, **occasion)
 
 

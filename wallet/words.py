@@ -175,6 +175,8 @@ def disclosed_lines(parts: Sequence[Disclosed]) -> Iterator[str]:
         if part.asked:
             yield f"  asked for:       {', '.join(map(brief, part.asked))}"
         yield from _claims_lines(part)
+        if part.linked_by_holder:
+            yield "  your DID signs around it, which links it to all else that you show with this DID"
         yield f"  evidence shown:  {', '.join(map(plain, part.evidence)) or 'none'}"
         if part.withheld:
             yield f"  evidence kept:   {', '.join(map(plain, part.withheld))}"

@@ -21,7 +21,7 @@ from fixtures.verification import Story, of_key_school
 from fixtures.wallets import LEARNER_KEY, QUICK
 
 from node.cli import bonafides
-from node.core.errors import BonafidesError, Misconfigured, NotFound, Refused
+from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, Refused
 from node.core.verify.intake import read_intake
 from wallet.store import WalletStore
 
@@ -239,6 +239,37 @@ def test_what_is_shown_whole_is_not_shown_to_whom_only_a_part_is_meant_for(
         assert "shown whole" in result.exception.detail
     assert not out.exists()
     assert learner.json("list", "--disclosures") == []
+
+
+def test_what_is_named_is_chosen_of_what_can_be_shown_in_part_beside_what_is_shown_whole(
+    tmp_path: Path, learner: Learner
+) -> None:
+    part = keep(learner, forms()["bbs-2023"].story)
+    whole = held(of_key_school(show=()))
+    with WalletStore.open(learner.folder, "correct horse") as store:
+        store.save_holding(whole)
+    out = tmp_path / "presentation.json"
+    both = (part, whole.id, *OCCASION, "--out", str(out), "--yes")
+    only = learner.run("present", *both, "--only", "--disclose", NAME)
+    assert isinstance(only.exception, Refused)
+    assert not out.exists()
+    result = learner.run("present", *both, "--disclose", NAME)
+    assert result.exception is None
+    assert "--disclose changes nothing of it" in result.stderr
+    assert "your DID signs around it" in result.stderr
+    (record,) = learner.json("list", "--disclosures")
+    assert [bool(one["hidden"]) for one in record["shown"]] == [True, False]
+
+
+def test_what_cannot_stand_beside_others_is_told_before_the_screen(tmp_path: Path, learner: Learner) -> None:
+    token = keep(learner, forms()["dc+sd-jwt"].story)
+    badge = held(of_key_school(show=()))
+    with WalletStore.open(learner.folder, "correct horse") as store:
+        store.save_holding(badge)
+    out = tmp_path / "presentation.json"
+    result = learner.run("present", token, badge.id, *OCCASION, "--out", str(out))
+    assert isinstance(result.exception, Malformed)
+    assert "would show" not in result.stderr
 
 
 def _documents(file: Path) -> list[Any]:

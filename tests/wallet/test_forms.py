@@ -21,8 +21,17 @@ from wallet.check import Checker
 from wallet.disclose import named_places
 from wallet.holder_keys import make_key
 from wallet.holdings import Holding
-from wallet.presentation import Showing, bundles_of, disclosed, for_a_file, holder_of, presentation_file
+from wallet.presentation import (
+    Showing,
+    bundles_of,
+    check_together,
+    disclosed,
+    for_a_file,
+    holder_of,
+    presentation_file,
+)
 from wallet.store import WalletStore
+from wallet.words import disclosed_lines
 
 FORMS = forms()
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
@@ -204,6 +213,19 @@ def test_what_stands_in_no_presentation_of_version_2_is_shown_by_itself(story: S
     showings = [Showing(held(one)) for one in (of_key_school(show=()), story)]
     with pytest.raises(Malformed, match="by itself"):
         file_for(showings)
+    check_together([LEARNER_KEY], showings[1:])
+    with pytest.raises(Malformed, match="by itself"):
+        check_together([LEARNER_KEY], showings)
+
+
+def test_beside_others_an_unlinkable_badge_is_said_to_be_linked_by_the_did_that_signs() -> None:
+    of_bbs, whole = held(FORMS["bbs-2023"].story), held(of_key_school(show=()))
+    for showings, linked in (([of_bbs], False), ([of_bbs, whole], True)):
+        first = disclosed(for_a_file([Showing(one) for one in showings])[0], with_bundle=True)
+        assert (first.linked_by_holder, first.linkable) == (linked, linked)
+        assert any("your DID signs around it" in line for line in disclosed_lines([first])) is linked
+    (alone,) = for_a_file([Showing(whole)])
+    assert not disclosed(alone, with_bundle=True).linked_by_holder
 
 
 def test_of_keys_that_differ_no_presentation_is_made() -> None:

@@ -175,6 +175,8 @@ def test_the_key_of_the_holder_is_one_claim() -> None:
         ("credentialSubject.result[].value", [f"credentialSubject.result[{at}].value" for at in (1, 2)]),
         ("credentialSubject.result[2].value", ["credentialSubject.result[2].value"]),
         ("credentialSubject.achievement.criteria", ["credentialSubject.achievement.criteria.narrative"]),
+        ("achievement.criteria", ["credentialSubject.achievement.criteria.narrative"]),
+        ("result[2].value", ["credentialSubject.result[2].value"]),
         ("/credentialSubject/achievement/criteria", ["credentialSubject.achievement.criteria.narrative"]),
     ],
 )  # fmt: skip
@@ -183,7 +185,9 @@ def test_claims_are_named_as_the_screen_does_or_by_pointers(name: str, found: li
     assert list(names_of(places, places)) == found
 
 
-@pytest.mark.parametrize("name", ["nam", "credentialSubject.result[3].value", "/nothing", "/name/0", "/a~2"])
+@pytest.mark.parametrize(
+    "name", ["nam", "credentialSubject.result[3].value", "/nothing", "/name/0", "/achievement", "/a~2"]
+)
 def test_a_name_of_no_claim_is_an_error(name: str) -> None:
     with pytest.raises(NotFound):
         named_places(SD.choices, [name], SD.document)
