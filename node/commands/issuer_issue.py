@@ -144,8 +144,8 @@ def _tell_otherwise(securing: str, before: Mapping[str, int]) -> None:
     """What `--securing` did not change."""
     for name, count in before.items():
         click.echo(
-            f"{count} of the rows were issued before as {name}, and stay so: a row is issued once. To have them as"
-            f' {securing} too, issue them under other ids or another "cohort"; `issuer revoke` ends the former.',
+            f"issued before as {name}, and left so: {count} of the rows, since a row is issued once."
+            f' To have them as {securing} too, issue them under other ids or another "cohort"',
             err=True,
         )
 
@@ -224,8 +224,8 @@ def _next_steps(node: Issuer, plan: Plan, issued: Sequence[Issued], *, served: b
         yield "bonafides issuer anchor"
     if plan.terms.bearer and signed and not waits:
         yield (
-            f"bonafides issuer export --credential {plan.cohort.template.cohort}/ROW --document FILE writes a badge"
-            " to hand out; it is anybody's who has it"
+            f"bonafides issuer export --credential {signed[0].row} --document FILE writes that badge, to be handed"
+            " out; it is anybody's who has it"
         )
         if served:
             yield "or, for wallets, bonafides issuer serve: the links lead there"
