@@ -151,11 +151,7 @@ def _print_received(options: Common, receiver: Receiver, unfinished: Sequence[Re
     }
     lines = []
     for one in receiver.arrived:
-        state = "kept" if one.kept else "refused, not kept (--resume --keep-anyway keeps it)"
-        lines += [
-            f"{one.holding.short}  {words.plain(one.holding.name)}: {state}",
-            *words.check_lines(one.holding.last_check),
-        ]
+        lines += words.received_lines(one.holding, kept=one.kept)
     lines += [f"unfinished {words.receipt_line(one)}" for one in unfinished]
     options.print(body, "\n".join(lines) or "nothing came")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _DAY_CHARS: Final = 10
 _NAME_CHARS: Final = 100
+_WITHOUT_BUNDLE: Final = "none: others will not be able to tell without it"
+_NEEDS_NO_BUNDLE: Final = "none, and none is needed: its issuer keeps no record on a chain"
 
 
 def facts(held: Holding) -> list[str]:
@@ -35,13 +37,18 @@ def facts(held: Holding) -> list[str]:
     ]
     header = held.header
     if held.bundle is None:
-        lines.append("bundle     none: others will not be able to tell without it")
+        lines.append(f"bundle     {_WITHOUT_BUNDLE if _is_chained(held) else _NEEDS_NO_BUNDLE}")
     elif header is None:
         lines.append("bundle     without a proof of the chain's state")
     else:
         moment = datetime.fromtimestamp(header.timestamp, UTC)
         lines.append(f"bundle     proven at block {header.number}, {moment:%Y-%m-%d %H:%M}Z")
     return lines
+
+
+def _is_chained(held: Holding) -> bool:
+    """Whether its issuer keeps a record on a chain, of which bundles tell."""
+    return held.issuer_id.startswith("did:ethr:")
 
 
 def _can_be_shown(held: Holding) -> str:
@@ -86,12 +93,20 @@ def refreshed_lines(done: Refreshed, *, runs_out: bool) -> list[str]:
     return lines if done.report is None else [*lines, *check_lines(held.last_check)]
 
 
+def received_lines(held: Holding, *, kept: bool) -> list[str]:
+    """What came of an offer, and what became of it."""
+    state = "kept" if kept else "refused, not kept (--resume --keep-anyway keeps it)"
+    line = f"{held.short}  {plain(held.name)}, secured with {plain(held.securing)}: {state}"
+    return [line, *check_lines(held.last_check)]
+
+
 def holding_line(held: Holding) -> str:
     """A holding in one line."""
     last = held.last_check
     verdict = last.acceptance if last else "not looked at"
     until = plain((held.valid_until or "")[:_DAY_CHARS])
-    details = [verdict, "with bundle" if held.bundle else "no bundle", *([f"until {until}"] if until else [])]
+    bundle = "with bundle" if held.bundle else "no bundle" if _is_chained(held) else ""
+    details = filter(None, (verdict, plain(held.securing), bundle, f"until {until}" if until else ""))
     return f"{held.short}  {brief(held.name)}  ({', '.join(details)})"
 
 
@@ -199,6 +214,12 @@ def _claims_lines(part: Disclosed) -> Iterator[str]:
         yield "  nothing but these claims links it to what you show of it to others"
 
 
+def _form_of(configuration: CredentialConfiguration) -> str:
+    """The format, and with what it is signed where the issuer says it."""
+    signed = ", ".join(map(brief, configuration.signing_algorithms))
+    return brief(configuration.format) + (f" signed with {signed}" if signed else "")
+
+
 def offer_lines(offered: Offered, did_of: Callable[[CredentialConfiguration], str]) -> Iterator[str]:
     """Who offers what, and to whom it would be made out."""
     name = offered.metadata.display_name
@@ -207,6 +228,6 @@ def offer_lines(offered: Offered, did_of: Callable[[CredentialConfiguration], st
         kinds = [one for one in configuration.types if one != "VerifiableCredential"]
         types = ", ".join(map(brief, kinds or [configuration.vct or ""]))
         title = brief(configuration.display_name or configuration.id)
-        yield f"  {title}" + (f" ({types})" if types else "") + f", as {brief(configuration.format)}"
+        yield f"  {title}" + (f" ({types})" if types else "") + f", as {_form_of(configuration)}"
         if configuration.proof_types:
             yield f"  made out to {did_of(configuration)}"

@@ -125,6 +125,7 @@ def test_offer_to_accepted_presentation_with_the_real_roles(tmp_path: Path, lear
 
         no = learner.run("receive", links[0], answer="n\n")
         assert isinstance(no.exception, click.Abort)
+        assert "as ldp_vc signed with eddsa-rdfc-2022" in no.stderr
         assert learner.json("list")["holdings"] == []
 
         for link in links:

@@ -87,6 +87,21 @@ def test_a_long_name_does_not_push_the_truth_away() -> None:
     assert words.brief("  An   employer\n") == "An employer"
 
 
+def test_a_bundle_is_missed_only_where_there_could_be_one() -> None:
+    chained, keyed = (replace(held, bundle=None) for held in map(holding_of, (Story(), of_key_school())))
+    for held, missed in ((chained, True), (keyed, False)):
+        (line,) = (line for line in words.facts(held) if line.startswith("bundle"))
+        assert ("will not be able to tell" in line) is missed
+        assert ("no bundle" in words.holding_line(held)) is missed
+
+
+def test_how_it_is_secured_is_said_in_a_list_and_when_it_came() -> None:
+    held = holding_of(of_key_school(), bundled=False)
+    assert held.securing.startswith("eddsa-")
+    assert held.securing in words.holding_line(held)
+    assert f"secured with {held.securing}: kept" in words.received_lines(held, kept=True)[0]
+
+
 @pytest.mark.parametrize(
     "place",
     [
