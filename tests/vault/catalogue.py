@@ -33,7 +33,7 @@ _REVOKED: Final = {CheckName.STATUS: _FAILED}
 _UNLINKABLE: Final = {CheckName.ANCHOR: _NONE, CheckName.STATUS: _NONE}
 _NO_SCHEMA: Final = {CheckName.SCHEMA: _NONE}
 _SCHEMA_LACKS: Final = {CheckName.SCHEMA: _OPEN}
-_BASE: Final = {CheckName.PROOF: _FAILED, CheckName.STATUS: _OPEN, CheckName.VALIDITY_PERIOD: _OPEN}
+_BASE: Final = {CheckName.PROOF: _FAILED}
 _UNPROVEN: Final = dict.fromkeys(
     (CheckName.HEADER, CheckName.ANCHOR, CheckName.KEY, CheckName.STATUS, CheckName.FRESHNESS), _OPEN
 )
@@ -95,8 +95,7 @@ def _in_part() -> dict[str, Kind]:
         "bbs-2023-base": _kind(
             f"A badge with a base proof of bbs-2023, {kept}",
             _BASE,
-            _SCHEMA_LACKS,
-            {CheckName.ANCHOR: _OPEN},
+            {CheckName.SCHEMA: _FAILED, CheckName.ANCHOR: _NONE, CheckName.STATUS: _NONE},
             acceptance=_REFUSED,
         ),
         "bbs-2023-part": _kind(
@@ -205,12 +204,6 @@ def _without_chain() -> dict[str, Kind]:
         "did-key-vc-cose": _kind("The bytes of a vc+cose by a did:key.", _NO_CHAIN, _NO_STATUS),
         "did-key-bbs-2023": _kind(
             "All of a badge with bbs-2023 by a did:key, derived.", _NO_CHAIN, _NO_STATUS, _SCHEMA_LACKS
-        ),
-        "did-key-bbs-2023-nameless": _kind(
-            "The same where nothing in it names the holder, hashed or not.",
-            _NO_CHAIN,
-            _NO_STATUS,
-            _SCHEMA_LACKS,
         ),
         "did-key-record": _kind("A learner's record of one badge, all by a did:key.", _NO_CHAIN, _NO_STATUS),
         "did-key-presentation": _kind(

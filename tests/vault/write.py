@@ -450,8 +450,7 @@ async def write_keys(folder: Path, draft: Draft, learner: Learner) -> None:
             if suite == BBS:
                 document = (await author.held("badge/1")).document
                 shown = derivation.derive_all(document, standards().canonicalizer)
-                for name in ("did-key-bbs-2023", "did-key-bbs-2023-nameless"):
-                    draft.add(name, "json", orjson.dumps(shown))
+                draft.add("did-key-bbs-2023", "json", orjson.dumps(shown))
                 continue
             await author.exported(f"did-key-{kind}", "badge/1", Format.OWN)
             if kind is KeyKind.ED25519:
