@@ -505,6 +505,13 @@ class TestVersion11:
             with pytest.raises(Malformed, match="beside the document"):
                 read(signed({"vc": inside, name: value}))
 
+    def test_an_issuer_beside_it_that_names_nobody_is_passed_over(self) -> None:
+        # did-jwt-vc leaves the name of an issuer there whose id it writes as `iss`.
+        beside = {"vc": OLD, "iss": ISSUER, "issuer": {"name": "A school"}}
+        assert read(signed(beside)).document["issuer"] == ISSUER
+        with pytest.raises(Malformed, match="beside the document"):
+            read(signed(beside | {"issuer": {"id": "did:example:other"}}))
+
     def test_a_presentation_is_by_its_iss(self) -> None:
         claims = {"iss": ISSUER, "nonce": "n", "exp": NOW}
         envelope = read(signed({"vp": {"type": ["VerifiablePresentation"]}, **claims}))
