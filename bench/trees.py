@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import importlib
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -79,7 +78,9 @@ def _entries() -> Iterator[bytes]:
 
 
 def _highest() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: a process begins with that of its parent, which may be large by now.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _ours() -> dict[str, float]:
