@@ -19,7 +19,7 @@ from node.core.evm.network import Network
 from node.core.verify import engine
 from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
-from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode
+from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode, Strength
 from node.core.verify.reading import read_document
 from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
@@ -109,7 +109,9 @@ class Refresher:
     def _judge(self, holding: Holding, target: _Target) -> Report:
         """As a verifier that trusts this header and has the bundle alone: no state of its own to fall back on."""
         hashes = {target.header.number: target.header.hash, target.newest.number: target.newest.hash}
-        answer = HeaderAnswer(target.newest, hashes, f"the endpoint {target.client.host}", weak=True)
+        answer = HeaderAnswer(
+            target.newest, hashes, f"the endpoint {target.client.host}", Strength.ONE_ENDPOINT
+        )
         need = HeaderNeed(target.network.chain_id, (target.header.number,))
         shown = as_others_see(holding.credential, holding.bundle, self._verifier.canonicalizer)
         intake = Intake((shown,))

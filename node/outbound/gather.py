@@ -29,11 +29,13 @@ from node.core.verify.materials import (
     Materials,
     Missing,
     Need,
+    ReplicaAnswer,
     SecondOpinionNeed,
     StateAnswer,
     StateNeed,
     StatusListAnswer,
     StatusListNeed,
+    Strength,
     TransactionAnswer,
     TransactionNeed,
 )
@@ -65,12 +67,40 @@ async def here(function: Callable[[], T]) -> T:
     return function()
 
 
-class Gatherer:
-    """Answers needs through `egress`, from the chain endpoints that its policy names."""
+class Replica(Protocol):
+    """A copy of our own of what registries hold. Where it answers, even with Missing, nobody else is asked.
 
-    def __init__(self, egress: Egress, verifier: Verifier, *, now: datetime, didkit: Didkit) -> None:
+    None: it does not watch this chain.
+    """
+
+    async def header(self, need: HeaderNeed) -> HeaderAnswer | Missing | None:
+        """The trusted header up to which the copy goes."""
+        ...
+
+    async def state(self, need: StateNeed) -> ReplicaAnswer | Missing | None:
+        """Slots at that header; Missing where writes of the identity are not all known."""
+        ...
+
+    async def document(self, need: DocumentNeed) -> DocumentAnswer | Missing | None:
+        """The document of a did:ethr, by events of which none is missing."""
+        ...
+
+
+class Gatherer:
+    """Answers needs from `replica`, and through `egress` from the chain endpoints that its policy names."""
+
+    def __init__(
+        self,
+        egress: Egress,
+        verifier: Verifier,
+        *,
+        now: datetime,
+        didkit: Didkit,
+        replica: Replica | None = None,
+    ) -> None:
         self._egress = egress
         self._didkit = didkit
+        self._replica = replica
         self._verifier = verifier
         self._now = now
         self._limit = asyncio.Semaphore(MAX_AT_ONCE)
@@ -90,6 +120,9 @@ class Gatherer:
     async def _answer(self, need: Need) -> Answer | Missing:
         async with self._limit:
             try:
+                known = await self._known(need)
+                if known is not None:
+                    return known
                 match need:
                     case HeaderNeed():
                         return await self._header(need)
@@ -106,13 +139,26 @@ class Gatherer:
             except BonafidesError as error:
                 return Missing(error.detail)
 
+    async def _known(self, need: Need) -> Answer | Missing | None:
+        """What the replica says, None where it does not watch what is asked for."""
+        if self._replica is None:
+            return None
+        match need:
+            case HeaderNeed():
+                return await self._replica.header(need)
+            case StateNeed():
+                return await self._replica.state(need)
+            case DocumentNeed():
+                return await self._replica.document(need)
+        return None
+
     async def _header(self, need: HeaderNeed) -> HeaderAnswer:
         client = await self._client(need.chain_id)
         newest = await client.finalized()
         heights = [height for height in need.heights if height <= newest.number]
         headers = [newest if height == newest.number else await client.header(height) for height in heights]
         hashes = {header.number: header.hash for header in headers}
-        return HeaderAnswer(newest, hashes, f"the endpoint {client.host}", weak=True)
+        return HeaderAnswer(newest, hashes, f"the endpoint {client.host}", Strength.ONE_ENDPOINT)
 
     async def _state(self, need: StateNeed) -> StateAnswer:
         client = await self._client(need.chain_id)
@@ -188,6 +234,7 @@ async def examine(
     asked: Asked = Asked(),  # noqa: B008 - frozen
     work: Work = here,
     didkit: Didkit | None = None,
+    replica: Replica | None = None,
 ) -> Report:
     """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone.
 
@@ -195,7 +242,7 @@ async def examine(
     its reports one `didkit`.
     """
     materials = Materials.none()
-    gatherer = Gatherer(egress, verifier, now=now, didkit=didkit or Didkit())
+    gatherer = Gatherer(egress, verifier, now=now, didkit=didkit or Didkit(), replica=replica)
     for _ in range(MAX_ROUNDS):
         found = await work(
             partial(engine.attempt, intake, materials, verifier, now=now, as_of=as_of, asked=asked)

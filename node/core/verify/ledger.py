@@ -23,7 +23,16 @@ from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import PublicKey
 from node.core.status.entry import BITSTRING_ENTRY, StatusEntry
 from node.core.times import format_datetime_stamp, from_unix
-from node.core.verify.materials import HeaderAnswer, HeaderNeed, Inquiry, Missing, StateNeed
+from node.core.verify.materials import (
+    HeaderAnswer,
+    HeaderNeed,
+    Inquiry,
+    Missing,
+    ReplicaAnswer,
+    StateAnswer,
+    StateNeed,
+    Strength,
+)
 from node.core.verify.reading import AnyStatusEntry
 from node.core.verify.report import Check, CheckName, Outcome, Reason
 
@@ -206,11 +215,11 @@ def open_ledger(
     network_check = _check_network(wanted.identity, networks)
     if network is None:
         gap = Gap(Reason.UNKNOWN_NETWORK, f"{wanted.identity.chain} is in no table of networks")
-        return Ledger(wanted, network_check, _check_header(gap, gap, weak=False), gap, gap)
+        return Ledger(wanted, network_check, _check_header(gap, gap, None), gap, gap)
     header = _bundle_header(bundle)
     heights = (header.number,) if isinstance(header, Header) else ()
     answer = inquiry.header(HeaderNeed(network.chain_id, heights))
-    weak = isinstance(answer, HeaderAnswer) and answer.weak
+    strength = answer.strength if isinstance(answer, HeaderAnswer) else None
     own = _read_own(wanted, network, answer, inquiry, now)
     if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
         answer = Missing(own.detail)  # who lags or proves wrongly vouches for no other block either
@@ -222,7 +231,7 @@ def open_ledger(
     else:
         assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
         shown = _read_shown(wanted, network, bundle.state, header, trust)
-    header_check = _check_header(own, shown, weak=weak)
+    header_check = _check_header(own, shown, strength)
     return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry)
 
 
@@ -271,16 +280,33 @@ def _read_own(
     if limit is not None and age > limit:
         detail = f"{answer.source} lags: its newest final block is {age} seconds old (limit {limit})"
         return Gap(Reason.HEADER_OLD, detail)
-    slots = (registry.heads_slot(wanted.identity.address), *wanted.slots())
-    reply = inquiry.state(StateNeed(network.chain_id, header.hash, network.credential_registry, slots))
+    identity = wanted.identity.address
+    slots = (registry.heads_slot(identity), *wanted.slots())
+    reply = inquiry.state(
+        StateNeed(network.chain_id, header.hash, network.credential_registry, identity, slots)
+    )
     if isinstance(reply, Missing):
         detail = f"the state of block {header.number} could not be read: {reply.reason}"
         return Gap(Reason.CHAIN_UNREACHABLE, detail)
     try:
-        return Proven(header, answer.source, _slots(wanted, header, reply.nodes, network, slots))
+        return Proven(header, answer.source, _values(wanted, header, reply, network, slots))
     except (Malformed, NotVerified) as error:
         detail = f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
         return Gap(Reason.CHAIN_UNREACHABLE, detail, false=True)
+
+
+def _values(
+    wanted: Wanted,
+    header: Header,
+    reply: StateAnswer | ReplicaAnswer,
+    network: Network,
+    slots: Sequence[bytes],
+) -> Mapping[bytes, int]:
+    """What the slots hold: by proof, or by a replica of our own that was proven whole at this header."""
+    if isinstance(reply, StateAnswer):
+        return _slots(wanted, header, reply.nodes, network, slots)
+    wanted.check_words(reply.slots)
+    return reply.slots
 
 
 def _slots(
@@ -383,11 +409,11 @@ def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str
     return f"{source}, through block {newer.number}"
 
 
-def _check_header(own: Proven | Gap, shown: Proven | Gap, *, weak: bool) -> Check:
+def _check_header(own: Proven | Gap, shown: Proven | Gap, strength: Strength | None) -> Check:
     if isinstance(shown, Proven) and (not isinstance(own, Proven) or own.header.number < shown.header.number):
         return Check(CheckName.HEADER, Outcome.PASSED, f"{shown.at}, vouched for by {shown.source}")
     if isinstance(own, Proven):
-        word = " (one endpoint's word)" if weak else ""
+        word = " (one endpoint's word)" if strength is Strength.ONE_ENDPOINT else ""
         return Check(CheckName.HEADER, Outcome.PASSED, f"{own.at}, final according to {own.source}{word}")
     assert isinstance(shown, Gap)  # noqa: S101 - narrows for the type checker
     if shown.false:

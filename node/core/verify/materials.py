@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from node.core.did.document import DidDocument
@@ -27,6 +27,15 @@ class Mode(StrEnum):
     FULL = "full"
 
 
+class Strength(IntEnum):
+    """By whose word a header is trusted, the weakest first (FORMATS.md section 8)."""
+
+    ONE_ENDPOINT = 1
+    ENDPOINTS_AGREE = 2
+    CHECKPOINT = 3
+    LIGHT_CLIENT = 4
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderNeed:
     """The newest finalized header of a chain, and the hashes of its blocks at `heights`."""
@@ -37,11 +46,15 @@ class HeaderNeed:
 
 @dataclass(frozen=True, slots=True)
 class StateNeed:
-    """A proof of `slots` of the account `address` in the state of the block with `block_hash`."""
+    """`slots` of the account `address`, with a proof, in the state of the block with `block_hash`.
+
+    All are of `identity` (20 bytes): a replica answers for those identities of which it has seen every write.
+    """
 
     chain_id: int
     block_hash: bytes
     address: bytes
+    identity: bytes
     slots: tuple[bytes, ...]
 
 
@@ -80,12 +93,12 @@ Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed | SecondOpinionNee
 
 @dataclass(frozen=True, slots=True)
 class HeaderAnswer:
-    """What the configured endpoints say is final. `weak` where only one voice says so."""
+    """What `source` says is final, and the hashes of its blocks at the heights that were asked for."""
 
     newest: Header
     hashes: Mapping[int, bytes]
     source: str
-    weak: bool
+    strength: Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,14 @@ class StateAnswer:
     """RLP nodes of the account's and the slots' proofs, from the endpoint named `source`. Not verified yet."""
 
     nodes: tuple[bytes, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAnswer:
+    """Values of slots out of a replica of our own, which was proven whole at the block that was asked for."""
+
+    slots: Mapping[bytes, int]
     source: str
 
 
@@ -132,7 +153,13 @@ class TransactionAnswer:
 
 
 Answer = (
-    HeaderAnswer | StateAnswer | DocumentAnswer | StatusListAnswer | SecondOpinionAnswer | TransactionAnswer
+    HeaderAnswer
+    | StateAnswer
+    | ReplicaAnswer
+    | DocumentAnswer
+    | StatusListAnswer
+    | SecondOpinionAnswer
+    | TransactionAnswer
 )
 
 
@@ -183,10 +210,10 @@ class Inquiry:
         assert isinstance(answer, HeaderAnswer | Missing)  # noqa: S101 - narrows for the type checker
         return answer
 
-    def state(self, need: StateNeed) -> StateAnswer | Missing:
-        """A state proof."""
+    def state(self, need: StateNeed) -> StateAnswer | ReplicaAnswer | Missing:
+        """A state proof, or what a replica knows."""
         answer = self._ask(need, _LEVEL_OF_NEED[StateNeed])
-        assert isinstance(answer, StateAnswer | Missing)  # noqa: S101
+        assert isinstance(answer, StateAnswer | ReplicaAnswer | Missing)  # noqa: S101
         return answer
 
     def document(self, need: DocumentNeed, *, on_chain: bool) -> DocumentAnswer | Missing:
