@@ -23,6 +23,7 @@ LAYERS = (
         "node.core.members",
         "node.core.sealed",
         "node.core.bls12381",
+        "node.core.evm.log",
     ),
     ("node.core.keys", "node.core.canonical", "node.core.merkle", "node.core.bbs"),
     ("node.core.credential", "node.core.did", "node.core.related_resource", "node.core.securing"),

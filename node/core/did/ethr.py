@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -42,6 +42,8 @@ from node.core.did.ethr_identity import (
 from node.core.did.resolution import ResolutionResult
 from node.core.encoding import encode_base58btc, encode_multibase
 from node.core.errors import Malformed, NotFound
+from node.core.evm import log as log_reading
+from node.core.evm.log import number
 from node.core.keys import PublicKey
 from node.core.strict_json import Json, JsonObject, parse_json
 from node.core.times import from_unix
@@ -93,8 +95,6 @@ _TYPES: Final = {
     "RSAVerificationKey2018": "RSAVerificationKey2018",
     "X25519KeyAgreementKey2019": "X25519KeyAgreementKey2019",
 }
-_HEX: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*\Z")
-_QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +134,23 @@ class AttributeChanged(EthrEvent):
 
 def decode_log(log: JsonObject) -> EthrEvent | None:
     """The event in one log of `eth_getLogs`; None if it is not of ERC-1056, Malformed if it is broken."""
-    topics = log.get("topics")
-    if type(topics) is not list or len(topics) > 4:
-        raise Malformed("a log without its topics")
-    words = [_data(topic, 32) for topic in topics]
+    words = log_reading.topics_of(log)
     if len(words) != 2 or words[0] not in (OWNER_CHANGED, DELEGATE_CHANGED, ATTRIBUTE_CHANGED):
         return None
-    data = _data(log.get("data"))
-    identity, block, index = _address(words[1]), _quantity(log, "blockNumber"), _quantity(log, "logIndex")
+    data = log_reading.hex_data(log.get("data"))
+    identity = log_reading.address(words[1])
+    block, index = log_reading.quantity_of(log, "blockNumber"), log_reading.quantity_of(log, "logIndex")
     if words[0] == OWNER_CHANGED:
-        owner, previous = _words(data, 2)
-        return OwnerChanged(identity, block, index, _number(previous), _address(owner))
+        owner, previous = log_reading.words(data, 2)
+        return OwnerChanged(identity, block, index, number(previous), log_reading.address(owner))
     if words[0] == DELEGATE_CHANGED:
-        kind, delegate, valid_to, previous = _words(data, 4)
+        kind, delegate, valid_to, previous = log_reading.words(data, 4)
         return DelegateChanged(
-            identity, block, index, _number(previous), kind, _address(delegate), _number(valid_to)
+            identity, block, index, number(previous), kind, log_reading.address(delegate), number(valid_to)
         )
-    name, offset, valid_to, previous = _words(data, 4)
-    value = _dynamic_bytes(data, _number(offset))
-    return AttributeChanged(identity, block, index, _number(previous), name, value, _number(valid_to))
+    name, offset, valid_to, previous = log_reading.words(data, 4)
+    value = log_reading.dynamic_bytes(data, number(offset), MAX_VALUE_BYTES)
+    return AttributeChanged(identity, block, index, number(previous), name, value, number(valid_to))
 
 
 def previous_change(events: Iterable[EthrEvent], block_number: int) -> int:
@@ -440,50 +438,3 @@ def _utf8(data: bytes) -> str | None:
 
 def _moment(block_times: Mapping[int, int], block: int | None) -> datetime | None:
     return None if block is None or block not in block_times else from_unix(block_times[block])
-
-
-# --- ABI, as far as these three events need it (Solidity ABI specification, "Formal Specification of the Encoding")
-
-
-def _words(data: bytes, count: int) -> Sequence[bytes]:
-    if len(data) < 32 * count:
-        raise Malformed("a log shorter than its event")
-    return [data[32 * index : 32 * index + 32] for index in range(count)]
-
-
-def _dynamic_bytes(data: bytes, offset: int) -> bytes:
-    if offset + 32 > len(data):
-        raise Malformed("a log whose value lies outside it")
-    length = _number(data[offset : offset + 32])
-    if length > MAX_VALUE_BYTES:
-        raise Malformed(f"an attribute of more than {MAX_VALUE_BYTES:,} bytes")
-    value = data[offset + 32 : offset + 32 + length]
-    if len(value) != length:
-        raise Malformed("a log whose value lies outside it")
-    return value
-
-
-def _address(word: bytes) -> bytes:
-    if any(word[:12]):
-        raise Malformed("a log with an address of more than 20 bytes")
-    return word[12:]
-
-
-def _number(word: bytes) -> int:
-    return int.from_bytes(word, "big")
-
-
-def _data(value: Json, length: int | None = None) -> bytes:
-    if type(value) is not str or not _HEX.match(value):
-        raise Malformed("a log whose data is not hex")
-    data = bytes.fromhex(value[2:])
-    if length is not None and len(data) != length:
-        raise Malformed("a log with a topic that is not 32 bytes")
-    return data
-
-
-def _quantity(log: JsonObject, member: str) -> int:
-    value = log.get(member)
-    if type(value) is not str or not _QUANTITY.match(value):
-        raise Malformed(f"a log without {member}")
-    return int(value, 16)

@@ -161,7 +161,12 @@ def anchor_slot(identity: bytes, commitment: bytes) -> bytes:
 
 def key_slot(identity: bytes, multicodec_bytes: bytes) -> bytes:
     """Slot of a key's window; `multicodec_bytes` is the prefix and the raw public key, as in a Multikey."""
-    return _member(_member(_KEYS, _address(identity)), keccak256(multicodec_bytes))
+    return key_hash_slot(identity, keccak256(multicodec_bytes))
+
+
+def key_hash_slot(identity: bytes, key_hash: bytes) -> bytes:
+    """`key_slot` by the Keccak-256 of the key, as events name it."""
+    return _member(_member(_KEYS, _address(identity)), _word(key_hash))
 
 
 def list_slot(identity: bytes, list_digest: bytes) -> bytes:
