@@ -13,10 +13,12 @@ pseudonym) is read as well. What makes presentations unlinkable beyond the proof
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 from node.core.bbs.blind import (
@@ -106,6 +108,8 @@ _HEADER_BYTES: Final = 64  # proofHash and mandatoryHash
 _HMAC_KEY_BYTES: Final = 32
 # Commitment and its proof: a point, two scalars, and one more for each secret.
 _EMPTY_COMMITMENT_BYTES: Final = G1_BYTES + 2 * SCALAR_BYTES
+# A report asks several times what one proof says.
+_REMEMBERED: Final = 2
 # So many unnamed objects need 40,320 tries at the mean, half a second; each one less divides that by their number.
 _MAX_ORDERED: Final = 8
 _MAX_TRIES: Final = 1_000_000
@@ -156,7 +160,7 @@ class DerivedProof:
 
     feature: Feature
     bbs_proof: bytes
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     mandatory_indexes: tuple[int, ...]
     selective_indexes: tuple[int, ...]
     presentation_header: bytes
@@ -327,13 +331,9 @@ class Bbs2023:
             base.public_key, base.bbs_signature, base.bbs_header, messages, secrets, interface=interface
         )
 
-    def mandatory_statements(
-        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
-    ) -> tuple[str, ...]:
-        """The statements of a shown document that the header is over, with its canonical labels."""
-        derived = parse_derived_proof(proof)
-        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
-        return statements.canonical_at(derived.mandatory_indexes)
+    def parse_derived(self, proof: Proof) -> DerivedProof:
+        """As `parse_derived_proof`."""
+        return parse_derived_proof(proof)
 
 
 def presentation_header_of(challenge: str, domain: str) -> bytes:
@@ -444,7 +444,11 @@ def encode_derived_proof(derived: DerivedProof) -> str:
 
 def parse_derived_proof(proof: Proof) -> DerivedProof:
     """Sections 3.3.6 and 3.3.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
-    value = derived_value(proof, _BASE, _DERIVED)
+    return _parse_derived(derived_value(proof, _BASE, _DERIVED))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_derived(value: bytes) -> DerivedProof:
     feature = _DERIVED[value[:HEADER_BYTES]]
     counts = {Feature.BASELINE: (5,), Feature.ANONYMOUS_HOLDER_BINDING: (6,), Feature.PSEUDONYM: (7, 8)}
     items = value_items(value, counts[feature])
@@ -457,7 +461,9 @@ def parse_derived_proof(proof: Proof) -> DerivedProof:
     return DerivedProof(
         feature=feature,
         bbs_proof=bytes_item(items[0], None, "a BBS proof"),
-        labels={name: f"b{_number(label)}" for name, label in labels_item(items[1]).items()},
+        labels=MappingProxyType(
+            {name: f"b{_number(label)}" for name, label in labels_item(items[1]).items()}
+        ),
         mandatory_indexes=indexes_item(items[2]),
         selective_indexes=indexes_item(items[3]),
         presentation_header=bytes_item(items[4], None, "a presentation header"),

@@ -6,7 +6,7 @@ Which proofs a document has, and in which order they are looked at, is `suites.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -108,6 +108,20 @@ class SecuringSuite(Cryptosuite, Protocol):
         ...
 
 
+class Derived(Protocol):
+    """What a derived proof says of the statements that are shown."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """From canonical identifiers (`c14n0`) to the labels under which the statements were signed."""
+        ...
+
+    @property
+    def mandatory_indexes(self) -> tuple[int, ...]:
+        """Which of the labelled statements shown are mandatory, zero-based."""
+        ...
+
+
 @runtime_checkable
 class SelectiveSuite(SecuringSuite, Protocol):
     """A suite whose holder shows a part: from a base proof, which none but the holder sees, others are derived."""
@@ -132,13 +146,8 @@ class SelectiveSuite(SecuringSuite, Protocol):
         """
         ...
 
-    def mandatory_statements(
-        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
-    ) -> tuple[str, ...]:
-        """The statements of a shown document that its issuer made mandatory.
-
-        N-Quads, each with its newline, with the canonical labels of `document` (in its secured form).
-        """
+    def parse_derived(self, proof: Proof) -> Derived:
+        """What a derived proof says; Malformed where it is none, NotVerified where it is a base proof."""
         ...
 
 

@@ -7,7 +7,10 @@ so it is never verified as if it had been shown. Two presentations of one creden
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
@@ -63,6 +66,8 @@ _SECRET_BYTES: Final = 32
 MAX_SIGNATURES: Final = 4096
 # A label is `u` and the base64url of a digest of 32 bytes.
 _DIGEST_BYTES: Final = 32
+# A report asks several times what one proof says.
+_REMEMBERED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class DerivedProof:
     base_signature: bytes
     public_key: bytes
     signatures: tuple[bytes, ...]
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     mandatory_indexes: tuple[int, ...]
 
 
@@ -204,13 +209,9 @@ class EcdsaSd2023:
         for signature, statement in zip(derived.signatures, others, strict=True):
             proof_key.verify(signature, statement.encode())
 
-    def mandatory_statements(
-        self, document: JsonObject, proof: Proof, canonicalizer: Canonicalizer
-    ) -> tuple[str, ...]:
-        """The statements of a shown document that the base signature is over, with its canonical labels."""
-        derived = parse_derived_proof(proof)
-        statements = label_statements(document, given_labels(derived.labels), canonicalizer)
-        return statements.canonical_at(derived.mandatory_indexes)
+    def parse_derived(self, proof: Proof) -> DerivedProof:
+        """As `parse_derived_proof`."""
+        return parse_derived_proof(proof)
 
 
 def base_signature(proof: Proof) -> bytes:
@@ -262,15 +263,22 @@ def encode_derived_proof(derived: DerivedProof) -> str:
 
 def parse_derived_proof(proof: Proof) -> DerivedProof:
     """Sections 3.5.6 and 3.5.8. Malformed where the value is no derived proof, NotVerified where it is a base proof."""
-    items = value_items(derived_value(proof, {_BASE_HEADER}, {_DERIVED_HEADER}), (5,))
+    return _parse_derived(derived_value(proof, {_BASE_HEADER}, {_DERIVED_HEADER}))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_derived(value: bytes) -> DerivedProof:
+    items = value_items(value, (5,))
     return DerivedProof(
         base_signature=bytes_item(items[0], _SIGNATURE_BYTES, "a base signature"),
         public_key=bytes_item(items[1], _PUBLIC_KEY_BYTES, "a public key"),
         signatures=bytes_items(items[2], _SIGNATURE_BYTES, "a signature", MAX_SIGNATURES),
-        labels={
-            identifier: "u" + encode_base64url(bytes_item(digest, _DIGEST_BYTES, "a label"))
-            for identifier, digest in labels_item(items[3]).items()
-        },
+        labels=MappingProxyType(
+            {
+                identifier: "u" + encode_base64url(bytes_item(digest, _DIGEST_BYTES, "a label"))
+                for identifier, digest in labels_item(items[3]).items()
+            }
+        ),
         mandatory_indexes=indexes_item(items[4]),
     )
 

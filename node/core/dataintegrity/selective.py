@@ -21,7 +21,7 @@ from typing import Final
 
 from node.core.canonical.nquads import Quad, Term, encode_quad, is_blank
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.cryptosuite import bad_value, not_generated
+from node.core.dataintegrity.cryptosuite import Derived, bad_value, not_generated
 from node.core.encoding import encode_base64url
 from node.core.strict_json import Json, JsonObject
 
@@ -187,6 +187,17 @@ def label_statements(
 ) -> LabelledStatements:
     """Sections 3.4.1 and 3.4.2: the canonical statements of `document` with `labels` in place of canonical ones."""
     return _label(canonicalizer.statements(document), labels, canonicalizer)[0]
+
+
+def mandatory_statements(
+    document: JsonObject, derived: Derived, canonicalizer: Canonicalizer
+) -> tuple[str, ...]:
+    """The statements of a shown document (in its secured form) that its issuer made mandatory.
+
+    N-Quads, each with its newline, with the canonical labels of `document`.
+    """
+    statements = label_statements(document, given_labels(derived.labels), canonicalizer)
+    return statements.canonical_at(derived.mandatory_indexes)
 
 
 def _label(

@@ -17,6 +17,7 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity.bbs_terms import broken_terms
 from node.core.dataintegrity.cryptosuite import SelectiveSuite
 from node.core.dataintegrity.proof import Proof
+from node.core.dataintegrity.selective import mandatory_statements
 from node.core.dataintegrity.suites import selective_suite_of, unsecured
 from node.core.errors import BonafidesError, Malformed
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
@@ -127,7 +128,7 @@ def _mandatory(
     document: Document, proof: Proof, suite: SelectiveSuite, canonicalizer: Canonicalizer
 ) -> tuple[str, ...]:
     try:
-        return suite.mandatory_statements(unsecured(document.raw), proof, canonicalizer)
+        return mandatory_statements(unsecured(document.raw), suite.parse_derived(proof), canonicalizer)
     except BonafidesError:
         return ()
 

@@ -48,7 +48,14 @@ from node.core.dataintegrity.bbs_2023 import (
     presentation_header_of,
     shuffled_labels,
 )
-from node.core.dataintegrity.selective import Grouping, given_labels, label_statements, parse_pointer, select
+from node.core.dataintegrity.selective import (
+    Grouping,
+    given_labels,
+    label_statements,
+    mandatory_statements,
+    parse_pointer,
+    select,
+)
 from node.core.encoding import decode_multibase, encode_multibase
 from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.keys import KeyKind, PublicKey, parse_multikey
@@ -358,7 +365,7 @@ def test_the_suite_tells_what_is_mandatory() -> None:
     assert suite is not None
     assert not suite.is_base(proof)
     assert suite.is_base(proofs_of(SIGNED)[0])
-    mandatory = "".join(suite.mandatory_statements(unsecured(SHOWN), proof, CANONICALIZER))
+    mandatory = "".join(mandatory_statements(unsecured(SHOWN), suite.parse_derived(proof), CANONICALIZER))
     assert "validUntil" in mandatory
     assert "Welding" not in mandatory
     assert set(mandatory.splitlines()) < set(CANONICALIZER.nquads(unsecured(SHOWN)).splitlines())

@@ -45,7 +45,13 @@ from node.core.dataintegrity.ecdsa_sd_2023 import (
     parse_base_proof,
     parse_derived_proof,
 )
-from node.core.dataintegrity.selective import Grouping, hmac_labels, label_statements, select
+from node.core.dataintegrity.selective import (
+    Grouping,
+    hmac_labels,
+    label_statements,
+    mandatory_statements,
+    select,
+)
 from node.core.encoding import decode_multibase, encode_base64url, encode_multibase, encode_varint
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey, parse_multicodec_key, parse_multikey
@@ -312,7 +318,7 @@ def test_mandatory_statements_are_told_in_the_labels_of_the_shown_document(
     proof = proofs_of(shown)[0]
     suite = selective_suite_of(proof)
     assert suite is not None
-    statements = suite.mandatory_statements(unsecured(shown), proof, CANONICALIZER)
+    statements = mandatory_statements(unsecured(shown), suite.parse_derived(proof), CANONICALIZER)
     assert set(statements) < set(CANONICALIZER.nquads(unsecured(shown)).splitlines(keepends=True))
     text = "".join(statements)
     assert "credentials#validUntil" in text
@@ -639,9 +645,9 @@ def test_a_base_proof_builds_on_no_other_and_is_of_p256() -> None:
 def test_as_many_statements_have_signatures_as_anybody_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
     signatures = len(parse_base_proof(proofs_of(issue())[0]).signatures)
     monkeypatch.setattr(ecdsa_sd_2023, "MAX_SIGNATURES", signatures)
-    enough = issue()
-    shown = derive(enough, "")
-    verify(shown)
+    enough, dated = issue(), issue(created="2026-01-01T00:00:00Z")
+    verify(derive(enough, ""))
+    shown = derive(dated, "")
     monkeypatch.setattr(ecdsa_sd_2023, "MAX_SIGNATURES", signatures - 1)
     with pytest.raises(Malformed) as caught:
         issue()
