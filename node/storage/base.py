@@ -331,6 +331,25 @@ class TransactionState(StrEnum):
     PARKED = "parked"
 
 
+OWN_CHAIN: Final = ""
+"""The chain of the issuer's DID, where the outbox says of which chain a call is; a witness chain is named by its
+CAIP-2 id.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a transaction came to: gas, and wei per gas (`effectiveGasPrice`)."""
+
+    gas: int
+    gas_price: int
+
+    @property
+    def wei(self) -> int:
+        """The fee that was paid."""
+        return self.gas * self.gas_price
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """A call that shall reach the chain. `nonce` is None until one is assigned; `fault` says why it is
@@ -338,6 +357,7 @@ class OutboxEntry:
     """
 
     id: int
+    chain: str  # OWN_CHAIN, or the CAIP-2 id of a witness chain
     purpose: str  # "anchor", "open_list", "set_status", "add_key" …: the service's own word
     sender: bytes
     to: bytes | None
@@ -347,6 +367,8 @@ class OutboxEntry:
     transaction_hash: bytes | None  # of the newest attempt, or of the one included
     block_number: int | None
     block_hash: bytes | None
+    gas_used: int | None
+    gas_price: int | None  # wei per gas
     fault: str | None
     created_at: datetime
     changed_at: datetime
@@ -368,7 +390,13 @@ class Outbox(Protocol):
     """Chain transactions, each stored raw before it is broadcast, with nonces counted here."""
 
     async def add(
-        self, purpose: str, sender: bytes, to: bytes | None, data: bytes, now: datetime
+        self,
+        purpose: str,
+        sender: bytes,
+        to: bytes | None,
+        data: bytes,
+        now: datetime,
+        chain: str = OWN_CHAIN,
     ) -> OutboxEntry:
         """A new entry, PREPARED."""
         ...
@@ -381,18 +409,26 @@ class Outbox(Protocol):
         """The newest entry of a purpose with this very data."""
         ...
 
-    async def unfinished(self, sender: bytes | None = None, limit: int = 100) -> tuple[OutboxEntry, ...]:
-        """Entries neither final nor parked, in the order in which they were added."""
+    async def unfinished(
+        self, sender: bytes | None = None, limit: int = 100, chain: str = OWN_CHAIN
+    ) -> tuple[OutboxEntry, ...]:
+        """Entries of a chain neither final nor parked, in the order in which they were added."""
         ...
 
-    async def in_state(self, state: TransactionState, limit: int = 100) -> tuple[OutboxEntry, ...]:
-        """Entries in a state, in the order in which they were added."""
+    async def in_state(
+        self, state: TransactionState, limit: int = 100, chain: str | None = None
+    ) -> tuple[OutboxEntry, ...]:
+        """Entries in a state, in the order in which they were added; of every chain unless one is named."""
         ...
 
     async def assign_nonce(self, entry_id: int, at_least: int) -> int:
         """The entry's nonce, given once: the sender's next here, or the chain's count `at_least` if
         higher.
         """
+        ...
+
+    async def release_nonce(self, entry_id: int, now: datetime) -> None:
+        """Its nonce was used up by a foreign transaction: PREPARED again, to be signed with another."""
         ...
 
     async def record_attempt(self, entry_id: int, transaction_hash: bytes, raw: bytes, now: datetime) -> None:
@@ -408,17 +444,31 @@ class Outbox(Protocol):
         ...
 
     async def mark_included(
-        self, entry_id: int, transaction_hash: bytes, block_number: int, block_hash: bytes, now: datetime
+        self,
+        entry_id: int,
+        transaction_hash: bytes,
+        block_number: int,
+        block_hash: bytes,
+        now: datetime,
+        spent: Spent | None = None,
     ) -> None:
-        """One of its attempts stands in a block (again: after a reorganisation perhaps in another)."""
+        """One of its attempts stands in a block (again: after a reorganisation perhaps in another), and what it
+        cost there.
+        """
         ...
 
     async def mark_reorganised(self, entry_id: int, now: datetime) -> None:
-        """Its block is gone: SENT again."""
+        """Its block is gone: SIGNED, and to be sent again."""
         ...
 
     async def mark_final(self, entry_id: int, now: datetime) -> None:
         """Its block is final."""
+        ...
+
+    async def mark_found(self, entry_id: int, block_number: int | None, now: datetime) -> None:
+        """FINAL from any state, since the chain shows at a final block what it was to bring about, in the block
+        `block_number` where the chain tells it.
+        """
         ...
 
     async def park(self, entry_id: int, fault: str, now: datetime, *, nonce_spent: bool = False) -> None:
@@ -431,8 +481,12 @@ class Outbox(Protocol):
         """Take a parked entry up again."""
         ...
 
-    async def counts(self) -> Mapping[TransactionState, int]:
-        """How many are in each state."""
+    async def counts(self, chain: str = OWN_CHAIN) -> Mapping[TransactionState, int]:
+        """How many of a chain are in each state."""
+        ...
+
+    async def spent(self, chain: str = OWN_CHAIN) -> Mapping[str, tuple[Spent, ...]]:
+        """What the calls in blocks came to, by purpose."""
         ...
 
 
@@ -487,6 +541,15 @@ class AnchoredPlace:
     batch: Batch
 
 
+@dataclass(frozen=True, slots=True)
+class BatchCost:
+    """What anchoring one batch cost; items of every kind count."""
+
+    batch_id: int
+    items: int
+    spent: Spent
+
+
 class Batches(Protocol):
     """What is to be anchored. Items without a batch are the open batch; sealing gives them their places."""
 
@@ -512,6 +575,18 @@ class Batches(Protocol):
         """Name the transaction that carries the commitment; Conflict where another does."""
         ...
 
+    async def add_witness(self, batch_id: int, chain: str, transaction_id: int) -> None:
+        """Name the transaction that carries the commitment to a witness chain (CAIP-2)."""
+        ...
+
+    async def witnessed(self) -> frozenset[int]:
+        """Ids of the batches that stand on a witness chain at a final block, and not yet on the DID's own."""
+        ...
+
+    async def costs(self, limit: int) -> tuple[BatchCost, ...]:
+        """What the newest final batches cost on the DID's own chain, newest first."""
+        ...
+
     async def load(self, batch_id: int) -> Batch | None:
         """One batch."""
         ...
@@ -534,6 +609,10 @@ class Batches(Protocol):
 
     async def unanchored_of_key(self, key_multibase: str) -> int:
         """Credentials signed with a key whose batch is not final: a key is retired when there are none."""
+        ...
+
+    async def anchored_of_key(self, key_multibase: str, since_block: int) -> int:
+        """Credentials signed with a key whose batch is final, anchored in that block or later."""
         ...
 
 

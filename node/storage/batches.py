@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     SmallInteger,
+    String,
     Table,
     UniqueConstraint,
     and_,
@@ -30,7 +31,16 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import AnchoredPlace, AnchorItem, Batch, ItemPlace, TransactionState, Waiting
+from node.storage.base import (
+    AnchoredPlace,
+    AnchorItem,
+    Batch,
+    BatchCost,
+    ItemPlace,
+    Spent,
+    TransactionState,
+    Waiting,
+)
 from node.storage.credentials import credentials_table
 from node.storage.outbox import outbox_table
 from node.storage.schema import AnyRow, Instant, Serial, chunks, execute_many, metadata, serial_column
@@ -64,6 +74,15 @@ items_table: Final = Table(
 )
 _i: Final = items_table.c
 
+witness_anchors_table: Final = Table(
+    "witness_anchors",
+    metadata,
+    Column("batch_id", Serial, ForeignKey(_b.id), primary_key=True, autoincrement=False),
+    Column("chain", String(64), primary_key=True),
+    Column("transaction_id", Serial, ForeignKey(outbox_table.c.id), nullable=False, unique=True),
+)
+_v: Final = witness_anchors_table.c
+
 _BATCH: Final = select(
     _b.id,
     _b.commitment,
@@ -88,6 +107,15 @@ _PLACE: Final = (
     )
     .select_from(items_table)
     .join(batches_table, _i.batch_id == _b.id)
+    .outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
+)
+
+# What is signed and not even enqueued counts as well: hence outer joins from the credential.
+_OF_KEY: Final = (
+    select(func.count())
+    .select_from(credentials_table)
+    .outerjoin(items_table, and_(_i.kind == KIND_CREDENTIAL, _i.digest == credentials_table.c.digest))
+    .outerjoin(batches_table, _i.batch_id == _b.id)
     .outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
 )
 
@@ -166,6 +194,41 @@ class SqlBatches:
         statement = update(batches_table).where(_b.id == batch_id)
         await self._connection.execute(statement.values(transaction_id=transaction_id))
 
+    async def add_witness(self, batch_id: int, chain: str, transaction_id: int) -> None:
+        """Name the transaction that carries the commitment to a witness chain."""
+        await self._connection.execute(
+            insert(witness_anchors_table).values(
+                batch_id=batch_id, chain=chain, transaction_id=transaction_id
+            )
+        )
+
+    async def witnessed(self) -> frozenset[int]:
+        """Batches final on a witness chain and not on the own one."""
+        own, theirs = outbox_table.alias(), outbox_table.alias()
+        query = (
+            select(_v.batch_id)
+            .join(theirs, _v.transaction_id == theirs.c.id)
+            .join(batches_table, _v.batch_id == _b.id)
+            .join(own, _b.transaction_id == own.c.id)
+            .where(theirs.c.state == TransactionState.FINAL, own.c.state != TransactionState.FINAL)
+        )
+        return frozenset((await self._connection.execute(query)).scalars())
+
+    async def costs(self, limit: int) -> tuple[BatchCost, ...]:
+        """What the newest final batches cost, newest first."""
+        o = outbox_table.c
+        query = (
+            select(_b.id, func.count(_i.id).label("items"), o.gas_used, o.gas_price)
+            .join(outbox_table, _b.transaction_id == o.id)
+            .join(items_table, _i.batch_id == _b.id)
+            .where(o.state == TransactionState.FINAL, o.gas_used.is_not(None), o.gas_price.is_not(None))
+            .group_by(_b.id, o.gas_used, o.gas_price)
+            .order_by(_b.id.desc())
+            .limit(limit)
+        )
+        rows = await self._connection.execute(query)
+        return tuple(BatchCost(row.id, row.items, Spent(row.gas_used, row.gas_price)) for row in rows)
+
     async def load(self, batch_id: int) -> Batch | None:
         """One batch."""
         return await self._one(_BATCH.where(_b.id == batch_id))
@@ -193,18 +256,19 @@ class SqlBatches:
 
     async def unanchored_of_key(self, key_multibase: str) -> int:
         """Credentials signed with a key whose batch is not final."""
-        credentials = credentials_table.c
-        # What is signed and not even enqueued counts as well: hence outer joins from the credential.
-        query = (
-            select(func.count())
-            .select_from(credentials_table)
-            .outerjoin(items_table, and_(_i.kind == KIND_CREDENTIAL, _i.digest == credentials.digest))
-            .outerjoin(batches_table, _i.batch_id == _b.id)
-            .outerjoin(outbox_table, _b.transaction_id == outbox_table.c.id)
-            .where(
-                credentials.key_multibase == key_multibase,
-                or_(outbox_table.c.state.is_(None), outbox_table.c.state != TransactionState.FINAL),
-            )
+        state = outbox_table.c.state
+        query = _OF_KEY.where(
+            credentials_table.c.key_multibase == key_multibase,
+            or_(state.is_(None), state != TransactionState.FINAL),
+        )
+        return (await self._connection.execute(query)).scalar_one()
+
+    async def anchored_of_key(self, key_multibase: str, since_block: int) -> int:
+        """Credentials signed with a key that are final, anchored in that block or later."""
+        query = _OF_KEY.where(
+            credentials_table.c.key_multibase == key_multibase,
+            outbox_table.c.state == TransactionState.FINAL,
+            outbox_table.c.block_number >= since_block,
         )
         return (await self._connection.execute(query)).scalar_one()
 

@@ -14,6 +14,7 @@ from node.storage.base import (
     AccessToken,
     ApiRole,
     ApiToken,
+    BatchCost,
     ChangeState,
     CredentialState,
     Intent,
@@ -31,6 +32,7 @@ from node.storage.base import (
     PresentationRequest,
     Redemption,
     SignedCredential,
+    Spent,
     StatusList,
     Store,
     StoredBundle,
@@ -341,8 +343,8 @@ class TestOutbox:
             await tx.outbox.mark_reorganised(entry.id, LATER)
             sent = await tx.outbox.load(entry.id)
             assert sent is not None
-            assert (sent.state, sent.block_number) == (TransactionState.SENT, None)
-            with pytest.raises(Conflict, match="is sent and cannot become final"):
+            assert (sent.state, sent.block_number) == (TransactionState.SIGNED, None)
+            with pytest.raises(Conflict, match="is signed and cannot become final"):
                 await tx.outbox.mark_final(entry.id, LATER)
             await tx.outbox.mark_included(entry.id, digest(2), 8, digest(8), LATER)
             assert len(await tx.outbox.unfinished()) == 1
@@ -362,6 +364,77 @@ class TestOutbox:
             assert [*given, await tx.outbox.assign_nonce(entries[2].id, 7)] == [0, 1, 7]
             assert await tx.outbox.assign_nonce(other.id, 0) == 0
             assert await tx.outbox.unfinished(REGISTRY) == (replace(other, nonce=0),)
+
+    async def test_each_chain_counts_its_own(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            own = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            theirs = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW, "eip155:5")
+            assert [await tx.outbox.assign_nonce(one.id, 3) for one in (own, theirs)] == [3, 3]
+            assert [one.id for one in await tx.outbox.unfinished()] == [own.id]
+            assert [one.id for one in await tx.outbox.unfinished(chain="eip155:5")] == [theirs.id]
+            assert (await tx.outbox.counts("eip155:5"))[TransactionState.PREPARED] == 1
+
+    async def test_a_nonce_that_was_used_up_is_given_back_and_the_next_is_another(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            entry = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            await tx.outbox.assign_nonce(entry.id, 4)
+            await tx.outbox.record_attempt(entry.id, digest(1), b"raw", NOW)
+            await tx.outbox.mark_sent(entry.id, NOW)
+            await tx.outbox.release_nonce(entry.id, LATER)
+            again = await tx.outbox.load(entry.id)
+            assert again is not None
+            assert (again.state, again.nonce, again.transaction_hash) == ("prepared", None, None)
+            assert await tx.outbox.assign_nonce(entry.id, 0) == 5
+            assert [one.nonce for one in await tx.outbox.attempts(entry.id)] == [4]
+
+    async def test_what_the_chain_shows_is_final_from_any_state(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            prepared = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            await tx.outbox.mark_found(prepared.id, 12, LATER)
+            parked = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            await tx.outbox.park(parked.id, "too dear", NOW)
+            await tx.outbox.mark_found(parked.id, None, LATER)
+            found = [await tx.outbox.load(entry.id) for entry in (prepared, parked)]
+            assert [(one.state, one.block_number, one.fault) for one in found if one] == [
+                ("final", 12, None),
+                ("final", None, None),
+            ]
+
+    async def test_what_was_paid_is_told_by_purpose_and_by_batch(self, store: Store) -> None:
+        entry_id = await final_transaction(store, block=9)
+        async with store.transaction() as tx:
+            assert await tx.outbox.spent() == {}
+            other = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            await tx.outbox.assign_nonce(other.id, 0)
+            await tx.outbox.record_attempt(other.id, digest(2), b"raw", NOW)
+            # Beyond 2^63 wei together, which neither database's integers hold.
+            paid = Spent(gas=2**40, gas_price=2**40)
+            await tx.outbox.mark_included(other.id, digest(2), 10, digest(10), NOW, paid)
+            await tx.outbox.mark_final(other.id, NOW)
+            assert await tx.outbox.spent() == {"anchor": (paid,)}
+            await tx.batches.enqueue(1, [digest(50), digest(51)], NOW)
+            items = await tx.batches.load_waiting(2)
+            places = [ItemPlace(item.id, digest(0), index, (digest(0),)) for index, item in enumerate(items)]
+            batch = await tx.batches.seal(digest(60), 64, digest(61), places, NOW)
+            await tx.batches.attach(batch.id, other.id)
+            assert await tx.batches.costs(5) == (BatchCost(batch.id, 2, paid),)
+        assert entry_id != other.id
+
+    async def test_a_batch_may_stand_on_a_witness_chain_before_its_own(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            own = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
+            theirs = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW, "eip155:5")
+            await tx.batches.enqueue(1, [digest(50)], NOW)
+            (item,) = await tx.batches.load_waiting(2)
+            place = ItemPlace(item.id, digest(0), 0, ())
+            batch = await tx.batches.seal(digest(60), 64, digest(61), [place], NOW)
+            await tx.batches.attach(batch.id, own.id)
+            await tx.batches.add_witness(batch.id, "eip155:5", theirs.id)
+            assert await tx.batches.witnessed() == frozenset()
+            await tx.outbox.mark_found(theirs.id, 7, NOW)
+            assert await tx.batches.witnessed() == {batch.id}
+            await tx.outbox.mark_found(own.id, 8, NOW)
+            assert await tx.batches.witnessed() == frozenset()
 
     async def test_a_call_is_found_by_what_it_says(self, store: Store) -> None:
         async with store.transaction() as tx:
