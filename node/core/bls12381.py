@@ -1,4 +1,5 @@
-"""The pairing-friendly curve BLS12-381 (draft-irtf-cfrg-pairing-friendly-curves section 4.2.1): what BBS needs of it.
+"""The pairing-friendly curve BLS12-381 (draft-irtf-cfrg-pairing-friendly-curves section 4.2.1): what BBS and sync committees
+need of it.
 
 Two engines do the same: arkworks, in milliseconds, and py-ecc, in seconds, for systems without a wheel of the first
 and as the reference that the first is tested against. Points are opaque: only the engine that made one reads it.
@@ -37,6 +38,11 @@ class Curve(Protocol):
         ...
 
     @property
+    def g1(self) -> G1Point:
+        """The generator of G1."""
+        ...
+
+    @property
     def g2(self) -> G2Point:
         """The generator of G2."""
         ...
@@ -59,6 +65,10 @@ class Curve(Protocol):
 
     def hash_to_g1(self, message: bytes, dst: bytes) -> G1Point:
         """RFC 9380, suite BLS12381G1_XMD:SHA-256_SSWU_RO_ with the domain separation tag `dst`."""
+        ...
+
+    def hash_to_g2(self, message: bytes, dst: bytes) -> G2Point:
+        """RFC 9380, suite BLS12381G2_XMD:SHA-256_SSWU_RO_ with the domain separation tag `dst`."""
         ...
 
     def add(self, left: G1Point, right: G1Point) -> G1Point:
@@ -110,7 +120,7 @@ class Arkworks:
         self._g1, self._g2, self._gt = library.G1Point, library.G2Point, library.GT
         self._scalar = library.Scalar.from_be_bytes
         self._identity = library.G1Point.identity()
-        self.g2 = library.G2Point()
+        self.g1, self.g2 = library.G1Point(), library.G2Point()
 
     def read_g1(self, data: bytes) -> G1Point:
         """As the protocol says; the library checks curve and subgroup and tolerates an untidy identity."""
@@ -131,6 +141,10 @@ class Arkworks:
     def hash_to_g1(self, message: bytes, dst: bytes) -> G1Point:
         """As the protocol says."""
         return self._g1.hash_to_curve(message, dst)
+
+    def hash_to_g2(self, message: bytes, dst: bytes) -> G2Point:
+        """As the protocol says."""
+        return self._g2.hash_to_curve(message, dst)
 
     def add(self, left: G1Point, right: G1Point) -> G1Point:
         """As the protocol says."""
@@ -184,7 +198,7 @@ class PyEcc:
         self._curve: Any = optimized_bls12_381
         self._hashing: Any = hash_to_curve
         self._compression: Any = point_compression
-        self.g2 = self._curve.G2
+        self.g1, self.g2 = self._curve.G1, self._curve.G2
 
     def read_g1(self, data: bytes) -> G1Point:
         """As the protocol says."""
@@ -207,6 +221,10 @@ class PyEcc:
     def hash_to_g1(self, message: bytes, dst: bytes) -> G1Point:
         """As the protocol says."""
         return self._hashing.hash_to_G1(message, dst, hashlib.sha256)
+
+    def hash_to_g2(self, message: bytes, dst: bytes) -> G2Point:
+        """As the protocol says."""
+        return self._hashing.hash_to_G2(message, dst, hashlib.sha256)
 
     def add(self, left: G1Point, right: G1Point) -> G1Point:
         """As the protocol says."""

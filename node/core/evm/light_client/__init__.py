@@ -1,0 +1,1 @@
+"""The light client of Ethereum's consensus layer: which execution block a sync committee has made final."""
