@@ -23,6 +23,7 @@ from node.commands.issuer_options import (
 )
 
 if TYPE_CHECKING:
+    from node.services.anchoring import Tick
     from node.services.issuer import Issuer
 
 
@@ -102,19 +103,114 @@ async def rotate(
         await _print_keys(node, {"rotated": rotated, "new": made.multibase}, as_json=as_json)
 
 
+def _settled(tick: Tick) -> bool:
+    """Whether nothing of what the owner asked for is under way; a batch may stay open."""
+    return not (tick.transactions or tick.settling)
+
+
+def _since(ctx: click.Context, param: click.Parameter, value: str) -> int | None:  # noqa: ARG001 - click's form
+    """The block of --since, None for now."""
+    if value == "now":
+        return None
+    if not value.isdecimal() or not value.isascii() or len(value) > 15:
+        raise click.BadParameter("give the number of a block, or: now")
+    return int(value)
+
+
+@key.command()
+@issuer_place
+@click.argument("name", metavar="KEY")
+@click.option(
+    "--since",
+    required=True,
+    metavar="BLOCK|now",
+    callback=_since,
+    help="First block in which it is trusted no more; now is the newest block.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_wait_option
+@as_json_option
+@run_async
+async def compromise(
+    folder: Path,
+    passphrase_file: Path | None,
+    rpc: str | None,
+    database: str | None,
+    name: str,
+    since: int | None,
+    yes: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Declare KEY (its publicKeyMultibase, or delegate-N) to be in wrong hands since a block. It cannot be taken back.
+
+    What was anchored under it in that block or later is refused from then on, whoever signed it; what was anchored
+    before stays good. It goes out of the DID document, so those who do not read the chain refuse all that it signed.
+    The block can be declared again if an earlier one comes to light. Needs the owner's key.
+    """
+    from node.services import compromise as losing  # noqa: PLC0415
+    from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+
+    async with opened(folder, passphrase_file, rpc, database) as node:
+        loss = await losing.plan(node, name, since)
+        if loss.is_under_way:
+            click.echo("declared before, and not final yet: this goes on with it", err=True)
+        else:
+            click.echo(
+                f"{loss.key.multibase} will be compromised since block {loss.since}, for good;", err=True
+            )
+            click.echo(f"of what was issued here, {loss.void} credentials will be refused", err=True)
+            if not yes:
+                click.confirm("Declare it?", abort=True, err=True)
+            await losing.declare(node, loss)
+        worker = AnchorWorker(node)
+        await (worker.tick() if no_wait else finish(worker, "declaring the key", close=False, done=_settled))
+        result = {"compromised": loss.key.multibase, "since": loss.since, "void": loss.void}
+        await _print_keys(node, result, as_json=as_json)
+
+
+@key.command("list")
+@issuer_place
+@as_json_option
+@run_async
+async def key_list(
+    folder: Path,
+    passphrase_file: Path | None,  # noqa: ARG001 - every command has it
+    rpc: str | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """List the assertion keys there ever were, with the blocks between which they were good."""
+    async with opened(folder, None, rpc, database, keys=False) as node:
+        await _print_keys(node, {}, as_json=as_json)
+
+
 async def _print_keys(node: Issuer, result: dict[str, Any], *, as_json: bool) -> None:
     from node.storage.base import KeyRole  # noqa: PLC0415
 
     async with node.store.reading() as reading:
         keys = await reading.keys.all(KeyRole.ASSERTION)
+    lost = await _lost_since(node)
     if as_json:
-        print_json({**result, "keys": [_key_json(one) for one in keys]})
+        print_json({**result, "keys": [_key_json(one, lost.get(one.multibase)) for one in keys]})
         return
     for one in keys:
-        click.echo(f"{one.multibase}  {one.state}  {one.verification_method or ''}")
+        since = f" since block {lost[one.multibase]}" if one.multibase in lost else ""
+        click.echo(f"{one.multibase}  {one.state}{since}  {one.verification_method or ''}")
 
 
-def _key_json(one: Any) -> dict[str, Any]:
+async def _lost_since(node: Issuer) -> dict[str, int]:
+    """Compromised keys, and the blocks since when, as far as the chain can be asked now."""
+    from node.core.errors import Unavailable  # noqa: PLC0415
+    from node.services import compromise as losing  # noqa: PLC0415
+
+    try:
+        return {} if node.chain is None else await losing.declared(node)
+    except Unavailable:
+        return {}
+
+
+def _key_json(one: Any, compromised_since: int | None) -> dict[str, Any]:
     return {
         "publicKeyMultibase": one.multibase,
         "kind": str(_kind_of(one)),
@@ -123,6 +219,7 @@ def _key_json(one: Any) -> dict[str, Any]:
         "verificationMethod": one.verification_method,
         "from": one.valid_from,
         "until": one.valid_until,
+        "compromisedSince": compromised_since,
     }
 
 

@@ -134,10 +134,15 @@ class Issuer:
         self, reading: Transaction, kinds: Collection[KeyKind] | None = None, *, for_what: str = "this"
     ) -> IssuerKey:
         """As `signing_key`, without opening it; Misconfigured where none fits `for_what`, which is told with it."""
-        keys = [key for key in await reading.keys.all(KeyRole.ASSERTION) if key.state is KeyState.ACTIVE]
+        known = await reading.keys.all(KeyRole.ASSERTION)
+        keys = [key for key in known if key.state is KeyState.ACTIVE]
         fitting = [key for key in keys if kinds is None or parse_multikey(key.multibase).kind in kinds]
         if fitting and fitting[-1].verification_method is not None:
             return fitting[-1]
+        if not keys and any(key.state not in (KeyState.PREPARED, KeyState.ADDING) for key in known):
+            raise Misconfigured(
+                "no assertion key is active any more: `issuer key add` makes one, unless the identity is closed"
+            )
         if not keys or kinds is None:
             raise Misconfigured("no assertion key is active yet: finish `issuer init`")
         wanted = sorted(kinds)

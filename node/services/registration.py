@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from node.chain.transactions import CredentialRegistryCalls, DidRegistryCalls
+from node.chain.transactions import Call, CredentialRegistryCalls, DidRegistryCalls
 from node.core.did.ethr import delegate_number
 from node.core.errors import Conflict, NotFound
 from node.core.evm import registry
@@ -20,7 +20,7 @@ from node.core.keys import KeyKind, parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of
 from node.services.writers import writer_record
-from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, StatusList, Transaction
+from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, OutboxEntry, StatusList, Transaction
 
 # The name under which an ERC-1056 registry lists an assertion key.
 ATTRIBUTE: Final = "did/pub/Multikey/veriKey"
@@ -59,8 +59,6 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
     # What is not anchored has no time, so that its key is judged by other rules and must be for nothing else.
     purposes = KeyPurpose.BBS if public_key.kind is KeyKind.BLS12381_G2 else _KEY_PURPOSES
     did_registry, credential_registry = _registries(issuer)
-    owner = address_of(await owner_of(transaction))
-    now = issuer.clock()
     calls = (
         (
             "set_attribute",
@@ -69,7 +67,7 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
         ("add_key", credential_registry.add_key(issuer.identity, data, int(purposes))),
     )
     for purpose, call in calls:
-        await transaction.outbox.add(purpose, owner, call.to, call.data, now)
+        await _ask_as_owner(issuer, transaction, purpose, call)
     await transaction.keys.move(key.multibase, KeyState.ADDING)
 
 
@@ -90,11 +88,9 @@ async def renew_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey)
 
 async def _set_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
     _, credential_registry = _registries(issuer)
-    now = issuer.clock()
-    until = int((now + WRITER_VALIDITY).timestamp())
+    until = int((issuer.clock() + WRITER_VALIDITY).timestamp())
     call = credential_registry.set_writer(issuer.identity, address_of(key), int(WRITER_ROLES), until)
-    owner = address_of(await owner_of(transaction))
-    await transaction.outbox.add(_SET_WRITER, owner, call.to, call.data, now)
+    await _ask_as_owner(issuer, transaction, _SET_WRITER, call)
 
 
 async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
@@ -104,7 +100,35 @@ async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -
     owner = address_of(await owner_of(transaction))
     under_way = await transaction.outbox.unfinished(owner, limit=1000)
     if all(entry.data != call.data for entry in under_way):
-        await transaction.outbox.add("retire_key", owner, call.to, call.data, issuer.clock())
+        await _ask_as_owner(issuer, transaction, "retire_key", call)
+
+
+async def compromise_key(issuer: Issuer, transaction: Transaction, key: IssuerKey, since: int) -> None:
+    """Ask for a key to be declared compromised since a block, and taken out of the DID document; the former again for
+    an earlier block, unless a declaration is under way already. It signs nothing from here on.
+    """
+    if key.state is KeyState.COMPROMISING:
+        return
+    _, credential_registry = _registries(issuer)
+    data = parse_multikey(key.multibase).multicodec_bytes
+    call = credential_registry.compromise_key(issuer.identity, data, since)
+    await _ask_as_owner(issuer, transaction, "compromise_key", call)
+    if key.state is not KeyState.COMPROMISED:
+        await revoke_attribute(issuer, transaction, key)
+        await transaction.keys.move(key.multibase, KeyState.COMPROMISING)
+
+
+async def revoke_attribute(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for a key to be taken out of the DID document."""
+    did_registry, _ = _registries(issuer)
+    data = parse_multikey(key.multibase).multicodec_bytes
+    call = did_registry.revoke_attribute(issuer.identity, ATTRIBUTE, data)
+    await _ask_as_owner(issuer, transaction, "revoke_attribute", call)
+
+
+async def _ask_as_owner(issuer: Issuer, transaction: Transaction, purpose: str, call: Call) -> OutboxEntry:
+    owner = address_of(await owner_of(transaction))
+    return await transaction.outbox.add(purpose, owner, call.to, call.data, issuer.clock())
 
 
 async def open_list(issuer: Issuer, transaction: Transaction, status_list: StatusList) -> None:
@@ -118,8 +142,7 @@ async def open_list(issuer: Issuer, transaction: Transaction, status_list: Statu
         status_list.log2_entries,
         status_list.status_size,
     )
-    owner = address_of(await owner_of(transaction))
-    entry = await transaction.outbox.add("open_list", owner, call.to, call.data, issuer.clock())
+    entry = await _ask_as_owner(issuer, transaction, "open_list", call)
     await transaction.status_lists.attach(status_list.list_id, entry.id)
 
 
@@ -134,8 +157,8 @@ async def settle(issuer: Issuer, finalized: Header) -> bool:
             changed |= await _settle_added(issuer, key, finalized)
         elif key.role is KeyRole.WRITER and key.state is KeyState.ADDING:
             changed |= await _settle_writer(issuer, key, finalized)
-        elif key.state is KeyState.RETIRING:
-            changed |= await _settle_retired(issuer, key, finalized)
+        elif key.state in (KeyState.RETIRING, KeyState.COMPROMISING):
+            changed |= await _settle_ended(issuer, key, finalized)
     for status_list in lists:
         if not status_list.is_open:
             changed |= await _settle_list(issuer, status_list, finalized)
@@ -147,13 +170,14 @@ async def _slot(issuer: Issuer, slot: bytes, finalized: Header) -> int:
     return await chain.client.storage_at(chain.network.credential_registry, slot, finalized.hash)
 
 
-async def _window(issuer: Issuer, key: IssuerKey, finalized: Header) -> KeyWindow:
+async def key_window(issuer: Issuer, key: IssuerKey, header: Header) -> KeyWindow:
+    """The window of an assertion key as it stands at a block, by the endpoint's word."""
     data = parse_multikey(key.multibase).multicodec_bytes
-    return KeyWindow.from_word(await _slot(issuer, registry.key_slot(issuer.identity, data), finalized))
+    return KeyWindow.from_word(await _slot(issuer, registry.key_slot(issuer.identity, data), header))
 
 
 async def _settle_added(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
-    window = await _window(issuer, key, finalized)
+    window = await key_window(issuer, key, finalized)
     if not window.valid_from:
         return False
     chain = issuer.require_chain()
@@ -188,12 +212,14 @@ async def _settle_writer(issuer: Issuer, key: IssuerKey, finalized: Header) -> b
     return True
 
 
-async def _settle_retired(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
-    window = await _window(issuer, key, finalized)
-    if not window.until:
+async def _settle_ended(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    window = await key_window(issuer, key, finalized)
+    is_loss = key.state is KeyState.COMPROMISING
+    if not (window.compromised_since if is_loss else window.until):
         return False
+    ended = KeyState.COMPROMISED if is_loss else KeyState.RETIRED
     async with issuer.store.transaction() as transaction:
-        await transaction.keys.move(key.multibase, KeyState.RETIRED, valid_until=window.until)
+        await transaction.keys.move(key.multibase, ended, valid_until=window.until)
     return True
 
 

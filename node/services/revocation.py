@@ -76,7 +76,7 @@ async def change_status(
     if not reason.strip() or len(reason.encode()) > MAX_REASON_BYTES:
         raise Malformed(f"a reason is given, of at most {MAX_REASON_BYTES:,} bytes")
     if any(one.signed is not None and not renewal.is_renewed(one.signed) for one in credentials):
-        await status_lists.signing_key(issuer)  # opened before the transaction: unsealing takes its time
+        await status_lists.open_signing_key(issuer)  # before the transaction, which nobody shall wait for
     changes = []
     touched: dict[bytes, None] = {}
     async with issuer.store.transaction() as transaction:

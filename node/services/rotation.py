@@ -9,6 +9,8 @@ again:
     old ACTIVE → RETIRING                as soon as the new one is active; signs nothing from here on
     old RETIRING → retire_key → RETIRED  when nothing that it signed waits for its anchor
 
+A key that was declared compromised (`compromise.py`) is out of it, wherever it stood.
+
 What was signed before is recorded only while its key is active, in the transaction that looks (`issuance.py`), so no
 signature of the old key appears behind the count. The ERC-1056 attribute stays: strangers still verify old badges.
 """
@@ -29,7 +31,7 @@ from node.storage.base import IssuerKey, KeyRole, KeyState, Transaction
 
 # In which a command that was interrupted is run again by hand.
 _LATELY: Final = timedelta(hours=24)
-_WAITING: Final = (KeyState.PREPARED, KeyState.ADDING, KeyState.RETIRING)
+_ROTATING: Final = (KeyState.PREPARED, KeyState.ADDING, KeyState.RETIRING)
 
 
 async def add(issuer: Issuer, folder: Path, passphrase: str, kind: KeyKind) -> IssuerKey:
@@ -60,7 +62,9 @@ async def _begin(
     from node.services import registration  # noqa: PLC0415 - web3 is slow to import
 
     active = [key for key in keys if key.state is KeyState.ACTIVE]
-    if len(active) > 1 or any(key.state in _WAITING for key in keys):
+    under_way = len(active) > 1 or any(key.state in _ROTATING for key in keys)
+    # One that was lost while it took another's place is itself to be replaced.
+    if under_way and keys[-1].state not in (KeyState.COMPROMISING, KeyState.COMPROMISED):
         return keys[-1]
     async with issuer.store.reading() as reading:
         number = len(await reading.keys.all(KeyRole.ASSERTION)) + 1
@@ -105,7 +109,9 @@ async def finished_lately(issuer: Issuer, kind: KeyKind = KeyKind.ED25519) -> Is
     """
     async with issuer.store.reading() as reading:
         keys = _of_kind(await reading.keys.all(KeyRole.ASSERTION), kind)
-    if len(keys) < 2 or any(key.state in _WAITING for key in keys) or keys[-2].state is KeyState.ACTIVE:
+    if len(keys) < 2 or keys[-1].state is not KeyState.ACTIVE:
+        return None
+    if any(key.state in _ROTATING for key in keys) or keys[-2].state is KeyState.ACTIVE:
         return None
     return keys[-1] if issuer.clock() - keys[-1].created_at < _LATELY else None
 
@@ -156,4 +162,4 @@ async def _retire_when_anchored(issuer: Issuer, key: IssuerKey) -> None:
 
 async def is_settling(reading: Transaction) -> bool:
     """Whether a key or writer waits for the chain."""
-    return any(key.state in _WAITING for key in await reading.keys.all())
+    return any(key.state in (*_ROTATING, KeyState.COMPROMISING) for key in await reading.keys.all())

@@ -22,7 +22,7 @@ from node.core.status.status_list import build_list_credential
 from node.core.strict_json import parse_json_object
 from node.services.issuer import Issuer, SigningKey
 from node.services.securing import secure
-from node.storage.base import ListCredential, ListMode, StatusList, Transaction
+from node.storage.base import IssuerKey, ListCredential, ListMode, StatusList, Transaction
 
 LOG2_ENTRIES: Final = 17
 _MODES: Final = {
@@ -145,7 +145,13 @@ def _drawing(count: int) -> Callable[[int], int]:
 
 
 async def publish(issuer: Issuer, transaction: Transaction, status_list: StatusList) -> None:
-    """Sign the list as it shall be, and serve it from now on; in the transaction that changed it."""
+    """Sign the list as it shall be, and serve it from now on; in the transaction that changed it.
+
+    An issuer on a chain all of whose keys have ended (a key was lost, or the identity closed) signs none: bits are
+    written all the same, and our verifiers read those.
+    """
+    if issuer.on_chain and await _active_key(issuer, transaction) is None:
+        return
     key = await signing_key(issuer, transaction)
     now = issuer.clock()
     bits = Bitstring(await transaction.status_lists.bitstring(status_list.list_id))
@@ -175,6 +181,21 @@ async def signing_key(issuer: Issuer, transaction: Transaction | None = None) ->
     return await issuer.signing_key(transaction, await _kinds(issuer, transaction))
 
 
+async def open_signing_key(issuer: Issuer) -> None:
+    """Open the key that signs lists, if one does, where there is time: unsealing takes a fraction of a second."""
+    async with issuer.store.reading() as reading:
+        if issuer.on_chain and await _active_key(issuer, reading) is None:
+            return
+        await signing_key(issuer, reading)
+
+
+async def _active_key(issuer: Issuer, reading: Transaction) -> IssuerKey | None:
+    try:
+        return await issuer.active_key(reading, await _kinds(issuer, reading))
+    except Misconfigured:
+        return None
+
+
 async def _kinds(issuer: Issuer, reading: Transaction) -> Collection[KeyKind]:
     try:
         await issuer.active_key(reading, {KeyKind.ED25519})
@@ -187,14 +208,13 @@ async def publish_due(issuer: Issuer) -> int:
     """Sign the open lists that have no list credential, an old one, or one by a former key; how many."""
     now = issuer.clock()
     async with issuer.store.reading() as reading:
-        try:
-            method = (await issuer.active_key(reading, await _kinds(issuer, reading))).verification_method
-        except Misconfigured:
-            method = None
+        key = await _active_key(issuer, reading)
+        if key is None:
+            return 0
         due = [
             one
             for one in await reading.status_lists.all()
-            if one.is_open and await _is_due(reading, one, now + _RENEW_BEFORE, method)
+            if one.is_open and await _is_due(reading, one, now + _RENEW_BEFORE, key.verification_method)
         ]
     for status_list in due:
         async with issuer.store.transaction() as transaction:

@@ -61,22 +61,24 @@ class KeyRole(StrEnum):
 
 
 class KeyState(StrEnum):
-    """A key's life; `ADDING` and `RETIRING` wait for a chain transaction to become final."""
+    """A key's life; `ADDING`, `RETIRING` and `COMPROMISING` wait for a chain transaction to become final."""
 
     PREPARED = "prepared"
     ADDING = "adding"
     ACTIVE = "active"
     RETIRING = "retiring"
     RETIRED = "retired"
+    COMPROMISING = "compromising"
     COMPROMISED = "compromised"
 
 
 KEY_TRANSITIONS: Final[Mapping[KeyState, frozenset[KeyState]]] = {
     KeyState.PREPARED: frozenset({KeyState.ADDING, KeyState.ACTIVE}),
-    KeyState.ADDING: frozenset({KeyState.ACTIVE, KeyState.COMPROMISED}),
-    KeyState.ACTIVE: frozenset({KeyState.RETIRING, KeyState.RETIRED, KeyState.COMPROMISED}),
-    KeyState.RETIRING: frozenset({KeyState.RETIRED, KeyState.COMPROMISED}),
-    KeyState.RETIRED: frozenset({KeyState.COMPROMISED}),
+    KeyState.ADDING: frozenset({KeyState.ACTIVE}),
+    KeyState.ACTIVE: frozenset({KeyState.RETIRING, KeyState.RETIRED, KeyState.COMPROMISING}),
+    KeyState.RETIRING: frozenset({KeyState.RETIRED, KeyState.COMPROMISING}),
+    KeyState.RETIRED: frozenset({KeyState.COMPROMISING}),
+    KeyState.COMPROMISING: frozenset({KeyState.COMPROMISED}),
     KeyState.COMPROMISED: frozenset(),
 }
 

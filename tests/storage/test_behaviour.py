@@ -196,6 +196,9 @@ class TestIssuer:
             retired = await tx.keys.move("zA", KeyState.RETIRED, valid_until=12)
             assert (retired.valid_from, retired.valid_until, retired.delegate) == (7, 12, 1)
             assert retired.verification_method == "did:x#delegate-1"
+            with pytest.raises(Conflict, match="is retired and cannot become compromised"):
+                await tx.keys.move("zA", KeyState.COMPROMISED)
+            await tx.keys.move("zA", KeyState.COMPROMISING)
             await tx.keys.move("zA", KeyState.COMPROMISED)
             with pytest.raises(Conflict, match="not one of this issuer's"):
                 await tx.keys.move("zC", KeyState.ACTIVE)
@@ -512,6 +515,8 @@ class TestBatches:
             assert await tx.batches.unfinished() == ()
             assert await tx.batches.find_by_transaction(transaction) == found.batch
             assert await tx.batches.unanchored_of_key("zKey") == 1, "the third was never enqueued"
+            assert await tx.batches.anchored_of_key("zKey", 40) == 2
+            assert await tx.batches.anchored_of_key("zKey", 41) == 0
             with pytest.raises(NotFound):
                 await tx.batches.attach(99, transaction)
 
