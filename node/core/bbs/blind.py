@@ -119,7 +119,7 @@ def blind_sign(
     """
     check_secret_key(secret_key)
     engine = interface.curve
-    commitment, committed = _read_commitment(interface, commitment_with_proof)
+    commitment, committed = read_commitment(interface, commitment_with_proof)
     signed = _blind_domain(interface, public_key, header, len(messages), committed)
     terms = [(signed.generators[0], signed.domain)]
     terms += zip(signed.generators[1:], interface.scalars_of(messages), strict=False)
@@ -241,8 +241,11 @@ def _blind_domain(
     return Domain.of(interface, public_key, header, generators, written)
 
 
-def _read_commitment(interface: BlindInterface, data: bytes) -> tuple[G1Point, int]:
-    """The point of a commitment whose proof holds, and how many secrets are in it."""
+def read_commitment(interface: BlindInterface, data: bytes) -> tuple[G1Point, int]:
+    """The point of a commitment whose proof holds, and how many secrets are in it.
+
+    NotVerified where the proof does not hold; Malformed where it is none.
+    """
     if len(data) < G1_BYTES + 2 * SCALAR_BYTES:
         raise Malformed("a commitment with its proof has at least 112 bytes")
     engine = interface.curve

@@ -75,9 +75,9 @@ from node.core.dataintegrity.selective_value import (
     value_items,
 )
 from node.core.encoding import encode_base64url, encode_multibase
-from node.core.errors import Unavailable
+from node.core.errors import Malformed, Unavailable
 from node.core.keys import KeyKind, PublicKey
-from node.core.strict_json import JsonObject
+from node.core.strict_json import JsonObject, parse_json_object
 
 
 class Feature(StrEnum):
@@ -133,12 +133,17 @@ class BbsDisclosure(Disclosure):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Holder:
-    """What the holder of a base proof with an optional feature knows beside it."""
+    """What the holder of a base proof with an optional feature knows beside it.
+
+    `nym_domain` is for whom a pseudonym is derived; `tells_domain` writes it into the proof, for those who could not
+    know it.
+    """
 
     secret_prover_blind: int
     holder_secret: bytes | None = None
     prover_nym: int | None = None
     nym_domain: bytes | None = None
+    tells_domain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +271,7 @@ class Bbs2023:
             selective_indexes=selective,
             presentation_header=presentation_header,
             pseudonym=pseudonym,
+            nym_domain=holder.nym_domain if holder and holder.tells_domain and pseudonym else None,
             length=None if base.feature is Feature.BASELINE else len(messages),
         )
         return {**part.document, "proof": [{**proof.raw, "proofValue": encode_derived_proof(derived)}]}
@@ -281,7 +287,8 @@ class Bbs2023:
     ) -> None:
         """Section 3.4.7: the statements shown are of a credential that the issuer's key signed.
 
-        With `nym_domain` a pseudonym must be one of that domain. Unavailable where a proof with a pseudonym does not
+        With `nym_domain` a pseudonym must be one of that domain; so too with a presentation header of ours, which names
+        one. Unavailable where a proof with a pseudonym does not
         name its domain and none is given.
         """
         check_key_kind(self, public_key)
@@ -342,6 +349,23 @@ def presentation_header_of(challenge: str, domain: str) -> bytes:
     JCS of both: `domain` keeps a verifier from passing the proof on to the one whose `challenge` it got.
     """
     return canonicalize({"challenge": challenge, "domain": domain})
+
+
+def occasion_in(presentation_header: bytes) -> tuple[str, str] | None:
+    """Challenge and domain in a presentation header, where it is exactly as `presentation_header_of` makes them."""
+    try:
+        said = parse_json_object(presentation_header)
+    except Malformed:
+        return None
+    challenge, domain = said.get("challenge"), said.get("domain")
+    if not isinstance(challenge, str) or not isinstance(domain, str):
+        return None
+    return (challenge, domain) if presentation_header_of(challenge, domain) == presentation_header else None
+
+
+def nym_domain_of(domain: str) -> bytes:
+    """The domain of the pseudonyms for a verifier, who is known by the domain of its challenges."""
+    return domain.encode()
 
 
 # Labels (section 3.2.1) -----------------------------------------------------------------------------------
@@ -619,12 +643,15 @@ def _verify(
 def _pseudonym(derived: DerivedProof, expected_nym_domain: bytes | None) -> Pseudonym | None:
     if derived.pseudonym is None:
         return None
-    domain = expected_nym_domain if derived.nym_domain is None else derived.nym_domain
-    if domain is None:
+    # Whoever derives a proof for one verifier has no other pseudonym in it than the one for that verifier.
+    occasion = occasion_in(derived.presentation_header)
+    told = (derived.nym_domain, expected_nym_domain, nym_domain_of(occasion[1]) if occasion else None)
+    domains = {domain for domain in told if domain is not None}
+    if not domains:
         raise Unavailable("the proof does not say for which domain its pseudonym is", asked="nym_domain")
-    if expected_nym_domain not in (None, domain):
+    if len(domains) > 1:
         raise not_verified("the pseudonym is one of another domain")
-    return Pseudonym(domain, derived.pseudonym)
+    return Pseudonym(domains.pop(), derived.pseudonym)
 
 
 def _interface(feature: Feature) -> BlindInterface:

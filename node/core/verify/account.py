@@ -132,6 +132,7 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
             "id": _text(subject.get("id")) or _text(document.get("sub")),
             "name": _person(subject),
             "is_holder": report[CheckName.HOLDER_BINDING].outcome is Outcome.PASSED,
+            "pseudonym": report.holder_secret.pseudonym if report.holder_secret else None,
         },
         "awarded": _moment(subject, "awardedDate"),
         "recorded": format_datetime_stamp(report.anchored) if report.anchored else None,

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from node.core.anchor import CREDENTIAL, Anchor, credential_digest, issued_digest
 from node.core.did.resolution import resolve_self_certifying
+from node.core.encoding import encode_multibase
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.evidence import EvidenceCommitment, ShownEvidence, committed_in, verify_shown
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -26,7 +27,16 @@ from node.core.verify.materials import DocumentNeed, Inquiry, Missing
 from node.core.verify.methods import KeyFound, KeyMissing, KeyNamed, find_in, find_key
 from node.core.verify.proofs import ProofChecks, check_proofs
 from node.core.verify.reading import not_reached, read_document
-from node.core.verify.report import Check, CheckName, HeaderUsed, IssuerNamed, Outcome, Reason, Report
+from node.core.verify.report import (
+    Check,
+    CheckName,
+    HeaderUsed,
+    HolderSecret,
+    IssuerNamed,
+    Outcome,
+    Reason,
+    Report,
+)
 from node.core.verify.tokens import check_token
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
@@ -128,6 +138,7 @@ class Case:
             issuer=self._issuer_named(),
             header=self._header_used(),
             anchored=found.time,
+            holder_secret=_proven_secret(holder, checks),
             document=self.document.read,
         )
 
@@ -477,6 +488,17 @@ class Case:
             holding.check_challenge(holder, asked),
             holding.check_domain(holder, asked),
         )
+
+
+def _proven_secret(holder: Holder | None, checks: Sequence[Check]) -> HolderSecret | None:
+    """What a proof of bbs-2023 shows of its holder, where it verifies and was made for this verifier and occasion."""
+    needed = {CheckName.PROOF, CheckName.HOLDER_BINDING, CheckName.CHALLENGE, CheckName.DOMAIN}
+    if holder is None or not holder.by_secret or len(holder.domain) != 1:
+        return None
+    if any(check.outcome is not Outcome.PASSED for check in checks if check.name in needed):
+        return None
+    pseudonym = None if holder.pseudonym is None else encode_multibase(holder.pseudonym, "u")
+    return HolderSecret(holder.domain[0], pseudonym)
 
 
 def _committing(commitments: Sequence[EvidenceCommitment], item: ShownEvidence) -> EvidenceCommitment:

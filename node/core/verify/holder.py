@@ -43,6 +43,10 @@ class Holder:
     domain: tuple[str, ...] = ()
     by_key: bool = False
     """Whether it was presented with the key that the issuer wrote into the credential, whoever's that is."""
+    by_secret: bool = False
+    """Whether that key is a secret which the issuer signed without seeing it (bbs-2023)."""
+    pseudonym: bytes | None = None
+    """The name, 48 bytes, that such a holder has in the domain."""
     in_time: bool = True
     """Whether it was made at about the time asked for, where it says when."""
     of_document: bool = False
@@ -54,7 +58,8 @@ class Holder:
 
     def of_held(self, facts: CredentialFacts) -> Holder:
         """The same for a credential that the presented one of these facts holds: its key was bound to that alone."""
-        return replace(self, also=None, subjects=facts.subject_ids if self.by_key else None)
+        subjects = facts.subject_ids if self.by_key else None
+        return replace(self, also=None, subjects=subjects, by_secret=False)
 
 
 _UNBOUND: Final = Check(

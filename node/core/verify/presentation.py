@@ -17,8 +17,8 @@ from node.core.dataintegrity.bbs_2023 import (
     Bbs2023,
     DerivedProof,
     Feature,
+    occasion_in,
     parse_derived_proof,
-    presentation_header_of,
 )
 from node.core.dataintegrity.proof import Proof, parse_proof, proofs_of
 from node.core.did.document import AUTHENTICATION
@@ -26,7 +26,7 @@ from node.core.did.resolution import did_of
 from node.core.envelope import Envelope, KeyBinding
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
-from node.core.strict_json import JsonObject, parse_json_object
+from node.core.strict_json import JsonObject
 from node.core.verify import holder as holding
 from node.core.verify.credentials import Occasion, judge_credential
 from node.core.verify.holder import Asked, Holder
@@ -249,10 +249,22 @@ def _holder_by_header(document: JsonObject, asked: Asked) -> Holder | None:
     derived = _derived_by_bbs(document)
     if derived is None or not derived.presentation_header:
         return None
-    challenge, domain = _occasion_in(derived.presentation_header)
+    occasion = occasion_in(derived.presentation_header)
+    challenge, domain = (occasion[0], (occasion[1],)) if occasion else (None, ())
     if derived.feature is not Feature.BASELINE:
-        basis = "derived with a secret that the issuer signed for its holder"
-        return Holder(Outcome.PASSED, basis, None, None, None, challenge, domain, by_key=True)
+        basis = "derived with the secret that its issuer signed for its holder, which names nobody"
+        return Holder(
+            Outcome.PASSED,
+            basis,
+            None,
+            None,
+            None,
+            challenge,
+            domain,
+            by_key=True,
+            by_secret=True,
+            pseudonym=derived.pseudonym,
+        )
     if challenge is None or asked.challenge is None:
         return None
     basis = "derived for this verifier, by whoever has the credential"
@@ -271,15 +283,3 @@ def _derived_by_bbs(document: JsonObject) -> DerivedProof | None:
         return parse_derived_proof(parse_proof(one))
     except (Malformed, NotVerified):
         return None
-
-
-def _occasion_in(header: bytes) -> tuple[str | None, tuple[str, ...]]:
-    """Challenge and domain, where the header is ours."""
-    try:
-        said = parse_json_object(header)
-    except Malformed:
-        return None, ()
-    challenge, domain = said.get("challenge"), said.get("domain")
-    if not isinstance(challenge, str) or not isinstance(domain, str):
-        return None, ()
-    return (challenge, (domain,)) if presentation_header_of(challenge, domain) == header else (None, ())

@@ -189,6 +189,23 @@ class HeaderUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderSecret:
+    """That whoever presented it for `domain` knows the secret to which its issuer bound it (bbs-2023).
+
+    `pseudonym`, in base64url multibase, is the same whenever the same credential is shown for this domain, also after
+    it was issued anew, and another for every other domain. None: nothing tells one showing from another holder's.
+    """
+
+    domain: str
+    pseudonym: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report's JSON; without a pseudonym where there is none."""
+        named = {} if self.pseudonym is None else {"pseudonym": self.pseudonym}
+        return {"domain": self.domain, **named}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What was established about one credential, or about a presentation of several.
 
@@ -206,6 +223,7 @@ class Report:
     header: HeaderUsed | None = None
     anchored: datetime | None = None
     """The anchor's block time: the only time that is believed."""
+    holder_secret: HolderSecret | None = None
     document: Mapping[str, Any] | None = None
     """The credential as it was read, for whoever shows it; not part of the JSON."""
     credentials: tuple[Report, ...] = ()
@@ -246,6 +264,8 @@ class Report:
             "as_of": format_datetime_stamp(self.as_of),
             "contacted": list(self.contacted),
         }
+        if self.holder_secret is not None:
+            body["holder_secret"] = self.holder_secret.to_json()
         if self.notes:
             body["notes"] = list(self.notes)
         if self.credentials:

@@ -44,9 +44,11 @@ from node.core.dataintegrity import prepare_proof, proofs_of
 from node.core.dataintegrity.bbs_2023 import (
     Holder,
     encode_derived_proof,
+    nym_domain_of,
     parse_derived_proof,
     presentation_header_of,
 )
+from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.did.document import DidDocument
 from node.core.verify.holder import Asked
 from node.core.verify.materials import Mode
@@ -482,3 +484,86 @@ def test_a_presentation_header_that_was_exchanged_is_seen() -> None:
 
 def test_a_badge_presented_by_its_holder_without_a_name_is_accepted() -> None:
     assert bound_bbs().report().acceptance is Acceptance.ACCEPTED
+
+
+# Pseudonyms -------------------------------------------------------------------------------------------------
+
+NYM_ENTROPY = (7).to_bytes(32, "big")
+
+
+def known_bbs(
+    binding: Binding = Binding.PSEUDONYM,
+    *,
+    domain: str = DOMAIN,
+    nym_domain: bytes | None = None,
+    **changes: Any,
+) -> Story:
+    """A badge with pseudonyms, shown to one verifier; `nym_domain` is for whom its name is, if for another."""
+    bound = bind(binding, b"\x05" * 32)
+    more: Json = {"commitment_with_proof": bound.commitment_with_proof}
+    if binding.has_pseudonyms:
+        more["signer_nym_entropy"] = NYM_ENTROPY
+    holder = replace(bound.holder, nym_domain=nym_domain or nym_domain_of(domain))
+    fields: Json = {
+        "issuer": replace(BBS_ISSUER, more=more),
+        "disclose": for_occasion(presentation_header_of(CHALLENGE, domain), holder=holder),
+        "asked": Asked(CHALLENGE, (domain,)),
+    }
+    return bbs(**{**fields, **changes})
+
+
+def pseudonym_in(story: Story) -> str | None:
+    report = story.report()
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report.holder_secret is not None
+    assert report.to_json()["holder_secret"] == report.holder_secret.to_json()
+    return report.holder_secret.pseudonym
+
+
+@pytest.mark.parametrize("binding", [Binding.PSEUDONYM, Binding.BOTH])
+def test_a_verifier_knows_a_holder_again_whenever_and_whatever_is_shown_and_nobody_else_does(
+    binding: Binding,
+) -> None:
+    name = pseudonym_in(known_bbs(binding))
+    again = replace(
+        known_bbs(binding), write=also(lambda d: d.update(EARLIER)), options={"created": EARLIER["validFrom"]}
+    )
+    assert name is not None
+    assert pseudonym_in(again) == name
+    assert pseudonym_in(known_bbs(binding, domain="https://other.example")) != name
+
+
+EARLIER = {"validFrom": "2026-05-18T00:00:00Z", "validUntil": "2026-06-15T00:00:00Z"}
+
+
+def test_a_secret_without_pseudonyms_tells_nobody_apart() -> None:
+    assert pseudonym_in(known_bbs(Binding.HOLDER)) is None
+
+
+def test_a_name_for_another_verifier_is_none_for_this_one() -> None:
+    report = known_bbs(nym_domain=b"https://other.example").report()
+    assert report[CheckName.PROOF].outcome is Outcome.FAILED
+    assert report.holder_secret is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Asked(), Asked(CHALLENGE), Asked("another", (DOMAIN,)), Asked(CHALLENGE, ("https://other.example",))],
+    ids=["nothing asked", "of nobody", "another challenge", "another verifier"],
+)
+def test_a_name_is_told_only_to_the_verifier_who_asked_for_it(asked: Asked) -> None:
+    report = known_bbs(asked=asked).report()
+    assert report[CheckName.PROOF].outcome is Outcome.PASSED
+    assert report.holder_secret is None
+    assert "holder_secret" not in report.to_json()
+
+
+def test_a_name_for_nobody_who_is_told_leaves_the_proof_unknown() -> None:
+    holder = replace(bind(Binding.PSEUDONYM, b"\x05" * 32).holder, nym_domain=b"somewhere")
+    told, untold = (
+        known_bbs(disclose=for_occasion(b"", holder=replace(holder, tells_domain=tells)), asked=Asked())
+        for tells in (True, False)
+    )
+    assert told.report()[CheckName.PROOF].outcome is Outcome.PASSED
+    assert told.report().acceptance is Acceptance.ACCEPTED
+    assert untold.report()[CheckName.PROOF].outcome is Outcome.UNKNOWN
