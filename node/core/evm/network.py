@@ -15,10 +15,12 @@ give a file of his own in the same form, which `schemas/bonafides/networks.schem
       "eip2935": true,                      the history contract is active
       "headerAgeLimitSeconds": 1800,        null: none
       "step": 4096,                         bundles are proven again at multiples of this
-      "blocksIn31Days": 223200              for keys of bbs-2023, FORMATS.md section 3
+      "blocksIn31Days": 223200,             for keys of bbs-2023, FORMATS.md section 3
+      "beacon": {…}                         light_client/forks.py
     }]}
 
-`codeHash` of the DID registry may be left out: nothing is proven about its account.
+`codeHash` of the DID registry may be left out: nothing is proven about its account. So may `beacon`: the chain then
+has no light client.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Final
 
 from node.core.encoding import encode_hex
 from node.core.errors import Malformed
+from node.core.evm.light_client.forks import BeaconChain, parse_beacon_chain
 from node.core.members import (
     boolean_member,
     closed_object,
@@ -95,6 +98,7 @@ class Network:
     header_age_limit_seconds: int | None = None
     step: int = 4096
     blocks_in_31_days: int = 223_200
+    beacon: BeaconChain | None = None
 
     @property
     def chain(self) -> str:
@@ -106,7 +110,7 @@ class Network:
         did_registry = {"address": encode_hex(self.did_registry)}
         if self.did_registry_code_hash is not None:
             did_registry["codeHash"] = encode_hex(self.did_registry_code_hash)
-        return {
+        row: JsonObject = {
             "chain": self.chain,
             "name": self.name,
             "class": str(self.network_class),
@@ -122,6 +126,9 @@ class Network:
             "step": self.step,
             "blocksIn31Days": self.blocks_in_31_days,
         }
+        if self.beacon is not None:
+            row["beacon"] = self.beacon.to_json()
+        return row
 
 
 def parse_chain(text: Json) -> int:
@@ -156,10 +163,12 @@ def encode_networks(networks: Iterable[Network]) -> JsonObject:
 
 
 def _parse_network(value: Json) -> Network:
-    row = closed_object(value, "a network", _MEMBERS)
+    row = closed_object(value, "a network", _MEMBERS, frozenset({"beacon"}))
     did_registry, did_code = _parse_registry(row, "didRegistry", code_hash_optional=True)
     credential_registry, code = _parse_registry(row, "credentialRegistry", code_hash_optional=False)
     limit = row["headerAgeLimitSeconds"]
+    with within("beacon"):
+        beacon = parse_beacon_chain(row["beacon"]) if "beacon" in row else None
     return Network(
         chain_id=parse_chain(row["chain"]),
         name=text_member(row, "name", max_bytes=_MAX_NAME_BYTES),
@@ -176,6 +185,7 @@ def _parse_network(value: Json) -> Network:
         ),
         step=integer_member(row, "step", minimum=1),
         blocks_in_31_days=integer_member(row, "blocksIn31Days", minimum=1),
+        beacon=beacon,
     )
 
 
