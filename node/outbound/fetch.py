@@ -82,6 +82,15 @@ DID_WITNESSES: Final = FetchPurpose(
 )
 
 
+# RFC 7517 section 8.5. What many serve as plain JSON is read too.
+KEY_SET: Final = FetchPurpose(
+    "issuer's keys",
+    ("application/jwk-set+json", "application/jwk+json", _JSON),
+    256 * 1024,
+    problem.INVALID_VERIFICATION_METHOD,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class FetchedJson:
     """A JSON object as it came: digests are over `body`."""

@@ -26,6 +26,8 @@ from node.core.verify.materials import (
     DocumentNeed,
     HeaderAnswer,
     HeaderNeed,
+    KeySetAnswer,
+    KeySetNeed,
     Materials,
     Missing,
     Need,
@@ -43,7 +45,7 @@ from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
 from node.outbound.didkit import Didkit
-from node.outbound.fetch import STATUS_LIST, fetch_json_or_token
+from node.outbound.fetch import KEY_SET, STATUS_LIST, fetch_json, fetch_json_or_token
 from node.outbound.http import Egress
 from node.outbound.resolve import RegistryEndpoint, resolve_did
 
@@ -121,23 +123,27 @@ class Gatherer:
         async with self._limit:
             try:
                 known = await self._known(need)
-                if known is not None:
-                    return known
-                match need:
-                    case HeaderNeed():
-                        return await self._header(need)
-                    case StateNeed():
-                        return await self._state(need)
-                    case DocumentNeed():
-                        return await self._document(need)
-                    case StatusListNeed():
-                        return await self._status_list(need)
-                    case TransactionNeed():
-                        return await self._transaction(need)
-                    case SecondOpinionNeed():
-                        return await self._didkit.answer(need)
+                return await self._asked(need) if known is None else known
             except BonafidesError as error:
                 return Missing(error.detail)
+
+    async def _asked(self, need: Need) -> Answer | Missing:
+        """What somebody else says."""
+        match need:
+            case HeaderNeed():
+                return await self._header(need)
+            case StateNeed():
+                return await self._state(need)
+            case DocumentNeed():
+                return await self._document(need)
+            case KeySetNeed():
+                return await self._key_set(need)
+            case StatusListNeed():
+                return await self._status_list(need)
+            case TransactionNeed():
+                return await self._transaction(need)
+            case SecondOpinionNeed():
+                return await self._didkit.answer(need)
 
     async def _known(self, need: Need) -> Answer | Missing | None:
         """What the replica says, None where it does not watch what is asked for."""
@@ -175,7 +181,11 @@ class Gatherer:
                     registries[chain_id] = RegistryEndpoint(client, network.did_registry)
         found = await resolve_did(need.did, now=self._now, egress=self._egress, registries=registries)
         source = "the events of its registry, by one endpoint's word" if registries else "its own web site"
-        return DocumentAnswer(found.document, agreed=method != "ethr", source=source)
+        return DocumentAnswer(found.document, agreed=method != "ethr", source=source, versions=found.history)
+
+    async def _key_set(self, need: KeySetNeed) -> KeySetAnswer:
+        found = await fetch_json(self._egress, need.url, purpose=KEY_SET)
+        return KeySetAnswer(found.document, found.url)
 
     async def _status_list(self, need: StatusListNeed) -> StatusListAnswer:
         content, url = await fetch_json_or_token(self._egress, need.url, purpose=STATUS_LIST)

@@ -119,7 +119,11 @@ async def resolve_did_webvh(did: str, egress: Egress, *, now: datetime) -> Resol
     # A deactivated DID has no document any more (section "Deactivate"): nothing is left that could sign.
     document = parse_did_document({"id": did}, did) if history.deactivated else latest.document()
     return ResolutionResult(
-        document, deactivated=history.deactivated, version_id=latest.version_id, updated=latest.time
+        document,
+        deactivated=history.deactivated,
+        version_id=latest.version_id,
+        updated=latest.time,
+        history=tuple(version.version_id for version in history.versions),
     )
 
 

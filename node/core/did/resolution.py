@@ -37,7 +37,8 @@ DID_LD_JSON: Final = "application/did+ld+json"
 class ResolutionResult:
     """A resolved DID (DID Resolution section 4.3): the document, and what is known about it.
 
-    Versions are block numbers of did:ethr, where a DID that was never changed has none, and texts of did:webvh.
+    Versions are block numbers of did:ethr, where a DID that was never changed has none, and texts of did:webvh, whose
+    `history` are all of them, oldest first.
     """
 
     document: DidDocument
@@ -47,6 +48,7 @@ class ResolutionResult:
     next_version_id: int | str | None = None
     next_update: datetime | None = None
     content_type: str = DID_LD_JSON
+    history: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The result as a resolver writes it, errors apart: they are raised here."""

@@ -31,7 +31,7 @@ def did_web_url(did: str, *, allow_loopback: bool = False) -> str:
         raise Malformed("not a did:web", type=problem.INVALID_DID)
     first, *segments = identifier.split(":")
     host, _, port = unquote(first).partition(":")
-    loopback = _LOOPBACK.match(host) is not None
+    loopback = is_loopback(host)
     if not (loopback and allow_loopback) and (loopback or not _HOST.match(host)):
         raise Malformed("a did:web names a domain", type=problem.INVALID_DID)
     if ":" in unquote(first) and not (_PORT.match(port) and int(port) < 65536):
@@ -39,6 +39,11 @@ def did_web_url(did: str, *, allow_loopback: bool = False) -> str:
     authority = host.lower() + (f":{port}" if port else "")
     path = "/".join(_segment(segment) for segment in segments) or ".well-known"
     return f"{'http' if loopback else 'https'}://{authority}/{path}/did.json"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by name: of use in development alone."""
+    return _LOOPBACK.match(host) is not None
 
 
 def _segment(text: str) -> str:

@@ -39,7 +39,7 @@ from node.core.verify.proofs import ProofJudge
 from node.core.verify.reading import AnyStatusEntry, read_secured, read_token
 from node.core.verify.report import Check, CheckName, Outcome, Reason, worst
 from node.core.verify.signature import Verdict, judge_signature
-from node.core.verify.tokens import is_of, judge_token, signer_of
+from node.core.verify.tokens import judge_token, key_named, may_be_of, signer_of
 
 _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 # Whoever passes such a list on could leave out its end, and an old one would be as good as new.
@@ -213,10 +213,10 @@ def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -
     if token.issuer is not None:
         _check_issuer(token.issuer, told)
     kid = token.kid
-    named = KeyNamed(told.issuer, ASSERTION_METHOD)
+    method = told.issuer
     if kid is not None:
         method = kid if is_url(kid) else f"{told.issuer}#{kid.removeprefix('#')}"
-        named = KeyNamed(method, ASSERTION_METHOD)
+    named = key_named(method, told.issuer, ASSERTION_METHOD)
     _check_signer(
         named, told.issuer, lambda: judge_signature(named, told.find_key, token.verify, "a status list token")
     )
@@ -237,7 +237,7 @@ def _read_revocations(answer: StatusListAnswer, told: Told) -> Status:
 
 def _check_signer(named: KeyNamed, issuer: str, judge: Callable[[], Verdict]) -> None:
     """Raise NotVerified unless a token was signed by its issuer; whose key it is not is not asked for."""
-    if not (is_of(named.method, issuer) and _counts(judge())):
+    if not (may_be_of(named, issuer) and _counts(judge())):
         raise _not_verified("no proof of the list is its issuer's")
 
 

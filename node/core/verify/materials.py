@@ -66,6 +66,13 @@ class DocumentNeed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySetNeed:
+    """The JSON object with the keys of a token's issuer at `url`, which is of the issuer's own origin."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusListNeed:
     """The status list credential at `url`, an HTTPS URL out of a credential whose proof was verified."""
 
@@ -88,7 +95,9 @@ class TransactionNeed:
     transaction_id: bytes
 
 
-Need = HeaderNeed | StateNeed | DocumentNeed | StatusListNeed | SecondOpinionNeed | TransactionNeed
+Need = (
+    HeaderNeed | StateNeed | DocumentNeed | KeySetNeed | StatusListNeed | SecondOpinionNeed | TransactionNeed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +128,22 @@ class ReplicaAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DocumentAnswer:
-    """A DID document. `agreed` where several independent voices gave the same, or none is needed."""
+    """A DID document. `agreed` where several independent voices gave the same, or none is needed.
+
+    `versions` are the versionIds of the log that it was read from, of did:webvh alone.
+    """
 
     document: DidDocument
     agreed: bool
+    source: str
+    versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetAnswer:
+    """What stands at the address of an issuer's keys, not read yet."""
+
+    content: JsonObject
     source: str
 
 
@@ -157,6 +178,7 @@ Answer = (
     | StateAnswer
     | ReplicaAnswer
     | DocumentAnswer
+    | KeySetAnswer
     | StatusListAnswer
     | SecondOpinionAnswer
     | TransactionAnswer
@@ -189,7 +211,14 @@ class Materials:
 
 
 _LEVEL: Final = {Mode.OFFLINE: 0, Mode.CHAIN: 1, Mode.MIRROR: 2, Mode.FULL: 3}
-_LEVEL_OF_NEED: Final = {HeaderNeed: 1, StateNeed: 1, TransactionNeed: 1, DocumentNeed: 3, StatusListNeed: 3}
+_LEVEL_OF_NEED: Final = {
+    HeaderNeed: 1,
+    StateNeed: 1,
+    TransactionNeed: 1,
+    DocumentNeed: 3,
+    KeySetNeed: 3,
+    StatusListNeed: 3,
+}
 # Each is a process of its own. Nobody's file has more proofs of old types that matter.
 MAX_SECOND_OPINIONS: Final = 8
 # Each is four questions to an endpoint. A presentation of as many credentials is legal.
@@ -220,6 +249,12 @@ class Inquiry:
         """A DID document; one that is read from a chain needs no host of the issuer's."""
         answer = self._ask(need, 1 if on_chain else _LEVEL_OF_NEED[DocumentNeed])
         assert isinstance(answer, DocumentAnswer | Missing)  # noqa: S101
+        return answer
+
+    def key_set(self, need: KeySetNeed) -> KeySetAnswer | Missing:
+        """The keys of a token's issuer."""
+        answer = self._ask(need, _LEVEL_OF_NEED[KeySetNeed])
+        assert isinstance(answer, KeySetAnswer | Missing)  # noqa: S101
         return answer
 
     def status_list(self, need: StatusListNeed) -> StatusListAnswer | Missing:

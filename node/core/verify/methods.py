@@ -11,8 +11,9 @@ from node.core.did.document import Account, DidDocument, VerificationMethod
 from node.core.did.ethr_identity import ethereum_address
 from node.core.did.resolution import did_of, resolve_self_certifying
 from node.core.errors import Malformed, NotVerified
+from node.core.jose import key_set
 from node.core.keys import PublicKey
-from node.core.verify.materials import DocumentNeed, Inquiry, Missing
+from node.core.verify.materials import DocumentNeed, Inquiry, KeySetAnswer, KeySetNeed, Missing
 from node.core.verify.report import Reason
 
 _INVALID_RELATIONSHIP: Final = problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD
@@ -54,7 +55,8 @@ class KeyNamed:
     `method` is a bare DID where a token does not say which of its signer's keys it was: then it is the one that is
     listed for the purpose and `shown` in the token's header, or the only one that is listed. `proof_value` tells an
     embedded proof from others of the same document; a token has one signature and none. `sender` is whoever signed by
-    a transaction: then a method may name its account in place of a key.
+    a transaction: then a method may name its account in place of a key. `publisher` is the issuer of a token that is
+    named by an https address: then a method may be the address of a key.
     """
 
     method: str
@@ -62,6 +64,7 @@ class KeyNamed:
     proof_value: str | None = None
     shown: PublicKey | None = None
     sender: Sender | None = None
+    publisher: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,7 @@ def find_key(
     try:
         did = did_of(named.method)
     except Malformed:
-        at_address = named.method.startswith(("https://", "http://"))
-        reason = Reason.KEY_NOT_LOOKED_UP if at_address else Reason.KEY_UNKNOWN
-        return KeyMissing(reason, "its verification method is not a DID URL")
+        return _at_address(named, inquiry, may_fetch)
     try:
         own = resolve_self_certifying(did)
     except Malformed as error:
@@ -111,6 +112,48 @@ def find_key(
     if isinstance(found, KeyMissing):
         return replace(found, refused=False)  # one voice says so, which is no proof of it
     return found if confirm(found.key) else replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
+
+
+def _at_address(named: KeyNamed, inquiry: Inquiry, may_fetch: Callable[[str], bool]) -> KeyFound | KeyMissing:
+    """The key that the issuer of a token publishes, in mode full, at the origin of its own identifier.
+
+    There the host speaks for itself, as it does for a did:web; what another host says of an issuer counts for nothing.
+    """
+    publisher = named.publisher
+    if publisher is None:
+        at_address = named.method.startswith(("https://", "http://"))
+        reason = Reason.KEY_NOT_LOOKED_UP if at_address else Reason.KEY_UNKNOWN
+        return KeyMissing(reason, "its verification method is not a DID URL")
+    try:
+        if key_set.origin_of(named.method) != key_set.origin_of(publisher):
+            raise Malformed("its key is at another host than its issuer, who alone can say whose it is")
+        if not may_fetch(publisher):
+            return KeyMissing(Reason.KEY_NOT_ASKED, "the key of somebody who is not listed is not fetched")
+        return _published(named, publisher, inquiry)
+    except Malformed as error:
+        return KeyMissing(Reason.KEY_NOT_LOOKED_UP, error.detail)
+
+
+def _published(named: KeyNamed, publisher: str, inquiry: Inquiry) -> KeyFound | KeyMissing:
+    """The key at the address that the token names, or by its issuer's metadata where it names none beside the issuer's.
+
+    Malformed where what is there is not what it should be, or leaves a choice.
+    """
+    address, _, fragment = named.method.partition("#")
+    by_metadata = address == publisher
+    url = key_set.metadata_url(publisher) if by_metadata else address
+    answer = inquiry.key_set(KeySetNeed(url))
+    if by_metadata and isinstance(answer, KeySetAnswer):
+        place = key_set.place_in_metadata(answer.content, publisher)
+        answer = answer if place is None else inquiry.key_set(KeySetNeed(place))
+    if isinstance(answer, Missing):
+        reason = Reason.KEY_NOT_ASKED if answer.forbidden else Reason.KEY_UNREACHABLE
+        return KeyMissing(reason, f"the key is not at hand: {answer.reason}")
+    names = {fragment, named.method} - {"", publisher}
+    key = key_set.choose(key_set.parse_keys(answer.content), names, named.shown)
+    if key is None:
+        raise Malformed("at the address of its issuer's keys it cannot be told which of them is meant")
+    return KeyFound(key, f"its issuer's own site, {answer.source}")
 
 
 def _not_at_hand(did: str, *, asked: bool) -> Reason:

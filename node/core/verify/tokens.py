@@ -1,7 +1,8 @@
 """The signature of a token, judged (CHECKS.md 3 and 4): JWT and SD-JWT, COSE, and the older kinds of VC-JWT.
 
 VC-JOSE-COSE section 4 (verification), RFC 8725. A token has one signature, so it is the issuer's or the token is
-nobody's; `jwk` in its header only helps to choose among the keys that the issuer's own identifier lists.
+nobody's; `jwk` in its header only helps to choose among the keys that the issuer's own identifier lists, or that an
+issuer with an https address publishes there.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from node.core.did.document import ASSERTION_METHOD
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope
 from node.core.errors import Malformed
 from node.core.jose.claims import Claims
+from node.core.keys import PublicKey
 from node.core.verify.methods import KeyFinder, KeyNamed
 from node.core.verify.proofs import ProofChecks, checks_of, without
 from node.core.verify.reading import Document
 from node.core.verify.report import Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature
+
+_ADDRESSES: Final = ("https://", "http://")
 
 
 def check_token(
@@ -35,12 +40,7 @@ def check_token(
     named = signer_of(envelope, issuer, ASSERTION_METHOD)
     if not issuer:
         return _without_key("the token does not name its issuer, and certificates are not looked at here")
-    if named.method.startswith("https://") and issuer.startswith("https://"):
-        # Whose key that is, is for the host to say, which is not asked before a signature is verified (section 10).
-        return _without_key(
-            "its verification method is not a DID URL, and keys at https addresses are not fetched"
-        )
-    if not is_of(named.method, issuer):
+    if not may_be_of(named, issuer):
         basis = "the token was signed by somebody else than the issuer that it names"
         return without(basis, Reason.ONLY_THIRD_PARTY_PROOFS)
     # Where the token repeats when the document begins and ends, that is the document's life, not the signature's.
@@ -71,7 +71,13 @@ def _without_key(basis: str) -> ProofChecks:
 
 def signer_of(envelope: Envelope, party: str, purpose: str) -> KeyNamed:
     """The key that a token names; where it names none, the one of `party` that its header shows, or its only one."""
-    return KeyNamed(envelope.verification_method or party, purpose, shown=envelope.header_key)
+    return key_named(envelope.verification_method or party, party, purpose, envelope.header_key)
+
+
+def key_named(method: str, party: str, purpose: str, shown: PublicKey | None = None) -> KeyNamed:
+    """The key by which `party` is said to have signed a token; of issuers alone it may be one at an address."""
+    at_address = purpose == ASSERTION_METHOD and all(one.startswith(_ADDRESSES) for one in (method, party))
+    return KeyNamed(method, purpose, shown=shown, publisher=party if at_address else None)
 
 
 def judge_token(
@@ -91,6 +97,11 @@ def judge_token(
     if begins is not None and as_of < begins and begins != life[0]:
         return Verdict(Outcome.FAILED, "the token itself is not valid yet (nbf)", Reason.PROOF_EARLY)
     return judge_signature(named, find_key, envelope.verify, f"{envelope.media_type}, {envelope.algorithm}")
+
+
+def may_be_of(named: KeyNamed, party: str) -> bool:
+    """Whether a key can be one of `party`; whose one at an address is, is told when it is looked for."""
+    return named.publisher is not None or is_of(named.method, party)
 
 
 def is_of(method: str, party: str) -> bool:

@@ -22,6 +22,7 @@ from fixtures.verification import (
     as_jwt,
     badge,
     entry,
+    public,
     signed_token,
     standards,
     status_list,
@@ -271,6 +272,59 @@ async def test_a_key_of_a_did_webvh_counts_where_its_log_holds(
     assert basis in proof.basis
     assert (found.acceptance is Acceptance.ACCEPTED) == (outcome is Outcome.PASSED)
     assert site.asked == ["/.well-known/did.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kid", "content_type", "publish"),
+    [
+        ("/keys/1", "/keys/1", "application/jwk+json", lambda key, _: key),
+        ("/keys", "/keys#1", "application/jwk-set+json", lambda key, _: {"keys": [{**key, "kid": "1"}]}),
+        (
+            "/.well-known/jwt-vc-issuer/hall",
+            None,
+            "application/json",
+            lambda key, issuer: {"issuer": issuer, "jwks": {"keys": [key]}},
+        ),
+    ],
+    ids=["a JWK", "a JWK Set", "metadata"],
+)
+@pytest.mark.parametrize("served", [True, False], ids=["served", "not served"])
+async def test_the_key_of_a_token_is_had_from_its_issuer_s_own_site(
+    site: Site,
+    path: str,
+    kid: str | None,
+    content_type: str,
+    publish: Callable[[Json, str], Json],
+    served: bool,
+) -> None:
+    """In development plain http on this machine stands for https (Open Badges 3.0 section 8.2, SD-JWT VC section 5)."""
+    issuer = Signatory(site.url("/hall"), "key-1", KEY_SCHOOL.key)
+    if served:
+        content = publish(public(issuer.key).to_jwk(), issuer.did)
+        site.files[path] = (content_type, json.dumps(content).encode())
+    token = as_jwt(issuer, badge_of(issuer), kid=None if kid is None else site.url(kid))
+    found = await report(token, issuer.did)
+    proof = found[CheckName.PROOF]
+    assert (proof.outcome, proof.reason) == (
+        (Outcome.PASSED, None) if served else (Outcome.UNKNOWN, Reason.KEY_UNREACHABLE)
+    )
+    assert (found.acceptance is Acceptance.ACCEPTED) == served
+    assert site.asked == [path]
+    assert found.contacted == (f"127.0.0.1:{site.server.port}",)
+
+
+async def test_the_status_list_of_an_issuer_with_an_https_address_is_verified_by_its_keys(site: Site) -> None:
+    issuer = Signatory(site.url("/hall"), "key-1", KEY_SCHOOL.key)
+    jwk = public(issuer.key).to_jwk()
+    site.files["/keys/1"] = ("application/jwk+json", json.dumps(jwk).encode())
+    url, kid = site.url("/list"), site.url("/keys/1")
+    for revoked, outcome in ((False, Outcome.PASSED), (True, Outcome.FAILED)):
+        listed = status_list(issuer, [INDEX] if revoked else [], url)
+        unsigned = {name: value for name, value in listed.items() if name != "proof"}
+        site.files["/list"] = ("application/vc+jwt", as_jwt(issuer, unsigned, kid=kid).encode())
+        credential = badge_of(issuer, credentialStatus=entry(index=INDEX, url=url))
+        found = await report(as_jwt(issuer, credential, kid=kid), issuer.did)
+        assert found[CheckName.STATUS].outcome is outcome, found[CheckName.STATUS].basis
 
 
 async def test_the_proof_of_an_account_is_of_a_type_that_is_not_judged_here() -> None:

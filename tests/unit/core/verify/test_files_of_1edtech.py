@@ -1,8 +1,8 @@
 """Every sample file of 1EdTech's public validator, as it is dropped on the verifier: what it comes to, and why.
 
-Offline, where no key is fetched: their issuers are named by https addresses, whose documents may not be asked for
-before a signature is verified (FORMATS.md section 10), so their proofs stay unknown. That the signatures are right is
-shown apart, with the keys that the samples name.
+Offline, where no key is fetched: their issuers are named by https addresses, so their proofs stay unknown. That the
+signatures are right is shown apart, with the keys that the samples name; of tokens also by the whole engine, with those
+keys where their issuer would publish them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from node.core.did.document import parse_did_document
 from node.core.errors import BonafidesError
 from node.core.keys import parse_multikey
 from node.core.verify import engine
+from node.core.verify.holder import Asked
 from node.core.verify.intake import read_intake
 from node.core.verify.materials import (
     Answer,
     DocumentAnswer,
     DocumentNeed,
+    KeySetAnswer,
+    KeySetNeed,
     Materials,
     Missing,
     Mode,
@@ -54,6 +57,8 @@ class Expected:
 
 
 SOUND_BUT_FOR_THE_KEY: Final = Expected((PASSED, PASSED, UNKNOWN), Reason.KEY_NOT_LOOKED_UP, "not a DID URL")
+# Tokens whose keys their issuer could publish at its address, where an unlisted one's are not asked for.
+WITH_A_KEY_ELSEWHERE: Final = Expected((PASSED, PASSED, UNKNOWN), Reason.KEY_NOT_ASKED, "not listed")
 
 
 def refused(says: str) -> Expected:
@@ -70,10 +75,10 @@ FILES: Final = {
     "ob3-1edtech/simple_v1.json": SOUND_BUT_FOR_THE_KEY,
     "ob3-1edtech/simple-json.png": SOUND_BUT_FOR_THE_KEY,
     "ob3-1edtech/simple-json.svg": SOUND_BUT_FOR_THE_KEY,
-    "ob3-1edtech/simple-jwt.png": SOUND_BUT_FOR_THE_KEY,
-    "ob3-1edtech/simple-jwt.svg": SOUND_BUT_FOR_THE_KEY,
-    "ob3-1edtech/simple-jwt_v1.png": SOUND_BUT_FOR_THE_KEY,
-    "ob3-1edtech/simple-jwt_v1.svg": SOUND_BUT_FOR_THE_KEY,
+    "ob3-1edtech/simple-jwt.png": WITH_A_KEY_ELSEWHERE,
+    "ob3-1edtech/simple-jwt.svg": WITH_A_KEY_ELSEWHERE,
+    "ob3-1edtech/simple-jwt_v1.png": WITH_A_KEY_ELSEWHERE,
+    "ob3-1edtech/simple-jwt_v1.svg": WITH_A_KEY_ELSEWHERE,
     "ob3-1edtech/simple-context-alias.json": SOUND_BUT_FOR_THE_KEY,
     "ob3-1edtech/simple-context-version.json": SOUND_BUT_FOR_THE_KEY,
     "ob3-1edtech/simple-did-web-method.json": SOUND_BUT_FOR_THE_KEY,
@@ -204,6 +209,35 @@ def test_the_signature_is_right_by_the_key_that_the_proof_names(vectors: Path, n
         (proof,) = proofs_of(document)
         key = parse_multikey(proof.verification_method.rpartition("#")[2].rpartition(":")[2])
         verify_proof(document, proof, key, standards().canonicalizer)
+
+
+TOKENS: Final = [name for name, expected in FILES.items() if expected is WITH_A_KEY_ELSEWHERE]
+
+
+@pytest.mark.parametrize("name", TOKENS)
+@pytest.mark.parametrize("published", [True, False])
+def test_a_token_is_verified_by_the_key_that_its_issuer_publishes(
+    vectors: Path, name: str, published: bool
+) -> None:
+    """The key in its own header only tells which of those that the issuer publishes is meant."""
+    (shown,) = read_intake((vectors / name).read_bytes()).credentials
+    assert shown.envelope is not None
+    assert shown.envelope.header_key is not None
+    issuer = shown.document["issuer"]["id"]
+    host, _, path = issuer.removeprefix("https://").partition("/")
+    place = f"https://{host}/.well-known/jwt-vc-issuer/{path}"
+    others = parse_multikey("z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK")
+    keys = [others, shown.envelope.header_key] if published else [others]
+    metadata = {"issuer": issuer, "jwks": {"keys": [key.to_jwk() for key in keys]}}
+    verifier = Verifier.of(standards(), trust=TrustList((TrustEntry(issuer, "1EdTech"),)), mode=Mode.FULL)
+    intake = read_intake((vectors / name).read_bytes())
+    answers: dict[Need, Answer | Missing] = {KeySetNeed(place): KeySetAnswer(metadata, place)}
+    asked = Asked(domain=shown.envelope.claims.audience)
+    report = engine.verify(intake, Materials(answers), verifier, now=NOW, asked=asked)
+    proof = report[CheckName.PROOF]
+    assert (proof.outcome, proof.reason) == (
+        (PASSED, None) if published else (UNKNOWN, Reason.KEY_NOT_LOOKED_UP)
+    )
 
 
 def test_the_revoked_badge_is_refused_where_its_key_and_its_list_can_be_had(vectors: Path) -> None:
