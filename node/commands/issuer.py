@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from node.commands.issuer_close import close
 from node.commands.issuer_init import init
 from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
@@ -38,6 +39,7 @@ for _command in (
     message,
     key,
     token,
+    close,
     status,
     export,
     serve,

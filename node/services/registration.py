@@ -12,9 +12,10 @@ from typing import Final
 
 from node.chain.transactions import Call, CredentialRegistryCalls, DidRegistryCalls
 from node.core.did.ethr import delegate_number
-from node.core.errors import Conflict, NotFound
+from node.core.errors import Conflict, NotFound, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
+from node.core.evm.keccak import keccak256
 from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRole
 from node.core.keys import KeyKind, parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
@@ -30,6 +31,7 @@ ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
 WRITER_VALIDITY: Final = timedelta(days=10 * 365)
 WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
 _SET_WRITER: Final = "set_writer"
+_IDENTITY_OWNER: Final = keccak256(b"identityOwner(address)")[:4]
 _KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
 _MODES: Final = {
     ListMode.OR_ONLY: registry.MODE_OR_ONLY,
@@ -67,7 +69,7 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
         ("add_key", credential_registry.add_key(issuer.identity, data, int(purposes))),
     )
     for purpose, call in calls:
-        await _ask_as_owner(issuer, transaction, purpose, call)
+        await ask_as_owner(issuer, transaction, purpose, call)
     await transaction.keys.move(key.multibase, KeyState.ADDING)
 
 
@@ -90,7 +92,7 @@ async def _set_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) 
     _, credential_registry = _registries(issuer)
     until = int((issuer.clock() + WRITER_VALIDITY).timestamp())
     call = credential_registry.set_writer(issuer.identity, address_of(key), int(WRITER_ROLES), until)
-    await _ask_as_owner(issuer, transaction, _SET_WRITER, call)
+    await ask_as_owner(issuer, transaction, _SET_WRITER, call)
 
 
 async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
@@ -100,7 +102,7 @@ async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -
     owner = address_of(await owner_of(transaction))
     under_way = await transaction.outbox.unfinished(owner, limit=1000)
     if all(entry.data != call.data for entry in under_way):
-        await _ask_as_owner(issuer, transaction, "retire_key", call)
+        await ask_as_owner(issuer, transaction, "retire_key", call)
 
 
 async def compromise_key(issuer: Issuer, transaction: Transaction, key: IssuerKey, since: int) -> None:
@@ -112,7 +114,7 @@ async def compromise_key(issuer: Issuer, transaction: Transaction, key: IssuerKe
     _, credential_registry = _registries(issuer)
     data = parse_multikey(key.multibase).multicodec_bytes
     call = credential_registry.compromise_key(issuer.identity, data, since)
-    await _ask_as_owner(issuer, transaction, "compromise_key", call)
+    await ask_as_owner(issuer, transaction, "compromise_key", call)
     if key.state is not KeyState.COMPROMISED:
         await revoke_attribute(issuer, transaction, key)
         await transaction.keys.move(key.multibase, KeyState.COMPROMISING)
@@ -123,10 +125,11 @@ async def revoke_attribute(issuer: Issuer, transaction: Transaction, key: Issuer
     did_registry, _ = _registries(issuer)
     data = parse_multikey(key.multibase).multicodec_bytes
     call = did_registry.revoke_attribute(issuer.identity, ATTRIBUTE, data)
-    await _ask_as_owner(issuer, transaction, "revoke_attribute", call)
+    await ask_as_owner(issuer, transaction, "revoke_attribute", call)
 
 
-async def _ask_as_owner(issuer: Issuer, transaction: Transaction, purpose: str, call: Call) -> OutboxEntry:
+async def ask_as_owner(issuer: Issuer, transaction: Transaction, purpose: str, call: Call) -> OutboxEntry:
+    """Put a call of the owner's into the outbox."""
     owner = address_of(await owner_of(transaction))
     return await transaction.outbox.add(purpose, owner, call.to, call.data, issuer.clock())
 
@@ -142,7 +145,7 @@ async def open_list(issuer: Issuer, transaction: Transaction, status_list: Statu
         status_list.log2_entries,
         status_list.status_size,
     )
-    entry = await _ask_as_owner(issuer, transaction, "open_list", call)
+    entry = await ask_as_owner(issuer, transaction, "open_list", call)
     await transaction.status_lists.attach(status_list.list_id, entry.id)
 
 
@@ -157,6 +160,8 @@ async def settle(issuer: Issuer, finalized: Header) -> bool:
             changed |= await _settle_added(issuer, key, finalized)
         elif key.role is KeyRole.WRITER and key.state is KeyState.ADDING:
             changed |= await _settle_writer(issuer, key, finalized)
+        elif key.role is KeyRole.OWNER and key.state is KeyState.RETIRING:
+            changed |= await _settle_owner(issuer, key, finalized)
         elif key.state in (KeyState.RETIRING, KeyState.COMPROMISING):
             changed |= await _settle_ended(issuer, key, finalized)
     for status_list in lists:
@@ -168,6 +173,16 @@ async def settle(issuer: Issuer, finalized: Header) -> bool:
 async def _slot(issuer: Issuer, slot: bytes, finalized: Header) -> int:
     chain = issuer.require_chain()
     return await chain.client.storage_at(chain.network.credential_registry, slot, finalized.hash)
+
+
+async def owner_at(issuer: Issuer, header: Header) -> bytes:
+    """Who owns the identity by ERC-1056 at a block, by the endpoint's word; 20 bytes."""
+    chain = issuer.require_chain()
+    data = _IDENTITY_OWNER + issuer.identity.rjust(32, b"\0")
+    answer = await chain.client.call(chain.network.did_registry, data, header.hash)
+    if len(answer) != 32:
+        raise Unavailable("there is no DID registry at the address in the table", asked=chain.client.host)
+    return answer[12:]
 
 
 async def key_window(issuer: Issuer, key: IssuerKey, header: Header) -> KeyWindow:
@@ -200,6 +215,14 @@ async def _settle_added(issuer: Issuer, key: IssuerKey, finalized: Header) -> bo
             delegate=number,
             verification_method=f"{issuer.settings.did}#delegate-{number}",
         )
+    return True
+
+
+async def _settle_owner(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    if await owner_at(issuer, finalized) == address_of(key):
+        return False
+    async with issuer.store.transaction() as transaction:
+        await transaction.keys.move(key.multibase, KeyState.RETIRED)
     return True
 
 

@@ -17,7 +17,15 @@ from node.core.errors import Malformed, NotFound, Refused
 from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION
 from node.services import renewal, status_lists
 from node.services.issuer import Issuer
-from node.storage.base import ChangeState, CredentialRecord, CredentialState, StatusChange, Transaction
+from node.storage.base import (
+    ChangeState,
+    CredentialRecord,
+    CredentialState,
+    KeyRole,
+    KeyState,
+    StatusChange,
+    Transaction,
+)
 
 MAX_REASON_BYTES = 1000
 
@@ -80,6 +88,7 @@ async def change_status(
     changes = []
     touched: dict[bytes, None] = {}
     async with issuer.store.transaction() as transaction:
+        await _require_owner(transaction)
         for record in credentials:
             if record.signed is None:
                 changes.append(await _withdraw(transaction, record, action, reason))
@@ -97,6 +106,13 @@ async def change_status(
             if status_list is not None:
                 await status_lists.publish(issuer, transaction, status_list)
     return changes
+
+
+async def _require_owner(transaction: Transaction) -> None:
+    """Refused where the identity was abandoned (`closing.py`): no status of its credentials changes any more."""
+    for owner in await transaction.keys.all(KeyRole.OWNER):
+        if owner.state is not KeyState.ACTIVE:
+            raise Refused("the identity was abandoned: the status of its credentials stays as it is")
 
 
 async def _change(
