@@ -12,7 +12,7 @@ Rules for every implementation, held by one behavioural test class:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -188,7 +188,7 @@ class Intent:
     """What shall be signed: stored before any key is touched, so that a crash repeats and never doubles.
 
     `cohort` and `row_key` make issuing idempotent; `content_digest` tells whether a row known by its id has
-    changed since. `body` is the prepared credential without proof, as JSON bytes; empty once it is signed.
+    changed since. `body` is the prepared credential without proof, as JSON bytes; once it is signed, `kept` of that.
     """
 
     credential_id: str
@@ -205,7 +205,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class SignedCredential:
-    """A credential as issued: `document` are its exact JSON bytes, `digest` that of FORMATS.md section 3."""
+    """A credential as issued: `document` are its exact JSON bytes, `digest` that of FORMATS.md section 3.
+
+    `kept` becomes the body of its intent: what the document does not say and whoever issues it anew needs.
+    """
 
     credential_id: str
     document: bytes
@@ -213,6 +216,7 @@ class SignedCredential:
     key_multibase: str
     subject_did: str | None
     signed_at: datetime
+    kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1083,6 +1087,150 @@ class PresentationRequests(Protocol):
         ...
 
 
+# --- the replica of a follower
+# -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaHead:
+    """How far the replica of a chain goes.
+
+    `followed` is the last block whose events are in its words, -1 before the first. `proven` is the number of the
+    newest header to which the words were held, None before the first; it answers only where that is `followed`.
+    `fault` says what is wrong with all of it.
+    """
+
+    chain_id: int
+    genesis: bytes
+    registry: bytes
+    followed: int
+    proven: int | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaHeader:
+    """A trusted block header at which the replica was compared with the chain.
+
+    `source` and `strength` (`core.verify.materials.Strength`) say by whose word it is trusted. `is_whole`: the words
+    are all that the registry holds, proven by its storage root. `is_sound`: nothing was found to be wrong.
+    """
+
+    number: int
+    hash: bytes
+    raw: bytes
+    source: str
+    strength: int
+    is_whole: bool
+    is_sound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaWrite:
+    """What a block changed a word from, and to; `path` is the Keccak-256 of `slot`."""
+
+    block_number: int
+    slot: bytes
+    path: bytes
+    identity: bytes
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaIdentity:
+    """An identity that has written, or was asked for.
+
+    `proven` is the number of the header at which its counter and words were found to be right by themselves, where
+    the whole could not be; `fault` what was wrong there. `history` are its ERC-1056 events as JSON, complete as of
+    the header `history_number`; `wants_history` once somebody asked for its document.
+    """
+
+    identity: bytes
+    proven: int | None = None
+    fault: str | None = None
+    wants_history: bool = False
+    history: bytes | None = None
+    history_number: int | None = None
+    history_agreed: bool = False
+
+
+class Replica(Protocol):
+    """Words of the registry of each chain that is followed, with what is needed to go back some blocks."""
+
+    async def head(self, chain_id: int) -> ReplicaHead | None:
+        """How far it goes; None where the chain is not followed."""
+        ...
+
+    async def save_head(self, head: ReplicaHead) -> None:
+        """Record how far it goes."""
+        ...
+
+    async def forget(self, chain_id: int) -> None:
+        """Everything of a chain but what was asked for."""
+        ...
+
+    async def headers(self, chain_id: int, limit: int) -> list[ReplicaHeader]:
+        """The newest headers, the newest first."""
+        ...
+
+    async def header_by_hash(self, chain_id: int, block_hash: bytes) -> ReplicaHeader | None:
+        """The header with a hash, if it is kept."""
+        ...
+
+    async def save_header(self, chain_id: int, header: ReplicaHeader) -> None:
+        """Record a header, in the place of one of the same number."""
+        ...
+
+    async def words(
+        self, chain_id: int, paths: Sequence[bytes], at_block: int | None = None
+    ) -> dict[bytes, int]:
+        """What stands under each path, now or after the block `at_block`; those that are zero are left out."""
+        ...
+
+    async def parts(self, chain_id: int, prefixes: Collection[str] | None) -> list[tuple[str, int]]:
+        """All words by their path in hex, in its order; or those alone whose path begins with one of `prefixes`."""
+        ...
+
+    async def write(self, chain_id: int, writes: Sequence[ReplicaWrite]) -> None:
+        """Change words; what they were before is kept."""
+        ...
+
+    async def writes_after(self, chain_id: int, block_number: int) -> list[tuple[bytes, bytes]]:
+        """Identity and slot of every write after a block."""
+        ...
+
+    async def undo(self, chain_id: int, to_block: int) -> list[bytes]:
+        """Take back all words and headers after a block; the paths of the words."""
+        ...
+
+    async def prune(self, chain_id: int, before_block: int) -> None:
+        """Forget how to go back further than to a block."""
+        ...
+
+    async def oldest_write(self, chain_id: int) -> int | None:
+        """The first block that can be taken back."""
+        ...
+
+    async def identities(
+        self, chain_id: int, identities: Sequence[bytes] | None = None
+    ) -> list[ReplicaIdentity]:
+        """Those asked for, or all."""
+        ...
+
+    async def identities_with_history(self, chain_id: int) -> list[ReplicaIdentity]:
+        """Those whose document somebody asked for."""
+        ...
+
+    async def count_identities(self, chain_id: int) -> int:
+        """How many there are."""
+        ...
+
+    async def save_identities(self, chain_id: int, identities: Sequence[ReplicaIdentity]) -> None:
+        """Record them, in the place of what was recorded."""
+        ...
+
+
 # --- the whole
 # -----------------------------------------------------------------------------------------------
 
@@ -1116,6 +1264,8 @@ class Transaction(Protocol):
     def nonces(self) -> Nonces: ...
     @property
     def presentation_requests(self) -> PresentationRequests: ...
+    @property
+    def replica(self) -> Replica: ...
 
 
 class Store(Protocol):

@@ -35,6 +35,7 @@ from node.storage.nonces import SqlNonces
 from node.storage.offers import SqlDeliveries, SqlOffers
 from node.storage.outbox import SqlOutbox
 from node.storage.presentation_requests import SqlPresentationRequests
+from node.storage.replica import SqlReplica
 from node.storage.status_lists import SqlStatusLists
 
 _BUSY_SECONDS: Final = 30
@@ -74,6 +75,7 @@ class SqlTransaction:
         self.bundles = SqlBundles(connection)
         self.nonces = SqlNonces(connection)
         self.presentation_requests = SqlPresentationRequests(connection)
+        self.replica = SqlReplica(connection)
 
 
 class Database:
