@@ -18,9 +18,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from node.core.errors import Misconfigured
+from node.core.evm.agreement import Endpoints, parse_endpoint
 
 PREFIX: Final = "BONAFIDES_"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -70,10 +71,16 @@ def _web_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _endpoint(url: str) -> str:
-    # Hosted endpoints carry their key in the path or the query, so a query is allowed here.
-    _split(url)
-    return url
+def _words(value: object) -> object:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _endpoint(text: str) -> str:
+    try:
+        parse_endpoint(text)
+    except Misconfigured as error:
+        raise _fault(error.detail) from error
+    return text
 
 
 def _split(url: str) -> SplitResult:
@@ -95,7 +102,10 @@ def _sqlite_url(path: Path) -> str:
 Seconds = Annotated[int, BeforeValidator(_duration)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
-EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+# Several in one variable stand with blanks between them, as click reads options that may be repeated.
+EndpointTexts = Annotated[
+    tuple[Annotated[str, AfterValidator(_endpoint)], ...], NoDecode, BeforeValidator(_words)
+]
 
 
 class ServerSettings(BaseSettings):
@@ -119,9 +129,10 @@ class ServerSettings(BaseSettings):
     )
     tls_cert: ExistingFile | None = Field(None, description="Certificate chain (PEM); needs tls_key.")
     tls_key: ExistingFile | None = Field(None, description="Private key of tls_cert (PEM).")
-    rpc: EndpointUrl | None = Field(
-        None,
-        description="JSON-RPC endpoint of the chain. What a single endpoint says is trusted as far as it is.",
+    rpc: EndpointTexts = Field(
+        (),
+        description="JSON-RPC endpoints of the chain, URL or OPERATOR=URL, with blanks between them. "
+        "What a single endpoint says is trusted as far as it is.",
     )
     networks: ExistingFile | None = Field(
         None, description="More networks than the built-in table. Every network in it counts as production."
@@ -213,16 +224,35 @@ class VerifierConfig(ServerSettings):
         description="File with the seed of keys that issue under `/suite` for anybody; serves it, made when missing.",
     )
 
+    agree: int | None = Field(
+        None,
+        ge=1,
+        description="How many operators of endpoints must say the same. Default: the smallest majority.",
+    )
+
     @model_validator(mode="after")
     def _chain_needs_an_endpoint(self) -> Self:
-        if self.mode == "chain" and self.rpc is None:
+        if self.mode == "chain" and not self.rpc:
             raise _fault("mode chain needs rpc")
         return self
+
+    @model_validator(mode="after")
+    def _endpoints_can_agree(self) -> Self:
+        try:
+            Endpoints.of(self.rpc, self.agree)
+        except Misconfigured as error:
+            raise _fault(error.detail) from error
+        return self
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What `rpc` and `agree` say."""
+        return Endpoints.of(self.rpc, self.agree)
 
     @property
     def reach(self) -> Literal["offline", "chain"]:
         """`mode`, or what it is by default."""
-        return self.mode or ("chain" if self.rpc is not None else "offline")
+        return self.mode or ("chain" if self.rpc else "offline")
 
     @property
     def database_url(self) -> str:
@@ -275,7 +305,7 @@ def describe(role: type[ServerSettings]) -> tuple[Setting, ...]:
 
 
 def _shown(default: object) -> str:
-    return "" if default is None else str(default)
+    return "" if default in (None, ()) else str(default)
 
 
 def _prefix(role: type[ServerSettings]) -> str:

@@ -7,13 +7,14 @@ verifier: that it verifies shows that every part does.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from node.core.bundle import Bundle
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.errors import Malformed, NotVerified
+from node.core.evm.agreement import Endpoints
 from node.core.strict_json import JsonObject
 from node.core.verify import engine
 from node.core.verify.intake import Intake, Shown
@@ -38,12 +39,12 @@ class Checker:
         verifier: Verifier,
         *,
         clock: Callable[[], datetime],
-        endpoints: Sequence[str] = (),
+        endpoints: Endpoints = Endpoints(),  # noqa: B008 - frozen
         development: bool = False,
     ) -> None:
         self.verifier = verifier
         self._clock = clock
-        self.endpoints = tuple(endpoints)
+        self.endpoints = endpoints
         self.development = development
 
     async def report(self, credential: JsonObject | str, bundle: Bundle | None) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from wallet.options import (
     EXIT_UNFINISHED,
     FILE,
     Common,
+    asking,
     common,
     judging,
     leave_with,
@@ -27,6 +29,7 @@ from wallet.options import (
 )
 
 if TYPE_CHECKING:
+    from node.core.evm.agreement import Endpoints
     from wallet.holdings import Holding
     from wallet.receipt import Receipt
     from wallet.receive import Offered, Receiver
@@ -179,15 +182,7 @@ def import_files(options: Common, files: Sequence[Path], keep_anyway: bool, **ju
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks.")
-@click.option(
-    "--rpc",
-    "endpoints",
-    multiple=True,
-    required=True,
-    metavar="URL",
-    show_envvar=True,
-    help="Endpoint of the chain.",
-)
+@partial(asking, required=True)
 @click.option("--trust", type=FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option("--newest", is_flag=True, help="Prove at the newest final block, not at one of the series.")
 @common
@@ -195,12 +190,12 @@ def refresh(
     options: Common,
     ids: Sequence[str],
     networks: Path | None,
-    endpoints: Sequence[str],
+    endpoints: Endpoints,
     trust: Path | None,
     newest: bool,
 ) -> None:
     """Renew the proofs of what you hold (all, or those named) from the chain. No issuer is asked."""
-    verifier = load_verifier(load_standards(), networks=networks, trust=trust, endpoints=endpoints)
+    verifier = load_verifier(load_standards(), networks=networks, trust=trust, on_chain=True)
     with options.open() as store:
         chosen = [store.find(text) for text in ids] if ids else store.holdings()
         asyncio.run(_refresh(options, store, chosen, verifier, endpoints, newest=newest, named=bool(ids)))
@@ -211,7 +206,7 @@ async def _refresh(
     store: WalletStore,
     chosen: Sequence[Holding],
     verifier: Any,
-    endpoints: Sequence[str],
+    endpoints: Endpoints,
     *,
     newest: bool,
     named: bool,
@@ -223,7 +218,7 @@ async def _refresh(
     results, lines, refused = [], [], False
     fault: BonafidesError | None = None
     async with open_egress(endpoints=endpoints, development=options.development) as egress:
-        refresher = Refresher(verifier, egress, endpoints, now=now(), newest=newest)
+        refresher = Refresher(verifier, egress, now=now(), newest=newest)
         for holding in chosen:
             try:
                 done = await refresher.refresh(holding)

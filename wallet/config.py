@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,7 +59,7 @@ def load_verifier(
     networks: Path | None = None,
     trust: Path | None = None,
     checkpoints: Iterable[Path] = (),
-    endpoints: Sequence[str] = (),
+    on_chain: bool = False,
 ) -> Verifier:
     """Who judges what arrives: mode chain where an endpoint is named, else offline; the policy is strict."""
     from node.core.evm.checkpoint import parse_checkpoint  # noqa: PLC0415
@@ -73,7 +73,7 @@ def load_verifier(
         operator_networks={} if networks is None else _parsed(networks, parse_networks),
         trust=None if trust is None else _parsed(trust, parse_trust_list),
         checkpoints=[_parsed(path, parse_checkpoint) for path in checkpoints],
-        mode=Mode.CHAIN if endpoints else Mode.OFFLINE,
+        mode=Mode.CHAIN if on_chain else Mode.OFFLINE,
     )
 
 

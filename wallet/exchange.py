@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from node.core.errors import BonafidesError, Malformed, Unavailable
+from node.core.evm.agreement import Endpoints
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify.materials import Mode
 from node.outbound.http import Answer, Egress, EgressLimits, EgressPolicy
@@ -29,9 +30,9 @@ _LIMITS: Final = EgressLimits(
 ErrorReader = Callable[..., BonafidesError]
 
 
-def open_egress(*, endpoints: Sequence[str] = (), development: bool = False) -> Egress:
+def open_egress(*, endpoints: Endpoints = Endpoints(), development: bool = False) -> Egress:  # noqa: B008 - frozen
     """The guard of one command."""
-    return Egress(EgressPolicy(Mode.FULL, tuple(endpoints), allow_loopback=development, limits=_LIMITS))
+    return Egress(EgressPolicy(Mode.FULL, endpoints, allow_loopback=development, limits=_LIMITS))
 
 
 class Exchange:

@@ -17,6 +17,7 @@ from wallet import words
 from wallet.config import DEFAULT_FOLDER, load_standards, load_verifier, read_passphrase
 
 if TYPE_CHECKING:
+    from node.core.evm.agreement import Endpoints
     from wallet.check import Checker
     from wallet.store import WalletStore
 
@@ -116,17 +117,37 @@ def common(command: Command) -> Command:
     return run
 
 
+def asking(command: Command, *, required: bool = False) -> Command:
+    """Add the options that name endpoints of the chain, handed over as one `Endpoints`."""
+
+    @functools.wraps(command)
+    def run(rpc: Sequence[str], agree: int | None, **more: Any) -> None:
+        from node.core.evm.agreement import Endpoints  # noqa: PLC0415
+
+        command(endpoints=Endpoints.of(rpc, agree), **more)
+
+    agree = click.option(
+        "--agree",
+        type=click.IntRange(1),
+        metavar="N",
+        show_envvar=True,
+        help="How many operators must agree.  [default: the smallest majority]",
+    )
+    rpc = click.option(
+        "--rpc",
+        multiple=True,
+        required=required,
+        metavar="[OPERATOR=]URL",
+        show_envvar=True,
+        help="Endpoint of the chain; of several, a majority of operators must agree.",
+    )
+    return rpc(agree(run))
+
+
 def judging(command: Command) -> Command:
     """Add the options that say how what arrives is judged."""
     options = (
-        click.option(
-            "--rpc",
-            "endpoints",
-            multiple=True,
-            metavar="URL",
-            show_envvar=True,
-            help="Endpoint of the chain.",
-        ),
+        asking,
         click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks."),
         click.option("--trust", type=FILE, show_envvar=True, help="Your list of recognised issuers."),
         click.option(
@@ -141,7 +162,7 @@ def judging(command: Command) -> Command:
 def make_checker(
     options: Common,
     *,
-    endpoints: Sequence[str],
+    endpoints: Endpoints,
     networks: Path | None,
     trust: Path | None,
     checkpoints: Sequence[Path],
@@ -150,7 +171,11 @@ def make_checker(
     from wallet.check import Checker  # noqa: PLC0415
 
     verifier = load_verifier(
-        load_standards(), networks=networks, trust=trust, checkpoints=checkpoints, endpoints=endpoints
+        load_standards(),
+        networks=networks,
+        trust=trust,
+        checkpoints=checkpoints,
+        on_chain=bool(endpoints.every),
     )
     return Checker(verifier, clock=now, endpoints=endpoints, development=options.development)
 

@@ -7,23 +7,22 @@ the holder know (salt, index, path, evidence) is kept as it is. Anybody could do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from node.core.anchor import CREDENTIAL
-from node.core.bundle import BundleState, ShownDocument
+from node.core.bundle import Bundle, BundleState, ShownDocument
 from node.core.errors import NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.network import Network
 from node.core.verify import engine
 from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
-from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode, Strength
+from node.core.verify.materials import HeaderAnswer, HeaderNeed, Materials, Mode
 from node.core.verify.reading import read_document
 from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
-from node.outbound.chain import ChainClient
+from node.outbound.headers import ChainEndpoints, Voices
 from node.outbound.http import Egress
 from wallet.check import as_others_see, last_check
 from wallet.holdings import Holding
@@ -43,8 +42,8 @@ class _Target:
     """The header that proofs of one chain are made at."""
 
     network: Network
-    client: ChainClient
-    newest: Header
+    voices: Voices
+    answer: HeaderAnswer
     header: Header
 
 
@@ -55,14 +54,14 @@ class Refresher:
         self,
         verifier: Verifier,
         egress: Egress,
-        endpoints: Sequence[str],
         *,
         now: datetime,
         newest: bool = False,
     ) -> None:
         self._verifier = replace(verifier, mode=Mode.CHAIN)
         self._egress = egress
-        self._endpoints = tuple(endpoints)
+        networks = self._verifier.networks
+        self._chains = ChainEndpoints(egress, {**networks.ours, **networks.operator})
         self._now = now
         self._at_newest = newest
         self._targets: dict[int, _Target] = {}
@@ -93,29 +92,37 @@ class Refresher:
             bundle.key.public_key,
             document.entries,
         )
-        nodes = await target.client.proof_nodes(
-            target.network.credential_registry, wanted.slots(), target.header.hash
-        )
-        renewed = replace(holding, bundle=replace(bundle, state=BundleState(target.header.raw, nodes)))
-        report = self._judge(renewed, target)
-        anchor = report[CheckName.ANCHOR]
-        wanted_outcome = Outcome.NOT_APPLICABLE if bundle.anchor is None else Outcome.PASSED
-        if report.header is None or anchor.outcome is not wanted_outcome:
-            raise NotVerified(
-                f"the proof that {target.client.host} gave does not hold, and the old one was kept: {anchor.basis}"
-            )
-        return Refreshed(replace(renewed, last_check=last_check(report, self._now)), report)
+        return await self._renewed(holding, bundle, wanted, target)
+
+    async def _renewed(self, holding: Holding, bundle: Bundle, wanted: Wanted, target: _Target) -> Refreshed:
+        """With a proof that holds, of the first endpoint that gives one."""
+        account, slots, block = target.network.credential_registry, wanted.slots(), target.header.hash
+        anchored = Outcome.NOT_APPLICABLE if bundle.anchor is None else Outcome.PASSED
+        false: dict[str, str] = {}
+        while True:
+            try:
+                nodes, source = await target.voices.read(
+                    lambda client: client.proof_nodes(account, slots, block), besides=tuple(false)
+                )
+            except Unavailable:
+                if not false:
+                    raise
+                told = "; ".join(f"of {source}: {basis}" for source, basis in false.items())
+                raise NotVerified(
+                    f"no proof that was given holds, and the old one was kept ({told})"
+                ) from None
+            renewed = replace(holding, bundle=replace(bundle, state=BundleState(target.header.raw, nodes)))
+            report = self._judge(renewed, target)
+            if report.header is not None and report[CheckName.ANCHOR].outcome is anchored:
+                return Refreshed(replace(renewed, last_check=last_check(report, self._now)), report)
+            false[source] = report[CheckName.ANCHOR].basis
 
     def _judge(self, holding: Holding, target: _Target) -> Report:
         """As a verifier that trusts this header and has the bundle alone: no state of its own to fall back on."""
-        hashes = {target.header.number: target.header.hash, target.newest.number: target.newest.hash}
-        answer = HeaderAnswer(
-            target.newest, hashes, f"the endpoint {target.client.host}", Strength.ONE_ENDPOINT
-        )
         need = HeaderNeed(target.network.chain_id, (target.header.number,))
         shown = as_others_see(holding.credential, holding.bundle, self._verifier.canonicalizer)
         intake = Intake((shown,))
-        materials = Materials({need: answer}, self._egress.contacted)
+        materials = Materials({need: target.answer}, self._egress.contacted)
         return engine.verify(intake, materials, self._verifier, now=self._now)
 
     async def _target(self, chain_id: int) -> _Target:
@@ -127,23 +134,15 @@ class Refresher:
         network = self._verifier.networks.get(chain_id)
         if network is None:
             raise Unavailable(f"eip155:{chain_id} is in no table of networks: name a file with --networks")
-        client = await self._client(network)
-        newest = await client.finalized()
+        voices = self._chains.of(chain_id)
+        newest = (await voices.newest()).value
         number = newest.number if self._at_newest else newest.number - newest.number % network.step
-        header = newest if number == newest.number else await client.header(number)
-        return _Target(network, client, newest, header)
-
-    async def _client(self, network: Network) -> ChainClient:
-        for url in self._endpoints:
-            client = self._egress.chain(url)
-            if await client.chain_id() != network.chain_id:
-                continue
-            if await client.genesis_hash() != network.genesis:
-                raise NotVerified(
-                    f"{client.host} has the number of the chain {network.name}, but another genesis"
-                )
-            return client
-        raise Unavailable(f"no endpoint that was named is of the chain {network.name} ({network.chain})")
+        answer = await voices.header(HeaderNeed(chain_id, (number,)))
+        digest = answer.hashes.get(number)
+        if digest is None:
+            raise Unavailable(f"too few endpoints name the same block {number}")
+        header, _ = await voices.read(lambda client: client.header(digest))
+        return _Target(network, voices, answer, header)
 
 
 def _commitment(holding: Holding) -> bytes | None:

@@ -45,7 +45,20 @@ def verifier() -> None:
 )
 @click.option("--tls-cert", type=_FILE, show_envvar=True, help="Certificate chain (PEM).")
 @click.option("--tls-key", type=_FILE, show_envvar=True, help="Private key of --tls-cert (PEM).")
-@click.option("--rpc", metavar="URL", show_envvar=True, help="JSON-RPC endpoint of the chain.")
+@click.option(
+    "--rpc",
+    multiple=True,
+    metavar="[OPERATOR=]URL",
+    show_envvar=True,
+    help="JSON-RPC endpoint of the chain; of several, a majority of operators must agree.",
+)
+@click.option(
+    "--agree",
+    type=click.IntRange(1),
+    metavar="N",
+    show_envvar=True,
+    help="How many operators must agree.  [default: the smallest majority]",
+)
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option("--checkpoint", type=_FILE, show_envvar=True, help="File of block hashes that you trust.")
@@ -53,7 +66,7 @@ def verifier() -> None:
     "--mode",
     type=click.Choice(["offline", "chain"]),
     show_envvar=True,
-    help="What may be opened: nothing, or the chain endpoint.  [default: chain with --rpc, else offline]",
+    help="What may be opened: nothing, or the chain endpoints.  [default: chain with --rpc, else offline]",
 )
 @click.option(
     "--policy",
@@ -109,7 +122,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
-    config = load_config(VerifierConfig, dir=folder, **options)
+    config = load_config(VerifierConfig, dir=folder, **{**options, "rpc": options["rpc"] or None})
     judge = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(config.networks),
@@ -128,7 +141,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 public_url=_public_url(config.public_url or served_url, development=config.development),
                 database_url=config.database_url,
                 verifier=judge,
-                endpoints=(config.rpc,) if config.rpc else (),
+                endpoints=config.endpoints,
                 name=name,
                 development=config.development,
                 request_seconds=config.challenge_seconds,

@@ -15,6 +15,7 @@ from node.core.errors import Malformed
 from node.core.times import parse_datetime_stamp
 
 if TYPE_CHECKING:
+    from node.core.evm.agreement import Endpoints
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
     from node.core.verify.report import IssuerNamed, Report
@@ -75,11 +76,17 @@ class Moment(click.ParamType[datetime]):
 )
 @click.option(
     "--rpc",
-    "endpoints",
     multiple=True,
-    metavar="URL",
+    metavar="[OPERATOR=]URL",
     show_envvar=True,
-    help="JSON-RPC endpoint of a chain, one for each chain.",
+    help="JSON-RPC endpoint of a chain; of several, a majority of operators must agree.",
+)
+@click.option(
+    "--agree",
+    type=click.IntRange(1),
+    metavar="N",
+    show_envvar=True,
+    help="How many operators must agree.  [default: the smallest majority]",
 )
 @click.option(
     "--networks", type=_FILE, show_envvar=True, help="Your own table of networks, beside the built-in one."
@@ -111,7 +118,8 @@ def verify(
     files: Sequence[Path],
     mode: str | None,
     checkpoints: Sequence[Path],
-    endpoints: Sequence[str],
+    rpc: Sequence[str],
+    agree: int | None,
     networks: Path | None,
     trust: Path | None,
     policy: str,
@@ -129,16 +137,21 @@ def verify(
     refused but something could not be told, 2 wrong use.
 
     Without an option nothing is opened. What an issuer with a chain has signed then needs its bundle and a
-    checkpoint file; or name an endpoint of the chain:
+    checkpoint file; or name an endpoint of the chain, or several of different operators:
 
     \b
         bonafides verify bundle.json --trust trust.json --checkpoint checkpoint.json
         bonafides verify bundle.json --trust trust.json --rpc URL
+        bonafides verify bundle.json --trust trust.json --rpc URL --rpc URL --rpc URL
+
+    An operator, who has one vote however many endpoints, is the last two labels of the host, or named: OPERATOR=URL.
+    Where endpoints are of several chains, OPERATOR@CHAIN=URL says of which each is (its number).
 
     Of other issuers, keys and status on web sites (did:web, did:webvh, lists at URLs) are fetched in mode full alone.
     """
     # Imported here: `--help` needs none of it.
     from node.commands import loading  # noqa: PLC0415
+    from node.core.evm.agreement import Endpoints  # noqa: PLC0415
     from node.core.verify.holder import Asked  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
@@ -150,9 +163,11 @@ def verify(
         trust=loading.load_trust(trust),
         checkpoints=loading.load_checkpoints(checkpoints),
         policy=named_policy(policy).limited_to(max_header_age),
-        mode=Mode(mode) if mode else Mode.CHAIN if endpoints else Mode.OFFLINE,
+        mode=Mode(mode) if mode else Mode.CHAIN if rpc else Mode.OFFLINE,
     )
-    judge = _Judge(verifier, tuple(endpoints), Asked(challenge, tuple(domains) or None), as_of, development)
+    judge = _Judge(
+        verifier, Endpoints.of(rpc, agree), Asked(challenge, tuple(domains) or None), as_of, development
+    )
     reports = judge.all(files)
     for path, report in zip(files, reports, strict=True):
         click.echo(_as_json(path, report) if as_json else _in_words(path, report))
@@ -165,7 +180,7 @@ class _Judge:
     def __init__(
         self,
         verifier: Verifier,
-        endpoints: tuple[str, ...],
+        endpoints: Endpoints,
         asked: Asked,
         as_of: datetime | None,
         development: bool,

@@ -74,8 +74,8 @@ class Reverted(Refused):
 class TransactionRefused(Refused):
     """An endpoint does not take a transaction.
 
-    `code` is `nonce_too_low`, `underpriced` (a replacement must offer more), `insufficient_funds` or
-    `refused`.
+    `code` is `nonce_too_low`, `underpriced` (it must offer more than a replaced one, or than the base fee),
+    `insufficient_funds` or `refused`.
     """
 
     default_type = TRANSACTION_REFUSED
@@ -87,6 +87,24 @@ class Fees:
 
     max_fee_per_gas: int
     max_priority_fee_per_gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class GasPrice:
+    """What a block asks now, wei per gas (EIP-1559): the newest base fee, and the tip that is usual."""
+
+    base_fee: int
+    tip: int
+
+    @property
+    def now(self) -> int:
+        """What a transaction of the next block pays, about."""
+        return self.base_fee + self.tip
+
+    @property
+    def fees(self) -> Fees:
+        """Twice the base fee, which five full blocks in a row do not outgrow, plus the tip."""
+        return Fees(max_fee_per_gas=2 * self.base_fee + self.tip, max_priority_fee_per_gas=self.tip)
 
 
 @dataclass(slots=True)
@@ -256,15 +274,27 @@ class ChainClient:
 
         Asked by number or hash, a header of another is the endpoint's fault.
         """
+        return self._header(await self.block(block), block)
+
+    def _header(self, content: JsonObject, asked: BlockId) -> Header:
         try:
-            header = header_from_rpc(await self.block(block))
+            header = header_from_rpc(content)
         except (Malformed, NotVerified) as error:
             raise self._wrong(error.detail) from error
-        if (isinstance(block, int) and header.number != block) or (
-            isinstance(block, bytes) and header.hash != block
+        if (isinstance(asked, int) and header.number != asked) or (
+            isinstance(asked, bytes) and header.hash != asked
         ):
-            raise self._wrong(f"asked for block {_shown(block)} it gave another")
+            raise self._wrong(f"asked for block {_shown(asked)} it gave another")
         return header
+
+    async def headers(self, numbers: Sequence[int]) -> dict[int, Header]:
+        """The headers of blocks by their numbers, as `header` reads one; those that there are none of are left out."""
+        blocks = await self.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+        found = {}
+        for number, block in zip(numbers, blocks, strict=True):
+            if block is not None:
+                found[number] = self._header(self._object(block, "a block"), number)
+        return found
 
     async def finalized(self) -> Header:
         """The newest header that the endpoint calls final."""
@@ -373,6 +403,18 @@ class ChainClient:
             self._bytes(await self.request("eth_getStorageAt", params), "eth_getStorageAt"), "big"
         )
 
+    async def storage_words(
+        self, address: bytes, slots: Sequence[bytes], block: BlockId = "latest"
+    ) -> list[int]:
+        """The words in several storage slots, unproven."""
+        asked = [
+            ("eth_getStorageAt", [encode_hex(address), encode_hex(slot), _block_parameter(block)])
+            for slot in slots
+        ]
+        return [
+            int.from_bytes(self._bytes(word, "eth_getStorageAt"), "big") for word in await self.batch(asked)
+        ]
+
     async def nonce(self, address: bytes, block: BlockId = "latest") -> int:
         """Transactions that `address` has sent; with `pending`, those in the endpoint's pool too."""
         params = [encode_hex(address), _block_parameter(block)]
@@ -383,14 +425,17 @@ class ChainClient:
         params = [encode_hex(address), _block_parameter(block)]
         return self._number(await self.request("eth_getBalance", params), "eth_getBalance")
 
-    async def fees(self) -> Fees:
-        """Twice the newest base fee, which five full blocks in a row do not outgrow, plus the asked tip."""
+    async def gas_price(self) -> GasPrice:
+        """The newest base fee and the usual tip, by the endpoint's word."""
         block, tip = await self.batch(
             [("eth_getBlockByNumber", ["latest", False]), ("eth_maxPriorityFeePerGas", [])]
         )
         base = self._number(self._object(block, "a block").get("baseFeePerGas", "0x0"), "baseFeePerGas")
-        priority = self._number(tip, "eth_maxPriorityFeePerGas")
-        return Fees(max_fee_per_gas=2 * base + priority, max_priority_fee_per_gas=priority)
+        return GasPrice(base, self._number(tip, "eth_maxPriorityFeePerGas"))
+
+    async def fees(self) -> Fees:
+        """Fees with which a transaction is likely to come into one of the next blocks."""
+        return (await self.gas_price()).fees
 
     async def send_raw(self, raw: bytes) -> bytes:
         """Hand over a signed transaction and return its 32-byte hash.
@@ -423,19 +468,19 @@ class ChainClient:
         answer = await self.request("eth_getTransactionByHash", [encode_hex(transaction_hash)])
         return None if answer is None else self._object(answer, "a transaction")
 
-    async def final_transaction(self, transaction_hash: bytes) -> tuple[JsonObject, Header]:
+    async def final_transaction(self, transaction_hash: bytes, newest: int) -> tuple[JsonObject, Header]:
         """A transaction, unproven, and the header of the final block in which the endpoint says that it is.
 
-        Unavailable where the endpoint does not know it, or in no final block of its chain.
+        `newest` is the number of the newest final block. Unavailable where the endpoint does not know the transaction,
+        or in no final block of its chain.
         """
         found = await self.transaction(transaction_hash)
         if found is None:
             raise self._unavailable("knows no such transaction")
         if found.get("blockNumber") is None:
             raise self._unavailable("has the transaction in no block yet")
-        newest = await self.finalized()
         number = self._number(found["blockNumber"], "the number of a block")
-        if number > newest.number:
+        if number > newest:
             raise self._unavailable("has the transaction in no final block yet")
         header = await self.header(number)
         if found.get("blockHash") != encode_hex(header.hash):
@@ -536,6 +581,7 @@ def _refusal(message: str) -> str:
         ("known transaction", "already_known"),
         ("nonce too low", "nonce_too_low"),
         ("underpriced", "underpriced"),
+        ("less than block base fee", "underpriced"),
         ("insufficient funds", "insufficient_funds"),
     ):
         if part in text:

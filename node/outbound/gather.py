@@ -8,14 +8,17 @@ Nothing fetched is believed here: the engine proves it or says whose word it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from node.core.did.ethr import EthrDid, document_from_events, parse_did_ethr
 from node.core.did.resolution import parse_did
 from node.core.errors import BonafidesError, Unavailable
-from node.core.evm.network import Network
+from node.core.evm.header import Header
+from node.core.evm.network import format_chain
+from node.core.strict_json import JsonObject
 from node.core.times import from_unix
 from node.core.verify import engine
 from node.core.verify.holder import Asked
@@ -37,7 +40,6 @@ from node.core.verify.materials import (
     StateNeed,
     StatusListAnswer,
     StatusListNeed,
-    Strength,
     TransactionAnswer,
     TransactionNeed,
 )
@@ -46,8 +48,9 @@ from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
 from node.outbound.didkit import Didkit
 from node.outbound.fetch import KEY_SET, STATUS_LIST, fetch_json, fetch_json_or_token
+from node.outbound.headers import ChainEndpoints, HeaderSource, SourcesDisagree, strongest
 from node.outbound.http import Egress
-from node.outbound.resolve import RegistryEndpoint, resolve_did
+from node.outbound.resolve import EthrHistory, RegistryEndpoint, fetch_ethr_history, resolve_did
 
 # Header, state, the documents of method and list, the list itself: a credential that needs more leads in circles.
 MAX_ROUNDS: Final = 6
@@ -67,6 +70,10 @@ class Work(Protocol):
 async def here(function: Callable[[], T]) -> T:
     """Work done at once, for processes that have nothing else to do meanwhile."""
     return function()
+
+
+OpenSource = Callable[[Egress, ChainEndpoints], HeaderSource]
+"""Makes a source of headers for one report, out of its egress and the endpoints that it may ask."""
 
 
 class Replica(Protocol):
@@ -99,6 +106,7 @@ class Gatherer:
         now: datetime,
         didkit: Didkit,
         replica: Replica | None = None,
+        sources: Sequence[OpenSource] = (),
     ) -> None:
         self._egress = egress
         self._didkit = didkit
@@ -106,8 +114,9 @@ class Gatherer:
         self._verifier = verifier
         self._now = now
         self._limit = asyncio.Semaphore(MAX_AT_ONCE)
-        self._clients: dict[int, ChainClient | Missing] | None = None
-        self._opening = asyncio.Lock()
+        networks = {**verifier.networks.ours, **verifier.networks.operator}
+        self._chains = ChainEndpoints(egress, networks)
+        self._other_sources = [open_source(egress, self._chains) for open_source in sources]
 
     @property
     def contacted(self) -> tuple[str, ...]:
@@ -124,6 +133,8 @@ class Gatherer:
             try:
                 known = await self._known(need)
                 return await self._asked(need) if known is None else known
+            except SourcesDisagree as error:
+                return Missing(error.detail, disputed=True)
             except BonafidesError as error:
                 return Missing(error.detail)
 
@@ -159,29 +170,46 @@ class Gatherer:
         return None
 
     async def _header(self, need: HeaderNeed) -> HeaderAnswer:
-        client = await self._client(need.chain_id)
-        newest = await client.finalized()
-        heights = [height for height in need.heights if height <= newest.number]
-        headers = [newest if height == newest.number else await client.header(height) for height in heights]
-        hashes = {header.number: header.hash for header in headers}
-        return HeaderAnswer(newest, hashes, f"the endpoint {client.host}", Strength.ONE_ENDPOINT)
+        sources: list[HeaderSource] = [self._chains.of(need.chain_id)]
+        sources += [one for one in self._other_sources if one.chain_id == need.chain_id]
+        return await strongest(sources, need, partial(self._is_old, need.chain_id))
+
+    def _is_old(self, chain_id: int, header: Header) -> bool:
+        network = self._verifier.networks.get(chain_id)
+        limit = None if network is None else network.header_age_limit_seconds
+        return limit is not None and self._now.timestamp() - header.timestamp > limit
 
     async def _state(self, need: StateNeed) -> StateAnswer:
-        client = await self._client(need.chain_id)
-        nodes = await client.proof_nodes(need.address, need.slots, need.block_hash)
-        return StateAnswer(nodes, f"the endpoint {client.host}")
+        def ask(client: ChainClient) -> Awaitable[tuple[bytes, ...]]:
+            return client.proof_nodes(need.address, need.slots, need.block_hash)
+
+        nodes, source = await self._chains.of(need.chain_id).read(ask, besides=need.besides)
+        return StateAnswer(nodes, source)
 
     async def _document(self, need: DocumentNeed) -> DocumentAnswer:
-        registries = {}
         method, _ = parse_did(need.did)
         if method == "ethr":
-            for chain_id, network in self._networks().items():
-                client = (await self._open()).get(chain_id)
-                if isinstance(client, ChainClient):
-                    registries[chain_id] = RegistryEndpoint(client, network.did_registry)
-        found = await resolve_did(need.did, now=self._now, egress=self._egress, registries=registries)
-        source = "the events of its registry, by one endpoint's word" if registries else "its own web site"
-        return DocumentAnswer(found.document, agreed=method != "ethr", source=source, versions=found.history)
+            return await self._ethr_document(parse_did_ethr(need.did))
+        found = await resolve_did(need.did, now=self._now, egress=self._egress)
+        return DocumentAnswer(found.document, agreed=True, source="its own web site", versions=found.history)
+
+    async def _ethr_document(self, did: EthrDid) -> DocumentAnswer:
+        """By the events up to the newest final block, which nothing proves: enough operators must tell the same."""
+        network = self._verifier.networks.get(did.chain_id)
+        if network is None:
+            raise Unavailable(f"no network is known for the chain {format_chain(did.chain_id)}")
+        voices = self._chains.of(did.chain_id)
+        block = (await voices.newest()).value.hash
+
+        def ask(client: ChainClient) -> Awaitable[EthrHistory]:
+            return fetch_ethr_history(
+                RegistryEndpoint(client, network.did_registry), did.identity, block=block
+            )
+
+        said = await voices.say("history of the DID", ask, lambda history: history.events)
+        found = document_from_events(did, said.value.events, block_time=int(self._now.timestamp()))
+        source = said.source if said.several else "one endpoint's word"
+        return DocumentAnswer(found.document, said.several, f"the events of its registry, by {source}")
 
     async def _key_set(self, need: KeySetNeed) -> KeySetAnswer:
         found = await fetch_json(self._egress, need.url, purpose=KEY_SET)
@@ -192,46 +220,15 @@ class Gatherer:
         return StatusListAnswer(content, url)
 
     async def _transaction(self, need: TransactionNeed) -> TransactionAnswer:
-        client = await self._client(need.chain_id)
-        found, header = await client.final_transaction(need.transaction_id)
-        time = from_unix(header.timestamp)
-        return TransactionAnswer(found, header.number, time, f"the endpoint {client.host}")
+        voices = self._chains.of(need.chain_id)
+        newest = (await voices.newest()).value.number
 
-    def _networks(self) -> dict[int, Network]:
-        return {**self._verifier.networks.ours, **self._verifier.networks.operator}
+        def ask(client: ChainClient) -> Awaitable[tuple[JsonObject, Header]]:
+            return client.final_transaction(need.transaction_id, newest)
 
-    async def _client(self, chain_id: int) -> ChainClient:
-        client = (await self._open()).get(chain_id)
-        if client is None:
-            raise Unavailable(f"no endpoint that answers is of the chain eip155:{chain_id}")
-        if isinstance(client, Missing):
-            raise Unavailable(client.reason)
-        return client
-
-    async def _open(self) -> dict[int, ChainClient | Missing]:
-        """The endpoints by the chain that they say they are of, asked once a report."""
-        async with self._opening:
-            if self._clients is None:
-                found: dict[int, ChainClient | Missing] = {}
-                for url in self._egress.policy.endpoints:
-                    await self._add(found, url)
-                self._clients = found
-            return self._clients
-
-    async def _add(self, found: dict[int, ChainClient | Missing], url: str) -> None:
-        try:
-            client = self._egress.chain(url)
-            chain_id = await client.chain_id()
-            network = self._networks().get(chain_id)
-            if network is not None and await client.genesis_hash() != network.genesis:
-                reason = f"{client.host} has the number of the chain {network.name}, but another genesis"
-                found.setdefault(chain_id, Missing(reason))
-            elif not isinstance(found.get(chain_id), ChainClient):
-                found[chain_id] = client
-        except BonafidesError as error:
-            # Which chain it would have been of is not known: every chain without an endpoint hears of it.
-            for chain_id in self._networks():
-                found.setdefault(chain_id, Missing(error.detail))
+        said = await voices.say("block of the transaction", ask, lambda found: found[1].hash)
+        content, header = said.value
+        return TransactionAnswer(content, header.number, from_unix(header.timestamp), said.source)
 
 
 async def examine(
@@ -245,15 +242,19 @@ async def examine(
     work: Work = here,
     didkit: Didkit | None = None,
     replica: Replica | None = None,
+    sources: Sequence[OpenSource] = (),
 ) -> Report:
     """Fetch what is needed, as far as mode and egress allow, and judge. `egress` is for this report alone.
 
     `work` runs the judging, which is arithmetic and may be long: a server has it done in another thread, and gives all
-    its reports one `didkit`.
+    its reports one `didkit`. `sources` tell headers beside the endpoints.
     """
     materials = Materials.none()
-    gatherer = Gatherer(egress, verifier, now=now, didkit=didkit or Didkit(), replica=replica)
-    for _ in range(MAX_ROUNDS):
+    gatherer = Gatherer(
+        egress, verifier, now=now, didkit=didkit or Didkit(), replica=replica, sources=sources
+    )
+    # An endpoint whose proof is wrong takes a round more, in which another one is asked.
+    for _ in range(MAX_ROUNDS + len(egress.policy.endpoints.every)):
         found = await work(
             partial(engine.attempt, intake, materials, verifier, now=now, as_of=as_of, asked=asked)
         )

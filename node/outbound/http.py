@@ -18,7 +18,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,6 +29,7 @@ from yarl import URL
 
 from node.core import problem
 from node.core.errors import Misconfigured, Refused, Unavailable
+from node.core.evm.agreement import Endpoints
 from node.core.verify.materials import Mode
 from node.outbound.chain import MAX_ANSWER_BYTES, ChainClient, EndpointIdentity
 
@@ -51,12 +52,14 @@ class NamedBy(StrEnum):
     """Where a URL comes from, which decides what it may reach."""
 
     ENDPOINT = "endpoint"
+    BEACON = "beacon"
     MIRROR = "mirror"
     DOCUMENT = "document"
 
 
 _LEAST_MODE: Final = {
     NamedBy.ENDPOINT: (Mode.CHAIN, Mode.MIRROR, Mode.FULL),
+    NamedBy.BEACON: (Mode.CHAIN, Mode.MIRROR, Mode.FULL),
     NamedBy.MIRROR: (Mode.MIRROR, Mode.FULL),
     NamedBy.DOCUMENT: (Mode.FULL,),
 }
@@ -75,7 +78,7 @@ class EgressDenied(Refused):
 class EgressLimits:
     """Limits of one report, and of one request in it. None: not limited, for services that run for long."""
 
-    requests: int | None = 1000  # a did:ethr of many changes takes one for each
+    requests: int | None = 4000  # a did:ethr of many changes takes one for each, at every endpoint
     total_bytes: int | None = 32 * 1024 * 1024
     total_seconds: float | None = 60.0
     request_bytes: int = 4 * 1024 * 1024
@@ -86,13 +89,14 @@ class EgressLimits:
 class EgressPolicy:
     """What the operator allows.
 
-    `endpoints` and `mirrors` are URLs; a request to one must begin with the same scheme, host and port. `hosts`
-    are `host:port` texts: those ports documents may name beside 443. `allow_loopback` is the development
-    switch: documents may name loopback hosts, on any port and in plain http.
+    A request to one of `endpoints`, `beacons` (Beacon API, for light clients) or `mirrors` must begin with the same
+    scheme, host and port. `hosts` are `host:port` texts: those ports documents may name beside 443. `allow_loopback`
+    is the development switch: documents may name loopback hosts, on any port and in plain http.
     """
 
     mode: Mode = Mode.OFFLINE
-    endpoints: tuple[str, ...] = ()
+    endpoints: Endpoints = Endpoints()  # noqa: RUF009 - frozen
+    beacons: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     allow_loopback: bool = False
@@ -156,8 +160,11 @@ class Egress:
         self.policy = policy
         self._lookup = lookup
         self._tls = tls
-        self._endpoints = frozenset(map(_configured, policy.endpoints))
-        self._mirrors = frozenset(map(_configured, policy.mirrors))
+        self._configured = {
+            NamedBy.ENDPOINT: frozenset(_configured(one.url) for one in policy.endpoints.every),
+            NamedBy.BEACON: frozenset(map(_configured, policy.beacons)),
+            NamedBy.MIRROR: frozenset(map(_configured, policy.mirrors)),
+        }
         self._hosts = frozenset(host.lower() for host in policy.hosts)
         self._budget = _Budget(policy.limits)
         self._contacted: dict[str, None] = {}
@@ -182,14 +189,7 @@ class Egress:
 
         It shares the connections to what the operator configured, so this one must be closed last.
         """
-        policy = EgressPolicy(
-            mode=self.policy.mode if mode is None else mode,
-            endpoints=self.policy.endpoints,
-            mirrors=self.policy.mirrors,
-            hosts=self.policy.hosts,
-            allow_loopback=self.policy.allow_loopback,
-            limits=limits or self.policy.limits,
-        )
+        policy = replace(self.policy, mode=mode or self.policy.mode, limits=limits or self.policy.limits)
         return Egress(policy, lookup=self._lookup, tls=self._tls, _operator=self._operator)
 
     async def __aenter__(self) -> Self:
@@ -265,12 +265,12 @@ class Egress:
         origin = _origin(target)
         if named_by is NamedBy.DOCUMENT:
             self._check_document_url(target)
-        elif origin not in (self._endpoints if named_by is NamedBy.ENDPOINT else self._mirrors):
+        elif origin not in self._configured[named_by]:
             raise EgressDenied(f"{_host_and_port(target)} is not a configured {named_by}")
 
     def _check_document_url(self, target: URL) -> None:
         host = _host_and_port(target)
-        operators = self._endpoints | self._mirrors
+        operators = frozenset[tuple[str, str, int]]().union(*self._configured.values())
         loopback = _is_loopback_name(target.raw_host or "")
         for _, name, port in operators:
             # On loopback one listener has many names, so there the port alone decides.

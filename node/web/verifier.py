@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import BodyPartReader, web
 
 from node.core.errors import BonafidesError, Malformed
+from node.core.evm.agreement import Endpoint, Endpoints
 from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_INPUT_BYTES
@@ -51,7 +52,7 @@ class VerifierOptions:
     public_url: str
     database_url: str
     verifier: Verifier
-    endpoints: tuple[str, ...] = ()
+    endpoints: Endpoints = Endpoints()  # noqa: RUF009 - frozen
     name: str | None = None
     development: bool = False
     request_seconds: int = REQUEST_SECONDS
@@ -148,7 +149,7 @@ class _Node:
             await asyncio.sleep(_PURGE_SECONDS)
 
     async def check_ready(self) -> dict[str, str]:
-        """The database and, where there is one, the chain endpoint."""
+        """The database and, where there are any, enough chain endpoints."""
         lacking = {}
         try:
             async with self._lazy_store.reading() as tx:
@@ -156,13 +157,24 @@ class _Node:
         except BonafidesError:
             lacking["database"] = "cannot be read"
         if self._options.verifier.mode is not Mode.OFFLINE:
-            async with self._egress.for_report() as egress:
-                for number, url in enumerate(self._options.endpoints):
-                    try:
-                        await egress.chain(url).request("eth_chainId")  # now, not as remembered
-                    except BonafidesError:
-                        lacking[f"endpoint {number + 1}"] = "does not answer"
+            lacking |= await self._silent_endpoints()
         return lacking
+
+    async def _silent_endpoints(self) -> dict[str, str]:
+        """Those that do not answer, where too few of their chain are left."""
+        every = self._options.endpoints.every
+        async with self._egress.for_report() as egress:
+            answers = await asyncio.gather(*(_answers(egress, one) for one in every))
+        silent: dict[str, str] = {}
+        for chain_id in {one.chain_id for one in every}:
+            group = [place for place, one in enumerate(every) if one.chain_id == chain_id]
+            operators = {every[place].operator for place in group}
+            answering = {every[place].operator for place in group if answers[place]}
+            if len(answering) < self._options.endpoints.needed(len(operators)):
+                silent |= {
+                    f"endpoint {place + 1}": "does not answer" for place in group if not answers[place]
+                }
+        return silent
 
     # Pages
 
@@ -186,7 +198,7 @@ class _Node:
             "mode": verifier.mode,
             "policy": verifier.policy.name,
             "recognised_issuers": len(verifier.trust.entries) if verifier.trust is not None else None,
-            "endpoints": len(self._options.endpoints),
+            "endpoints": len(self._options.endpoints.every),
             "max_bytes": MAX_INPUT_BYTES,
         }
 
@@ -223,6 +235,14 @@ class _Node:
     async def _asked(self, fields: Mapping[str, str]) -> Asked:
         domain = fields.get("domain") or None
         return await self._presentations.asked(fields.get("challenge") or None, (domain,) if domain else None)
+
+
+async def _answers(egress: Egress, endpoint: Endpoint) -> bool:
+    try:
+        await egress.chain(endpoint.url).request("eth_chainId")  # now, not as remembered
+    except BonafidesError:
+        return False
+    return True
 
 
 class _LazyStore:

@@ -12,6 +12,7 @@ from fixtures.issuers import ALICE, BOB, Crash, CrashingStore, MakeCohort
 from node.core.dataintegrity import merkle_proof_2019
 from node.core.dataintegrity.merkle_proof_2019 import verify_merkle_proof
 from node.core.errors import Malformed, Misconfigured, NotFound
+from node.core.evm.agreement import Endpoints
 from node.core.evm.transaction import verify_transaction
 from node.core.verify.intake import read_intake
 from node.core.verify.materials import Mode
@@ -101,7 +102,9 @@ async def test_a_verifier_with_an_endpoint_finds_the_transaction_and_who_sent_it
     )
 
     async def report(document: bytes) -> Report:
-        async with Egress(EgressPolicy(mode=Mode.CHAIN, endpoints=(str(chain.client._url),))) as egress:
+        async with Egress(
+            EgressPolicy(mode=Mode.CHAIN, endpoints=Endpoints.of([str(chain.client._url)]))
+        ) as egress:
             return await examine(read_intake(document), verifier, egress, now=named.clock())
 
     found = (await report(first.read_bytes()))[CheckName.PROOF]

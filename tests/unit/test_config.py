@@ -34,7 +34,7 @@ def test_defaults_are_safe_and_local() -> None:
         config = load_config(role)
         assert config.host == "127.0.0.1"
         assert not config.development
-        assert config.rpc is None
+        assert config.rpc == ()
     verifier = load_config(VerifierConfig)
     assert (verifier.reach, verifier.policy, verifier.max_header_age) == ("offline", "strict", 86_400)
     assert load_config(IssuerConfig).database_url.endswith("/issuer/issuer.db")
@@ -45,7 +45,7 @@ def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("BONAFIDES_ISSUER_PASSPHRASE_FILE", __file__)
     monkeypatch.setenv("BONAFIDES_ISSUER_RPC", "")
     config = load_config(IssuerConfig, port=None, host="::1")
-    assert (config.port, config.passphrase_file, config.rpc) == (9001, Path(__file__), None)
+    assert (config.port, config.passphrase_file, config.rpc) == (9001, Path(__file__), ())
     assert config.base_url == "http://[::1]:9001"
     assert load_config(IssuerConfig, port=9002).port == 9002
     assert (
@@ -71,7 +71,7 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found == [
         "BONAFIDES_VERIFIER_PORT: input should be a valid integer, unable to parse string as an integer",
         "--public-url: must be a URL without user, query and fragment",
-        "--rpc: must be an http or https URL",
+        "--rpc: an endpoint is written as URL or OPERATOR=URL, the URL beginning with http",
         "BONAFIDES_VERIFIER_POLICY: input should be 'strict', 'any-issuer-unsafe' or 'signature-only-unsafe'",
         "BONAFIDES_VERIFIER_TRUST: names no file",
         "BONAFIDES_VERIFIER_MAX_HEADER_AGE: a duration is a number and one of s, m, h, d: 24h",
@@ -86,12 +86,17 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("verifier", {"mode": "chain"}, "BONAFIDES_VERIFIER_*: mode chain needs rpc"),
         (
             "verifier",
+            {"rpc": "http://a.example http://b.example", "agree": 1},
+            "BONAFIDES_VERIFIER_*: 1 of 2 operators cannot be asked for",
+        ),
+        (
+            "verifier",
             {"challenge_seconds": "6m"},
             "--challenge-seconds: input should be less than or equal to 300",
         ),
         ("issuer", {"tls_cert": __file__}, "BONAFIDES_ISSUER_*: tls_cert and tls_key are given together"),
         ("issuer", {"public_url": "https://[x"}, "--public-url: must be an http or https URL"),
-        ("issuer", {"rpc": "http://h:99999"}, "--rpc: must be an http or https URL"),
+        ("issuer", {"rpc": "http://h:99999"}, "--rpc: an endpoint is written as URL"),
         (
             "verifier",
             {"max_open_requests": 0},

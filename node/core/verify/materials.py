@@ -49,6 +49,7 @@ class StateNeed:
     """`slots` of the account `address`, with a proof, in the state of the block with `block_hash`.
 
     All are of `identity` (20 bytes): a replica answers for those identities of which it has seen every write.
+    `besides` are the sources whose proofs turned out to be wrong: another one is asked.
     """
 
     chain_id: int
@@ -56,6 +57,7 @@ class StateNeed:
     address: bytes
     identity: bytes
     slots: tuple[bytes, ...]
+    besides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,16 @@ Need = (
 
 @dataclass(frozen=True, slots=True)
 class HeaderAnswer:
-    """What `source` says is final, and the hashes of its blocks at the heights that were asked for."""
+    """What `source` says is final, and the hashes of its blocks at the heights that were asked for.
+
+    `others` are those who said something else or nothing, a clause each.
+    """
 
     newest: Header
     hashes: Mapping[int, bytes]
     source: str
     strength: Strength
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +193,14 @@ Answer = (
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A thing that is not at hand, and why. `forbidden` by the mode, else it failed or was not fetched yet."""
+    """A thing that is not at hand, and why. `forbidden` by the mode, else it failed or was not fetched yet.
+
+    `disputed`: it was told in more than one way, and by too few in any.
+    """
 
     reason: str
     forbidden: bool = False
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

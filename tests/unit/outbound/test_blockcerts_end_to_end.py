@@ -16,6 +16,7 @@ from fixtures.verification import badge, standards
 from node.chain.devchain import DevChain
 from node.chain.devchain_rpc import ChainServer, make_app
 from node.core.dataintegrity.merkle_proof_2019 import transaction
+from node.core.evm.agreement import Endpoints
 from node.core.verify.intake import read_intake
 from node.core.verify.materials import Mode
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
@@ -87,7 +88,7 @@ def issued(by: BlockcertsIssuer, version: str = "2.0") -> bytes:
 
 async def report(at: Chain, by: BlockcertsIssuer, data: bytes, mode: Mode = Mode.CHAIN) -> Report:
     verifier = Verifier.of(standards(), trust=TrustList((TrustEntry(by.did, "School"),)), mode=mode)
-    async with Egress(EgressPolicy(mode=mode, endpoints=(at.url,))) as egress:
+    async with Egress(EgressPolicy(mode=mode, endpoints=Endpoints.of([at.url]))) as egress:
         return await examine(read_intake(data), verifier, egress, now=NOW)
 
 

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from yarl import URL
 
 from node.core.errors import Misconfigured, Unavailable
+from node.core.evm.agreement import Endpoints
 from node.core.verify.materials import Mode
 from node.outbound import http
 from node.outbound.http import (
@@ -106,17 +107,21 @@ async def denied(egress: Egress, url: str, named_by: NamedBy = NamedBy.DOCUMENT)
     ("mode", "reached"),
     [
         (Mode.OFFLINE, set()),
-        (Mode.CHAIN, {NamedBy.ENDPOINT}),
-        (Mode.MIRROR, {NamedBy.ENDPOINT, NamedBy.MIRROR}),
-        (Mode.FULL, {NamedBy.ENDPOINT, NamedBy.MIRROR, NamedBy.DOCUMENT}),
+        (Mode.CHAIN, {NamedBy.ENDPOINT, NamedBy.BEACON}),
+        (Mode.MIRROR, {NamedBy.ENDPOINT, NamedBy.BEACON, NamedBy.MIRROR}),
+        (Mode.FULL, set(NamedBy)),
     ],
 )
 async def test_each_mode_opens_what_it_names(mode: Mode, reached: set[NamedBy], server: Server) -> None:
     for named_by in NamedBy:
         url = server.url()
-        configured = {"endpoints": (url,)} if named_by is NamedBy.ENDPOINT else {}
-        configured |= {"mirrors": (url,)} if named_by is NamedBy.MIRROR else {}
-        async with Egress(replace(DEVELOPMENT, mode=mode, **configured)) as egress:
+        configured = {
+            NamedBy.ENDPOINT: replace(DEVELOPMENT, endpoints=Endpoints.of([url])),
+            NamedBy.BEACON: replace(DEVELOPMENT, beacons=(url,)),
+            NamedBy.MIRROR: replace(DEVELOPMENT, mirrors=(url,)),
+            NamedBy.DOCUMENT: DEVELOPMENT,
+        }[named_by]
+        async with Egress(replace(configured, mode=mode)) as egress:
             if named_by in reached:
                 answer = await egress.request("GET", url, named_by=named_by)
                 assert (answer.status, answer.content_type) == (200, "application/json")
@@ -126,7 +131,7 @@ async def test_each_mode_opens_what_it_names(mode: Mode, reached: set[NamedBy], 
 
 
 async def test_only_configured_endpoints_and_mirrors_are_asked_as_such(server: Server) -> None:
-    policy = replace(DEVELOPMENT, endpoints=(server.url("/rpc"),))
+    policy = replace(DEVELOPMENT, endpoints=Endpoints.of([server.url("/rpc")]))
     async with Egress(policy) as egress:
         await denied(egress, server.url(), NamedBy.MIRROR)
         await denied(egress, server.url(host="localhost"), NamedBy.ENDPOINT)
@@ -138,10 +143,11 @@ async def test_only_configured_endpoints_and_mirrors_are_asked_as_such(server: S
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "school.localhost", "127.1.2.3", "[::1]"])
 async def test_no_document_reaches_what_the_operator_configured(host: str, server: Server) -> None:
-    for configured in ({"endpoints": (server.url(),)}, {"mirrors": (server.url(),)}):
-        async with Egress(replace(DEVELOPMENT, **configured)) as egress:
+    endpoint = replace(DEVELOPMENT, endpoints=Endpoints.of([server.url()]))
+    for configured in (endpoint, replace(DEVELOPMENT, mirrors=(server.url(),))):
+        async with Egress(configured) as egress:
             assert "operator" in await denied(egress, server.url(host=host))
-    public = replace(FULL, endpoints=("https://rpc.example/key",))
+    public = replace(FULL, endpoints=Endpoints.of(["https://rpc.example/key"]))
     async with Egress(public, lookup=FakeNames([PUBLIC])) as egress:
         await denied(egress, "https://RPC.example/other")
 
@@ -332,7 +338,9 @@ async def test_a_name_without_address_is_unavailable() -> None:
 
 
 async def test_chain_clients_are_counted_and_recorded(server: Server) -> None:
-    policy = EgressPolicy(mode=Mode.CHAIN, endpoints=(server.url("/rpc"),), limits=EgressLimits(requests=2))
+    policy = EgressPolicy(
+        mode=Mode.CHAIN, endpoints=Endpoints.of([server.url("/rpc")]), limits=EgressLimits(requests=2)
+    )
     async with Egress(policy) as service, service.for_report() as egress:
         client = egress.chain(server.url("/rpc"))
         assert egress.contacted == ()
@@ -347,7 +355,7 @@ async def test_chain_clients_are_counted_and_recorded(server: Server) -> None:
 def test_a_configured_url_that_is_none_is_found_at_the_start() -> None:
     for url in ("rpc.example", "https://user:pass@rpc.example"):
         with pytest.raises(Misconfigured):
-            Egress(EgressPolicy(endpoints=(url,)))
+            Egress(EgressPolicy(endpoints=Endpoints.of([url])))
 
 
 @pytest.fixture(scope="module")
@@ -406,7 +414,7 @@ async def test_which_chain_an_endpoint_is_of_is_asked_once_for_many_reports(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = server.url("/rpc")
-    async with Egress(replace(DEVELOPMENT, endpoints=(url,))) as egress:
+    async with Egress(replace(DEVELOPMENT, endpoints=Endpoints.of([url]))) as egress:
         for expected in (1, 1):
             async with egress.for_report() as report:
                 assert await report.chain(url).chain_id() == 31337
