@@ -152,14 +152,14 @@ def _tell_otherwise(securing: str, before: Mapping[str, int]) -> None:
 
 def _print_plan(plan: Plan, before: Mapping[str, int], *, as_json: bool) -> None:
     rows, new = len(plan.cohort.rows), len(plan.new)
-    bound = sum(row.subject_did is not None for row in plan.new)
+    at_once = sum(map(plan.signs_at_once, plan.new))
     body = {
         "dry_run": True,
         "rows": rows,
         "new": new,
         "issued_before": rows - new,
-        "signed_at_once": new if plan.terms.bearer else bound,
-        "signed_at_claim": 0 if plan.terms.bearer else new - bound,
+        "signed_at_once": at_once,
+        "signed_at_claim": new - at_once,
         "status_entries_per_credential": len(plan.purposes),
         "securing": plan.terms.securing,
         "secured_otherwise": before,

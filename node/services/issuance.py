@@ -14,7 +14,8 @@ row is known by its key and signed at the next run. Between signing and recordin
 seen it, it is made again for the same id and status index. After recorded: the batch and the offer follow. Nothing is
 issued twice, nothing that was handed out is lost.
 
-A row without `subject_did` waits: `sign_for` signs it at the claim, for the DID of the wallet's key proof.
+A row without `subject_did` waits: `sign_for` signs it at the claim, for the DID of the wallet's key proof. So does one
+that is bound to a secret of its holder's, over the commitment that comes with the claim.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from node.core.anchor import CREDENTIAL
+from node.core.bls12381 import ORDER, SCALAR_BYTES
 from node.core.bundle import ShownDocument
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.bbs_binding import Committed
 from node.core.dataintegrity.bbs_terms import epoch_of
 from node.core.did.resolution import same_issuer
 from node.core.did.syntax import parse_did
@@ -98,6 +101,10 @@ class Plan:
     new: tuple[PreparedRow, ...]
     shapes: Shapes
 
+    def signs_at_once(self, row: PreparedRow) -> bool:
+        """Whether a row waits for nothing of its holder's."""
+        return self.cohort.template.binding is None and (row.subject_did is not None or self.terms.bearer)
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -118,7 +125,11 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
 
     InputFaults with all that is wrong; Conflict where a row that was issued already now reads differently.
     """
-    if faults := list(securing_faults(cohort.template, terms.securing, with_status=terms.with_status)):
+    faults = list(securing_faults(cohort.template, terms.securing, with_status=terms.with_status))
+    if cohort.template.binding is not None and terms.bearer:
+        detail = "what is bound to its holder is for whoever claims it with a key: issue without --bearer"
+        faults.append(Fault("template", detail))
+    if faults:
         raise InputFaults(faults)
     cohort = await with_held(issuer, cohort)
     name = cohort.template.cohort
@@ -224,6 +235,7 @@ class _Claim:
     securing: str
     secure: Callable[[str | None, SigningKey, datetime], Secured]
     draft: Draft | None = None
+    kept: bytes = b""
 
     @property
     def shape(self) -> object | None:
@@ -235,15 +247,23 @@ class _Claim:
         return None if self.draft is None else self.draft.cast(self.subject_did, key, now)
 
     @classmethod
-    def of(cls, issuer: Issuer, intent: Intent, subject_did: str | None) -> _Claim:
-        """Of an intent as it was stored."""
+    def of(
+        cls, issuer: Issuer, intent: Intent, subject_did: str | None, committed: Committed | None = None
+    ) -> _Claim:
+        """Of an intent as it was stored, and of what its holder commits to now where he did not before."""
         prepared = Prepared.of(intent)
+        if committed is not None:
+            prepared = replace(prepared, committed=committed)
 
         def secured(subject_did: str | None, key: SigningKey, now: datetime) -> Secured:
             document = prepared.at_signing(now, subject_did)
-            return secure(issuer, document, key, prepared.securing, now, prepared.mandatory)
+            if prepared.binding is not None and prepared.committed is None:
+                raise Conflict("it is signed over what its holder commits to, and nobody did")
+            return secure(
+                issuer, document, key, prepared.securing, now, prepared.mandatory, prepared.committed
+            )
 
-        return cls(intent.credential_id, subject_did, prepared.securing, secured)
+        return cls(intent.credential_id, subject_did, prepared.securing, secured, kept=prepared.kept)
 
 
 async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
@@ -313,7 +333,7 @@ async def _intend(
         identity = identity_of(row.key, secrets.token_urlsafe(16)) if is_nameless else None
         own = tuple([given[credential_id] for given in entries])
         draft = plan.shapes.draft(row, Given(credential_id, own, items, identity, row.held))
-        at_once = row.subject_did is not None or is_unbound
+        at_once = plan.signs_at_once(row)
         intents.append(
             Intent(
                 credential_id=credential_id,
@@ -411,7 +431,8 @@ async def _signed(
         if made is None:
             secured = claim.secure(claim.subject_did, key, now)
             made = secured.document, secured.digest
-        signed.append(SignedCredential(claim.credential_id, *made, key.multibase, claim.subject_did, now))
+        subject, kept = claim.subject_did, claim.kept
+        signed.append(SignedCredential(claim.credential_id, *made, key.multibase, subject, now, kept))
     return signed
 
 
@@ -434,11 +455,14 @@ def _read_back(
             raise NotVerified("what is anchored is not what was signed")
 
 
-async def sign_for(issuer: Issuer, credential_id: str, subject_did: str) -> CredentialRecord:
+async def sign_for(
+    issuer: Issuer, credential_id: str, subject_did: str, commitment_with_proof: bytes = b""
+) -> CredentialRecord:
     """The credential for the holder who claims it, signed now if it is not.
 
-    Idempotent: claimed again by the same DID, the same document comes back. Conflict where it is another's or was
-    withdrawn; NotFound where there is none. An unbound credential (`--bearer`) is anybody's who has the offer.
+    Idempotent: claimed again by the same DID, the same document comes back, over the commitment of the first claim.
+    Conflict where it is another's or was withdrawn; NotFound where there is none. An unbound credential (`--bearer`) is
+    anybody's who has the offer.
     """
     parse_did(subject_did)
     async with issuer.store.reading() as reading:
@@ -448,13 +472,14 @@ async def sign_for(issuer: Issuer, credential_id: str, subject_did: str) -> Cred
     if record.state is CredentialState.WITHDRAWN:
         raise Conflict("the credential was withdrawn")
     intended = record.intent.subject_did
+    if record.signed is None and intended is not None and not same_issuer(intended, subject_did):
+        raise Conflict("the credential is for another holder")
     if record.signed is None and record.state is CredentialState.WAITING:
+        committed = _committed(record.intent, commitment_with_proof)
         # Claimed twice at one moment, one of them finds it signed: below it shows for whom.
         with contextlib.suppress(Conflict):
-            await _sign(issuer, [_Claim.of(issuer, record.intent, subject_did)])
+            await _sign(issuer, [_Claim.of(issuer, record.intent, intended or subject_did, committed)])
     elif record.signed is None:
-        if intended is not None and not same_issuer(intended, subject_did):
-            raise Conflict("the credential is for another holder")
         await _sign(issuer, [_Claim.of(issuer, record.intent, intended)])
     async with issuer.store.reading() as reading:
         record = await reading.credentials.load(credential_id)
@@ -464,6 +489,19 @@ async def sign_for(issuer: Issuer, credential_id: str, subject_did: str) -> Cred
     if holder is not None and not same_issuer(holder, subject_did):
         raise Conflict("the credential is for another holder")
     return record
+
+
+def _committed(intent: Intent, commitment_with_proof: bytes) -> Committed | None:
+    """What it is signed over unseen, with a part of ours for pseudonyms; None where it is bound to nothing."""
+    binding = Prepared.of(intent).binding
+    if binding is None or not commitment_with_proof:
+        return None
+    entropy = _random_scalar() if binding.has_pseudonyms else b""
+    return Committed(commitment_with_proof, entropy)
+
+
+def _random_scalar() -> bytes:
+    return (1 + secrets.randbelow(ORDER - 1)).to_bytes(SCALAR_BYTES, "big")
 
 
 async def results(issuer: Issuer, cohort: Cohort) -> list[Issued]:

@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Final
 
 from node.core.bundle import Bundle
+from node.core.dataintegrity.bbs_binding import check_commitment
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Conflict, Malformed, NotFound, NotVerified, Refused, Unavailable
 from node.core.keys import parse_multikey
@@ -26,7 +27,7 @@ from node.core.oid4vci import errors as codes
 from node.core.oid4vci.credential_request import CredentialRequest, Notification
 from node.core.oid4vci.credential_response import Deferred, Issued, Item
 from node.core.oid4vci.key_proof import KeyProof, verify_key_proof
-from node.core.oid4vci.metadata import IssuerMetadata, ServerMetadata
+from node.core.oid4vci.metadata import COMMITMENT, IssuerMetadata, ServerMetadata
 from node.core.oid4vci.offer import CredentialOffer, TxCode, offer_link
 from node.core.oid4vci.token import TokenRequest, TokenResponse
 from node.services import bundles, configurations, issuance, renewal
@@ -244,10 +245,11 @@ class OfferDesk:
         """
         _check_asked(request, token)
         record = await self._record(token.credential_id)
+        _check_commitment(record, request)
         subject = await self._proven_subject(record, token, request)
-        signed = await self._signed(record, subject)
+        signed = await self._signed(record, subject, request.commitment)
         if signed is None:
-            return await self._defer(token, subject)
+            return await self._defer(token, subject, request.commitment)
         return await self._deliver(token, signed)
 
     async def claim_deferred(self, token: AccessToken, transaction_id: str) -> Issued | Deferred:
@@ -256,9 +258,9 @@ class OfferDesk:
             deferral = await reading.deliveries.find_deferred(_hashed(transaction_id))
         if deferral is None or deferral.offer_id != token.offer_id or deferral.delivered_at is not None:
             raise Refused("no such transaction, or one that is over", code=codes.INVALID_TRANSACTION_ID)
-        # The hash of the whole id was recorded, so the DID in it is the one that was proven.
-        subject = _subject_of(transaction_id)
-        signed = await self._signed(await self._record(token.credential_id), subject)
+        # The hash of the whole id was recorded, so the DID in it is the one that was proven, the commitment checked.
+        subject, commitment = _claim_in(transaction_id)
+        signed = await self._signed(await self._record(token.credential_id), subject, commitment)
         if signed is None:
             return Deferred(transaction_id, RETRY_SECONDS)
         return await self._deliver(token, signed, transaction_id)
@@ -348,11 +350,14 @@ class OfferDesk:
         if use is not NonceUse.FRESH:
             raise Refused("the nonce is unknown, used or too old: fetch a new one", code=codes.INVALID_NONCE)
 
-    async def _signed(self, record: CredentialRecord, subject: str | None) -> SignedCredential | None:
+    async def _signed(
+        self, record: CredentialRecord, subject: str | None, commitment: bytes
+    ) -> SignedCredential | None:
         """The credential as it was signed, or is signed now; None where it cannot be signed yet."""
         if record.signed is None and subject is not None:
             try:
-                record = await issuance.sign_for(self.issuer, record.intent.credential_id, subject)
+                credential_id = record.intent.credential_id
+                record = await issuance.sign_for(self.issuer, credential_id, subject, commitment)
             except (Unavailable, Conflict):
                 # What it needs is not there yet, or another claim came first: which, the record tells.
                 record = await self._record(record.intent.credential_id)
@@ -360,10 +365,10 @@ class OfferDesk:
             raise Refused("the credential was made for another key", code=codes.INVALID_PROOF)
         return record.signed
 
-    async def _defer(self, token: AccessToken, subject: str | None) -> Deferred:
+    async def _defer(self, token: AccessToken, subject: str | None, commitment: bytes) -> Deferred:
         transaction_id = encode_base64url(secrets.token_bytes(24))
         if subject is not None:
-            transaction_id += "." + encode_base64url(subject.encode())
+            transaction_id += f".{encode_base64url(subject.encode())}.{encode_base64url(commitment)}"
         async with self.issuer.store.transaction() as transaction:
             await transaction.deliveries.defer(_hashed(transaction_id), token.offer_id, self.issuer.clock())
         return Deferred(transaction_id, RETRY_SECONDS)
@@ -399,10 +404,28 @@ def _expected_subject(record: CredentialRecord) -> str | None:
     return record.intent.subject_did
 
 
-def _subject_of(transaction_id: str) -> str | None:
-    _, dot, text = transaction_id.partition(".")
+def _check_commitment(record: CredentialRecord, request: CredentialRequest) -> None:
+    """Refused unless the request brings the commitment that the credential is bound to a holder by, and no other."""
+    binding = configurations.binding_of(record)
+    if binding is None and request.commitment:
+        raise Refused("the credential is bound to no secret", code=codes.INVALID_CREDENTIAL_REQUEST)
+    if binding is None:
+        return
+    if not request.commitment:
+        detail = f"it is bound to a secret of its holder's ({binding}): {COMMITMENT} is missing"
+        raise Refused(detail, code=codes.INVALID_CREDENTIAL_REQUEST)
     try:
-        return decode_base64url(text).decode() if dot else None
+        check_commitment(binding, request.commitment)
+    except (Malformed, NotVerified) as error:
+        raise Refused(f"{COMMITMENT}: {error.detail}", code=codes.INVALID_CREDENTIAL_REQUEST) from error
+
+
+def _claim_in(transaction_id: str) -> tuple[str | None, bytes]:
+    """Subject and commitment of the claim that was deferred."""
+    _, dot, claim = transaction_id.partition(".")
+    subject, _, commitment = claim.partition(".")
+    try:
+        return decode_base64url(subject).decode() if dot else None, decode_base64url(commitment)
     except (Malformed, UnicodeDecodeError) as error:  # pragma: no cover - its hash was ours
         raise Refused("no such transaction", code=codes.INVALID_TRANSACTION_ID) from error
 

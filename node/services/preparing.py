@@ -5,7 +5,7 @@ Nothing here is stored and nothing signed that lasts: `issuance.py` does both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,8 +13,10 @@ import orjson
 
 from node.core.credential import BASE_CONTEXT, check_credential
 from node.core.dataintegrity import proofs_of, selective_suite_of, verify_proof
+from node.core.dataintegrity.bbs_binding import Binding, Committed
 from node.core.dataintegrity.bbs_terms import MAX_WEEKS, broken_terms, validity_of
 from node.core.dataintegrity.suites import unsecured
+from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed, Misconfigured
 from node.core.evidence import EvidenceSet
 from node.core.keys import KeyKind, PublicKey, Signer
@@ -62,29 +64,52 @@ class Terms:
 class Prepared:
     """What an intent keeps: the credential without proof, and what is settled when it is signed.
 
-    `mandatory` are JSON Pointers to what its holder cannot withhold.
+    `mandatory` are JSON Pointers to what its holder cannot withhold. Under `binding` it is signed over what its holder
+    `committed` to, which comes with the claim.
     """
 
     credential: JsonObject
     securing: str
     valid_days: int | None
     mandatory: tuple[str, ...] = ()
+    binding: Binding | None = None
+    committed: Committed | None = None
 
     def to_bytes(self) -> bytes:
         """As `Intent.body`: the credential, with what is settled later under a member of its own."""
         terms: JsonObject = {"securing": self.securing, "validDays": self.valid_days}
         if self.mandatory:
             terms["mandatoryPointers"] = list(self.mandatory)
+        if self.binding is not None:
+            terms["binding"] = self.binding
+        if self.committed is not None:
+            terms["commitmentWithProof"] = encode_base64url(self.committed.commitment_with_proof)
+            terms["signerNymEntropy"] = encode_base64url(self.committed.signer_nym_entropy)
         return orjson.dumps({**self.credential, _TERMS: terms})
+
+    @property
+    def kept(self) -> bytes:
+        """What is kept as its intent's body once it is signed: what a successor needs and the document does not say."""
+        return b"" if self.binding is None else replace(self, credential={}).to_bytes()
 
     @classmethod
     def of(cls, intent: Intent) -> Prepared:
         """What was stored with an intent."""
         body = parse_json_object(intent.body)
         terms = body.pop(_TERMS)
+        committed = None
+        if "commitmentWithProof" in terms:
+            texts = (terms["commitmentWithProof"], terms["signerNymEntropy"])
+            committed = Committed(*map(decode_base64url, texts))
         # Intents of earlier releases know cryptosuites alone.
-        securing = terms["securing"] if "securing" in terms else terms["suite"]
-        return cls(body, securing, terms["validDays"], tuple(terms.get("mandatoryPointers", ())))
+        return cls(
+            body,
+            terms["securing"] if "securing" in terms else terms["suite"],
+            terms["validDays"],
+            tuple(terms.get("mandatoryPointers", ())),
+            Binding(terms["binding"]) if "binding" in terms else None,
+            committed,
+        )
 
     def at_signing(self, now: datetime, subject_did: str | None) -> JsonObject:
         """The document to be signed at `now`, for the holder who is known by then.
@@ -146,7 +171,7 @@ def prepare(issuer: Issuer, filled: Filled, given: Given, terms: Terms) -> Prepa
     if given.entries:
         document["credentialStatus"] = entries_to_json(given.entries)
     template = filled.template
-    return Prepared(document, terms.securing, template.valid_days, template.mandatory)
+    return Prepared(document, terms.securing, template.valid_days, template.mandatory, template.binding)
 
 
 def identity_of(row_key: str, salt: str) -> IdentityObject:

@@ -12,6 +12,7 @@ its own (FORMATS.md section 3), which is asked for here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -156,6 +157,10 @@ def _intent(issuer: Issuer, record: CredentialRecord) -> Intent:
     credential = unsecured(document)
     begin, end = (parse_datetime_stamp(credential.pop(name)) for name in ("validFrom", "validUntil"))
     prepared = Prepared(credential, BBS, (end - begin).days, base.mandatory_pointers)
+    if record.intent.body:
+        # Over the same commitment, so that its holder goes on under the same pseudonyms.
+        before = Prepared.of(record.intent)
+        prepared = replace(prepared, binding=before.binding, committed=before.committed)
     return Intent(
         credential_id=issuance.new_id(),
         cohort=record.intent.cohort,

@@ -22,6 +22,7 @@ from node.core.cose import prepare_cose
 from node.core.credential import types_of
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
+from node.core.dataintegrity.bbs_binding import Committed
 from node.core.dataintegrity.bbs_terms import linking_members
 from node.core.dataintegrity.selective import parse_pointer
 from node.core.dataintegrity.suites import PreparedProof
@@ -79,13 +80,15 @@ def secure(
     securing: str,
     now: datetime,
     mandatory: Sequence[str] = (),
+    committed: Committed | None = None,
 ) -> Secured:
     """Sign: what is stored of a credential, whatever secures it.
 
-    `mandatory` are JSON Pointers into `document` to what its holder cannot withhold, beyond what is never withheld.
+    `mandatory` are JSON Pointers into `document` to what its holder cannot withhold, beyond what is never withheld;
+    `committed` is what the holder binds it to (bbs-2023).
     """
     if securing not in TOKENS:
-        prepared = prepare(issuer, document, key, securing, now, mandatory)
+        prepared = prepare(issuer, document, key, securing, now, mandatory, committed)
         secured = prepared.finish(key.signer.sign(prepared.message))
         return Secured(orjson.dumps(secured), credential_digest(secured))
     token = read_envelope(_token(issuer, document, key, securing, mandatory))
@@ -102,6 +105,7 @@ def prepare(
     cryptosuite: str,
     now: datetime,
     mandatory: Sequence[str] = (),
+    committed: Committed | None = None,
 ) -> PreparedProof:
     """The assertion proof by `key` that `document` lacks."""
     options: JsonObject = {
@@ -117,21 +121,33 @@ def prepare(
     else:
         options["created"] = format_datetime_stamp(now)
     if cryptosuite in SELECTIVE:
-        disclosure = _disclosure(document, key.signer.public_key, cryptosuite, mandatory)
+        disclosure = _disclosure(document, key.signer.public_key, cryptosuite, mandatory, committed)
     kind = key.signer.public_key.kind
     canonicalizer = issuer.standards.canonicalizer
     return prepare_proof(document, options, canonicalizer, key_kind=kind, disclosure=disclosure)
 
 
 def _disclosure(
-    document: JsonObject, public_key: PublicKey, cryptosuite: str, mandatory: Sequence[str]
+    document: JsonObject,
+    public_key: PublicKey,
+    cryptosuite: str,
+    mandatory: Sequence[str],
+    committed: Committed | None,
 ) -> Disclosure:
     pointers = tuple(dict.fromkeys([*always_shown(document, cryptosuite), *_parts(mandatory)]))
     for pointer in pointers:
         check_can_be_followed(pointer, document)
     hmac_key = secrets.token_bytes(32)
     if cryptosuite == BBS:
-        return BbsDisclosure(pointers, hmac_key, public_key=public_key, uniform=True)
+        unseen = committed or Committed(b"")
+        return BbsDisclosure(
+            pointers,
+            hmac_key,
+            public_key=public_key,
+            commitment_with_proof=unseen.commitment_with_proof,
+            signer_nym_entropy=unseen.signer_nym_entropy,
+            uniform=True,
+        )
     return Disclosure(pointers, hmac_key, generate_secret(KeyKind.P256))
 
 

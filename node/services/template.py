@@ -11,6 +11,7 @@ A template is one JSON object, closed, `"template": 1`:
     statusMessage              4, 16 or 256 texts: what a status of its own may say, the first of them at first
     securing                   how the credentials are secured, unless the command says it
     mandatoryPointers          JSON Pointers into the credential: what its holder cannot withhold beside what nobody can
+    holderBinding, pseudonyms  under bbs-2023: bound to a secret of its holder's; a name for him at each verifier
     credentials                required for a ClrCredential: the column that lists what the record holds, by id or
                                COHORT/ROW of credentials that were signed here for the same learner, separated by
                                semicolons
@@ -33,6 +34,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.bbs_binding import Binding
 from node.core.dataintegrity.bbs_terms import MAX_WEEKS
 from node.core.errors import Malformed
 from node.core.evidence import check_name
@@ -78,6 +80,8 @@ _MEMBERS: Final[Mapping[str, type]] = {
     "statusMessage": list,
     "securing": str,
     "mandatoryPointers": list,
+    "holderBinding": bool,
+    "pseudonyms": bool,
     "evidence": dict,
 }
 ACHIEVEMENT: Final = "AchievementCredential"
@@ -244,6 +248,8 @@ class Template:
     valid_days: int | None
     securing: str | None
     mandatory: tuple[str, ...]
+    binding: Binding | None
+    """What of its holder's it is bound to, so that it is signed at the claim."""
     evidence: EvidenceTemplate | None
     columns: frozenset[str]
     _compiled: Any
@@ -333,6 +339,9 @@ def parse_template(data: bytes) -> Template:
         valid_days=raw.get("validDays"),
         securing=raw.get("securing"),
         mandatory=tuple(raw.get("mandatoryPointers", ())),
+        binding=Binding.of(
+            holder_binding=raw.get("holderBinding", False), pseudonyms=raw.get("pseudonyms", False)
+        ),
         evidence=evidence,
         columns=_columns(compiled, evidence, raw.get("credentials")),
         _compiled=compiled,
@@ -345,6 +354,9 @@ def securing_faults(template: Template, securing: str, *, with_status: bool) -> 
     """What of a template cannot be under what secures its credentials; told once, and not of each row."""
     if securing == BBS:
         yield from _unlinkable_faults(template)
+    elif template.binding is not None:
+        name = "pseudonyms" if template.binding is Binding.PSEUDONYM else "holderBinding"
+        yield Fault("template", f"only {BBS} binds to a secret of the holder's", path=(name,))
     elif securing in SELECTIVE:
         # FORMATS.md section 2: of what is shown in part, what is hidden and what is not there look alike.
         if template.valid_days is None and "validUntil" not in template.dated:

@@ -95,7 +95,7 @@ _SIGN: Final = (
     )
     .values(
         state=CredentialState.SIGNED,
-        body=b"",  # the document says it all, and is the larger half of what is stored
+        body=bindparam("of_body"),  # what the document says, the larger half, is not stored twice
         document=bindparam("of_document"),
         digest=bindparam("of_digest"),
         key_multibase=bindparam("of_key"),
@@ -103,7 +103,7 @@ _SIGN: Final = (
         signed_at=bindparam("of_time"),
     )
 )
-_SIGNED: Final = ("of_credential", "of_document", "of_digest", "of_key", "of_subject", "of_time")
+_SIGNED: Final = ("of_credential", "of_document", "of_digest", "of_key", "of_subject", "of_time", "of_body")
 
 
 class SqlCredentials:
@@ -213,6 +213,7 @@ def _signed_row(one: SignedCredential) -> tuple[object, ...]:
         one.key_multibase,
         one.subject_did,
         one.signed_at,
+        one.kept,
     )
 
 
@@ -249,6 +250,7 @@ def _credential(row: AnyRow) -> CredentialRecord:
         key_multibase=row.key_multibase,
         subject_did=row.subject_did,
         signed_at=row.signed_at,
+        kept=row.body,
     )
     return CredentialRecord(intent, signed)
 

@@ -66,6 +66,18 @@ class Bound:
     commitment_with_proof: bytes
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Committed:
+    """What an issuer signs over unseen: a holder's commitment, and for pseudonyms its own part of their secret.
+
+    With the same two a successor has the same pseudonyms.
+    """
+
+    commitment_with_proof: bytes
+    signer_nym_entropy: bytes = b""
+    """32 random bytes below the order; none without pseudonyms."""
+
+
 def bind(binding: Binding, entropy: bytes) -> Bound:
     """Secrets of a holder out of 32 fresh random bytes or more, and the commitment for the issuer."""
     secret = hmac.digest(entropy, b"holder secret", "sha256") if binding is not Binding.PSEUDONYM else None

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from node.core.errors import Refused
+from node.core.dataintegrity.bbs_binding import MAX_COMMITMENT_BYTES
+from node.core.encoding import decode_base64url, encode_base64url
+from node.core.errors import Malformed, Refused
 from node.core.oid4vci.errors import (
     INVALID_CREDENTIAL_REQUEST,
     INVALID_ENCRYPTION_PARAMETERS,
@@ -18,6 +20,7 @@ from node.core.oid4vci.errors import (
     INVALID_PROOF,
     INVALID_TRANSACTION_ID,
 )
+from node.core.oid4vci.metadata import COMMITMENT
 from node.core.strict_json import Json, JsonObject
 
 MAX_REQUEST_BYTES: Final = 256 * 1024
@@ -44,6 +47,8 @@ class CredentialRequest:
     identifier: str | None = None
     proof_type: str | None = None
     proofs: tuple[Json, ...] = ()
+    commitment: bytes = b""
+    """To the holder's secrets, where the configuration asks for one (`metadata.COMMITMENT`)."""
 
     def to_json(self) -> JsonObject:
         """The request body."""
@@ -54,6 +59,8 @@ class CredentialRequest:
         )
         if self.proof_type is not None:
             body["proofs"] = {self.proof_type: list(self.proofs)}
+        if self.commitment:
+            body[COMMITMENT] = encode_base64url(self.commitment)
         return body
 
 
@@ -87,8 +94,9 @@ def parse_credential_request(body: Json) -> CredentialRequest:
     )
     if (configuration is None) == (identifier is None):
         raise _refused("exactly one of credential_configuration_id and credential_identifier is needed")
+    commitment = _commitment(body)
     if "proofs" not in body:
-        return CredentialRequest(configuration, identifier)
+        return CredentialRequest(configuration, identifier, commitment=commitment)
     proofs = body["proofs"]
     if not isinstance(proofs, dict) or len(proofs) != 1:
         raise Refused("proofs holds exactly one proof type", code=INVALID_PROOF)
@@ -97,7 +105,7 @@ def parse_credential_request(body: Json) -> CredentialRequest:
         raise Refused("proofs of a type are a list of at least one", code=INVALID_PROOF)
     if len(values) > MAX_PROOFS:
         raise _refused("one credential is issued for one key here, so send one proof")
-    return CredentialRequest(configuration, identifier, kind, tuple(values))
+    return CredentialRequest(configuration, identifier, kind, tuple(values), commitment)
 
 
 def parse_deferred_request(body: Json) -> str:
@@ -134,6 +142,18 @@ def _name(body: JsonObject, member: str) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME_CHARS:
         raise _refused(f"{member} is a text")
     return value
+
+
+def _commitment(body: JsonObject) -> bytes:
+    value = body.get(COMMITMENT)
+    if value is None:
+        return b""
+    if not isinstance(value, str) or not 0 < len(value) <= 2 * MAX_COMMITMENT_BYTES:
+        raise _refused(f"{COMMITMENT} is a commitment in base64url")
+    try:
+        return decode_base64url(value)
+    except Malformed as error:
+        raise _refused(f"{COMMITMENT}: {error.detail}") from error
 
 
 def _refused(detail: str) -> Refused:

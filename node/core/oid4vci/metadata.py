@@ -2,7 +2,8 @@
 
 Only the members that this project writes or reads are named; `raw` keeps the rest. Signed metadata
 (`application/jwt`) is neither asked for nor read: TLS says who answers, and the credential says who issued.
-`bonafides_bundle_endpoint` is ours: below it stands the bundle of a credential under its digest.
+`bonafides_bundle_endpoint` is ours: below it stands the bundle of a credential under its digest. So is
+`bonafides_bbs_commitment`, which others pass over; they are then told what their request lacks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
+from node.core.dataintegrity.bbs_binding import Binding
 from node.core.errors import Malformed, NotVerified
 from node.core.members import within
 from node.core.oid4vci.offer import checked_issuer, checked_url
@@ -30,6 +32,8 @@ VC_SD_JWT: Final = "vc+sd-jwt"
 VC_COSE: Final = "vc+cose"
 FORMATS: Final = (LDP_VC, JWT_VC_JSON, DC_SD_JWT, VC_SD_JWT, VC_COSE)
 BUNDLE_ENDPOINT: Final = "bonafides_bundle_endpoint"
+COMMITMENT: Final = "bonafides_bbs_commitment"
+"""Ours: in a configuration what a credential is bound to, in a request the commitment for that, in base64url."""
 MAX_CONFIGURATIONS: Final = 1000
 
 
@@ -39,7 +43,7 @@ class CredentialConfiguration:
 
     `proof_types` maps each proof type to its signing algorithms (for `di_vp`: cryptosuites); empty: no holder binding.
     `signing_algorithms` are cryptosuites for `ldp_vc`, JOSE algorithms for tokens. `vct` is of `dc+sd-jwt` alone, whose
-    credentials have neither contexts nor types.
+    credentials have neither contexts nor types. `binding` is what the request has to bring a commitment for (bbs-2023).
     """
 
     id: str
@@ -51,6 +55,7 @@ class CredentialConfiguration:
     signing_algorithms: tuple[str, ...] = ()
     display_name: str | None = None
     vct: str | None = None
+    binding: Binding | None = None
     raw: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
@@ -73,6 +78,8 @@ class CredentialConfiguration:
                 name: {"proof_signing_alg_values_supported": list(algorithms)}
                 for name, algorithms in self.proof_types.items()
             }
+        if self.binding is not None:
+            body[COMMITMENT] = self.binding
         if self.display_name is not None:
             body["credential_metadata"] = {"display": [{"name": self.display_name, "locale": "en"}]}
         return body
@@ -212,6 +219,9 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
         with within("proof_types_supported", kind):
             read[kind] = _texts(_object(value, "a proof type"), "proof_signing_alg_values_supported")
     described = members.get("credential_metadata", {})
+    binding = members.get(COMMITMENT)
+    if binding is not None and binding not in list(Binding):
+        raise Malformed("binds to what is not known here", path=(COMMITMENT,))
     return CredentialConfiguration(
         id=name,
         format=form,
@@ -224,6 +234,7 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
         signing_algorithms=_algorithms(members),
         display_name=_display_name(described) if isinstance(described, dict) else None,
         vct=members["vct"] if form == DC_SD_JWT else None,
+        binding=None if binding is None else Binding(binding),
         raw=members,
     )
 
