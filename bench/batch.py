@@ -176,7 +176,7 @@ async def _seal(issuer: Issuer) -> int:
     done = 0
     while True:
         async with issuer.store.transaction() as transaction:
-            items = await transaction.batches.load_waiting(sealing.MAX_BATCH)
+            items = await transaction.batches.load_waiting(issuer.anchoring.batch_size)
             if not items:
                 return done
             await sealing.seal(transaction, items, issuer.clock())

@@ -33,8 +33,8 @@ TRANSACTION_FAILED: Final = problem.ours("transaction-failed")
 
 # Between the estimate and the block, others may write to slots that the call reads.
 _GAS_MARGIN_PERCENT: Final = 125
-# What other pools ask of a replacement is a tenth more of both fees; an eighth clears it after rounding.
-_RAISE_PERCENT: Final = 113
+# What pools ask of a replacement is a tenth more of both fees, some an eighth.
+_RAISE_BY: Final = 8
 _POLL_SECONDS: Final = 0.25
 _INCLUSION_TIMEOUT_SECONDS: Final = 180.0
 _FINALITY_TIMEOUT_SECONDS: Final = 1800.0
@@ -87,6 +87,20 @@ class _Contract:
         abi = self._functions[function]
         data = function_abi_to_4byte_selector(abi) + encode(get_abi_input_types(abi), arguments)
         return Call(self.address, data, f"{self.name}.{function}")
+
+    def read(self, data: bytes) -> tuple[str, tuple[Any, ...]]:
+        """The function that a call is of, and its arguments; Malformed for a call of none of them."""
+        from eth_abi.abi import decode  # noqa: PLC0415
+        from eth_abi.exceptions import DecodingError  # noqa: PLC0415
+        from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types  # noqa: PLC0415
+
+        for name, abi in self._functions.items():
+            if function_abi_to_4byte_selector(abi) == data[:4]:
+                try:
+                    return name, decode(get_abi_input_types(abi), data[4:])
+                except DecodingError as error:
+                    raise Malformed(f"the arguments of {self.name}.{name} cannot be read") from error
+        raise Malformed(f"no function of {self.name} is called so")
 
 
 class CredentialRegistryCalls(_Contract):
@@ -198,6 +212,8 @@ class Inclusion:
     block_hash: bytes
     succeeded: bool
     gas_used: int
+    gas_price: int
+    """Wei per gas that were paid (`effectiveGasPrice`)."""
 
 
 def address_of(key: bytes) -> bytes:
@@ -207,11 +223,19 @@ def address_of(key: bytes) -> bytes:
 
 
 def raised(fees: Fees) -> Fees:
-    """Fees with which a stuck transaction can be replaced by one with the same nonce."""
-    return Fees(
-        max_fee_per_gas=fees.max_fee_per_gas * _RAISE_PERCENT // 100 + 1,
-        max_priority_fee_per_gas=fees.max_priority_fee_per_gas * _RAISE_PERCENT // 100 + 1,
-    )
+    """Fees with which a stuck transaction can be replaced by one with the same nonce: an eighth more of both."""
+    return Fees(_raised(fees.max_fee_per_gas), _raised(fees.max_priority_fee_per_gas))
+
+
+def _raised(fee: int) -> int:
+    return fee + fee // _RAISE_BY + 1
+
+
+def _stored_number(text: str) -> int:
+    number = int(text, 16)
+    if not 0 <= number < 1 << 63:
+        raise ValueError("no database column holds it")
+    return number
 
 
 OnSigned = Callable[[SignedTransaction], Awaitable[None]]
@@ -281,10 +305,11 @@ class Transactions:
             return None
         try:
             return Inclusion(
-                block_number=int(receipt["blockNumber"], 16),
+                block_number=_stored_number(receipt["blockNumber"]),
                 block_hash=bytes.fromhex(receipt["blockHash"].removeprefix("0x")),
                 succeeded=int(receipt["status"], 16) == 1,
-                gas_used=int(receipt["gasUsed"], 16),
+                gas_used=_stored_number(receipt["gasUsed"]),
+                gas_price=_stored_number(receipt["effectiveGasPrice"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             host = self.client.host

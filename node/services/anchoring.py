@@ -1,6 +1,6 @@
 """From signed credentials to a commitment on the chain: the worker that every issuer with a chain runs.
 
-    tick   1  close the open batch: 1,000 items, or the oldest has waited for 60 seconds, or asked to
+    tick   1  close the open batch: full, or the oldest has waited long enough (`AnchoringTerms`), or asked to
            2  put status words that changed into the outbox
            3  advance the outbox (`dispatch.py`)
            4  read back keys, writers and lists at the finalized block (`registration.py`)
@@ -19,17 +19,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from node.chain.transactions import CredentialRegistryCalls, WordChange
 from node.core.errors import BonafidesError, Unavailable
-from node.core.evm import registry
 from node.core.evm.header import Header
 from node.services import bundles, registration, rotation, sealing, status_lists
 from node.services.dispatch import Dispatcher, Trouble
-from node.services.issuer import Issuer, address_of
-from node.services.sealing import MAX_BATCH
+from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.storage.base import (
     AnchorItem,
     Batch,
@@ -40,7 +38,6 @@ from node.storage.base import (
     TransactionState,
 )
 
-BATCH_AGE: Final = timedelta(seconds=60)
 TICK_SECONDS: Final = 0.5
 _MAX_WORDS: Final = 256  # a call takes no more
 
@@ -78,7 +75,7 @@ class AnchorWorker:
         self._store = issuer.store
         self._chain = issuer.require_chain()
         self._calls = CredentialRegistryCalls(self._chain.network.credential_registry)
-        self._dispatcher = Dispatcher(issuer, self)
+        self._dispatcher = Dispatcher(issuer, self._chain, self._settle)
         self._checked = False
 
     async def tick(self, *, close: bool = False) -> Tick:
@@ -87,7 +84,7 @@ class AnchorWorker:
         if not self._checked:
             await self._chain.check()
             self._checked = True
-        finalized = await self._chain.client.finalized()
+        finalized = await self._chain.finalized()
         await self._close_batches(close=close)  # 1
         await self._send_words()  # 2
         troubles = await self._dispatcher.advance(finalized)  # 3
@@ -103,16 +100,17 @@ class AnchorWorker:
 
     async def run(self, stopped: asyncio.Event, on_trouble: Callable[[str], None] | None = None) -> None:
         """Tick until `stopped`, whatever stands in the way of a step; each trouble is told once. For servers."""
-        told: str | None = None
+        told: set[str] = set()
         while not stopped.is_set():
             try:
                 tick = await self.tick()
-                trouble = tick.troubles[0].detail if tick.troubles else None
+                found = {trouble.detail: None for trouble in tick.troubles}
             except BonafidesError as error:
-                trouble = error.detail
-            if trouble is not None and trouble != told and on_trouble is not None:
-                on_trouble(trouble)
-            told = trouble
+                found = {error.detail: None}
+            for trouble in found:
+                if trouble not in told and on_trouble is not None:
+                    on_trouble(trouble)
+            told = set(found)
             try:
                 await asyncio.wait_for(stopped.wait(), 2 * TICK_SECONDS)
             except TimeoutError:
@@ -149,11 +147,11 @@ class AnchorWorker:
     # --- 1, batches
 
     async def _close_batches(self, *, close: bool) -> None:
-        now = self._issuer.clock()
+        now, terms = self._issuer.clock(), self._issuer.anchoring
         while True:
             async with self._store.transaction() as transaction:
-                items = await transaction.batches.load_waiting(MAX_BATCH)
-                if not _is_due(items, now, close=close):
+                items = await transaction.batches.load_waiting(terms.batch_size)
+                if not _is_due(items, now, terms, close=close):
                     return
                 await self._close(transaction, items, now)
 
@@ -191,21 +189,9 @@ class AnchorWorker:
         numbers = [word.word for word in words]
         await transaction.status_lists.mark_words_sent(status_list.list_id, numbers, entry.id)
 
-    # --- 3, what comes of calls (`dispatch.Effects`)
+    # --- 3, what comes of calls
 
-    async def stands(self, entry: OutboxEntry, finalized: Header) -> bool:
-        """Whether the anchor's slot is written at the finalized block; other calls are read back in step 4."""
-        if entry.purpose != "anchor":
-            return True
-        async with self._store.reading() as reading:
-            batch = await reading.batches.find_by_transaction(entry.id)
-        if batch is None:
-            return True
-        slot = registry.anchor_slot(self._issuer.identity, batch.commitment)
-        registry_address = self._chain.network.credential_registry
-        return await self._chain.client.storage_at(registry_address, slot, finalized.hash) != 0
-
-    async def settle(self, transaction: Transaction, entry: OutboxEntry) -> None:
+    async def _settle(self, transaction: Transaction, entry: OutboxEntry) -> None:
         """A final call: its status words are effective."""
         if entry.purpose == "set_status":
             await transaction.status_lists.mark_words_effective(entry.id)
@@ -234,11 +220,11 @@ class AnchorWorker:
         )
 
 
-def _is_due(items: Sequence[AnchorItem], now: datetime, *, close: bool) -> bool:
+def _is_due(items: Sequence[AnchorItem], now: datetime, terms: AnchoringTerms, *, close: bool) -> bool:
     """Whether a batch is closed over what waits, the oldest first."""
     if not items:
         return False
-    return close or len(items) == MAX_BATCH or now - items[0].added_at >= BATCH_AGE
+    return close or len(items) == terms.batch_size or now - items[0].added_at >= terms.batch_age
 
 
 def _nothing_left(tick: Tick) -> bool:

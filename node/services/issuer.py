@@ -7,22 +7,29 @@ is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from node import keystore
 from node.core.did.ethr_identity import ethereum_address
-from node.core.errors import Misconfigured
+from node.core.errors import Malformed, Misconfigured, NotVerified, Unavailable
+from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network
+from node.core.evm.state_proof import ProvenSlots, prove_slots
 from node.core.keys import KeyKind, Signer, parse_multikey
 from node.core.openbadges import Profile
 from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
 from node.outbound.chain import ChainClient
 from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store, Transaction
+
+# What one answer of `eth_getProof` is asked for here: paths of a large contract, each of a few nodes of its own.
+_SLOTS_AT_ONCE: Final = 32
+GWEI: Final = 10**9
 
 
 class Keyring:
@@ -66,6 +73,53 @@ class ChainAccess:
         if keccak256(await client.code(network.credential_registry)) != network.code_hash:
             raise Misconfigured(f"{network.chain} does not have our registry at the address in the table")
 
+    async def finalized(self) -> Header:
+        """The newest final header: what everything that the issuer believes of the chain is proven against."""
+        return await self.client.finalized()
+
+    async def slots(self, header: Header, slots: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Storage slots of the CredentialRegistry after the block of `header`, proven.
+
+        Unavailable, the endpoint named as at fault, where its proof is wrong.
+        """
+        values: dict[bytes, int] = {}
+        for start in range(0, len(slots), _SLOTS_AT_ONCE):
+            some = slots[start : start + _SLOTS_AT_ONCE]
+            proven = await self._proven(header, self.network.credential_registry, some)
+            if proven.account is None or proven.account.code_hash != self.network.code_hash:
+                raise Misconfigured(f"{self.network.chain} does not have our registry at that address")
+            values |= proven.values
+        return values
+
+    async def nonce(self, header: Header, address: bytes) -> int:
+        """How many transactions `address` has sent up to the block of `header`, proven."""
+        account = (await self._proven(header, address, ())).account
+        return 0 if account is None else account.nonce
+
+    async def _proven(self, header: Header, address: bytes, slots: Sequence[bytes]) -> ProvenSlots:
+        host = self.client.host
+        nodes = await self.client.proof_nodes(address, slots, header.hash)
+        try:
+            return prove_slots(header, nodes, address, slots)
+        except (Malformed, NotVerified) as error:
+            raise Unavailable(
+                f"chain endpoint {host} is at fault: it gave a wrong proof: {error.detail}", asked=host
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoringTerms:
+    """When batches are closed, and what may be paid."""
+
+    batch_size: int = 1000
+    """Items that close a batch."""
+    batch_age: timedelta = timedelta(seconds=60)
+    """Age of the oldest item that closes a batch."""
+    max_fee_per_gas: int = 200 * GWEI
+    """Wei per gas that no transaction offers more than."""
+    low_balance: int = 50
+    """How many anchors, at the present price, the writer should be able to pay for: below that it is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
@@ -91,6 +145,7 @@ class Issuer:
     standards: Standards
     chain: ChainAccess | None = None
     clock: Callable[[], datetime] = now_utc
+    anchoring: AnchoringTerms = AnchoringTerms()
     status_by_default: bool | None = None
     """Without a chain: what `init` was told; None where nobody wrote it down, and an open list says it."""
 

@@ -13,12 +13,11 @@ from typing import Final
 from node.core import anchor
 from node.storage.base import AnchorItem, Batch, ItemPlace, Transaction
 
-MAX_BATCH: Final = 1000
 _DRAW_BYTES: Final = 32
 
 
 async def seal(transaction: Transaction, items: Sequence[AnchorItem], now: datetime) -> Batch:
-    """Close a batch over `items`, which wait; at most `MAX_BATCH` of them."""
+    """Close a batch over `items`, which wait."""
     size = anchor.padded_size(len(items))
     sealed = anchor.seal_batch(
         [(item.kind, item.digest) for item in items],

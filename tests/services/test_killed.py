@@ -45,7 +45,7 @@ ANCHORING: tuple[tuple[str, Step], ...] = (
     ("transaction sent", ("after", "node.outbound.chain", "ChainClient.send_raw")),
     ("marked as sent", ("after", "node.storage.outbox", "SqlOutbox.mark_sent")),
     ("seen in a block", ("after", "node.storage.outbox", "SqlOutbox.mark_included")),
-    ("found final", ("after", "node.storage.outbox", "SqlOutbox.mark_final")),
+    ("found final", ("after", "node.storage.outbox", "SqlOutbox.mark_found")),
     ("proven", ("before", "node.storage.bundles", "SqlBundles.save")),
     ("bundles stored", ("after", "node.storage.bundles", "SqlBundles.save")),
 )
