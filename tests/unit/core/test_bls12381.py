@@ -131,3 +131,14 @@ def test_py_ecc_is_the_engine_where_arkworks_is_missing(monkeypatch: pytest.Monk
     bls12381.curve.cache_clear()
     monkeypatch.undo()
     assert isinstance(bls12381.curve(), Arkworks)
+
+
+def test_both_engines_hash_to_the_same_point_of_g2() -> None:
+    first, second = (e.write_g2(e.hash_to_g2(b"abc", b"DST")) for e in ENGINES)
+    assert first == second
+
+
+@engines
+def test_the_generator_of_g1_pairs_with_that_of_g2(engine: Curve) -> None:
+    pairs = [(engine.combine([(engine.g1, 7)]), engine.g2), (engine.negate(engine.g1), engine.g2_times(7))]
+    assert engine.pairings_cancel(pairs)

@@ -88,9 +88,8 @@ class LightClientHeader:
             raise NotVerified("the header names no execution block")
         if fork < Fork.DENEB and (execution.blob_gas_used or execution.excess_blob_gas):
             raise NotVerified("a header from before Deneb counts gas of blobs")
-        leaf = _EXECUTION_HEADER[min(fork, Fork.DENEB)].root(execution)
         check_branch(
-            leaf,
+            execution_root(execution, fork),
             self.execution_branch,
             EXECUTION_PAYLOAD_GINDEX,
             self.beacon.body_root,
@@ -197,6 +196,11 @@ _SYNC_AGGREGATE: Final = Container(
         "sync_committee_signature": ByteVector(96),
     },
 )
+
+
+def execution_root(header: ExecutionPayloadHeader, fork: Fork) -> bytes:
+    """`get_lc_execution_root` of a block of `fork`, Capella or later."""
+    return _EXECUTION_HEADER[min(fork, Fork.DENEB)].root(header)
 
 
 def header_type(fork: Fork) -> Container[LightClientHeader]:

@@ -26,7 +26,7 @@ from node.core.evm.light_client.containers import (
     SyncCommittee,
     header_type,
 )
-from node.core.evm.light_client.forks import BeaconChain, named_fork
+from node.core.evm.light_client.forks import BeaconChain, Fork, named_fork
 from node.core.evm.light_client.ssz import check_branch
 from node.core.members import closed_object, hex_member, within
 from node.core.strict_json import Json, JsonObject
@@ -79,8 +79,10 @@ class LightClientStore:
     @property
     def final_block(self) -> FinalBlock | None:
         """The execution block that is final; None before Capella, whose headers name none."""
-        execution = self.finalized_header.execution
-        return FinalBlock(execution.block_number, execution.block_hash) if execution else None
+        header = self.finalized_header
+        if header.execution is None or self.chain.fork_of(header.beacon.slot) < Fork.CAPELLA:
+            return None
+        return FinalBlock(header.execution.block_number, header.execution.block_hash)
 
     def check_age(self, now: int) -> None:
         """Raise NotVerified where the finalized header is too old at `now` (seconds since 1970) to start from."""
