@@ -392,7 +392,7 @@ class Case:
             return None
         hash_text = "0x" + state.header.hash.hex()
         chain = self.ledger.wanted.identity.chain
-        return HeaderUsed(chain, state.header.number, hash_text, state.time, state.source)
+        return HeaderUsed(chain, state.header.number, hash_text, state.time, state.source, state.strength)
 
     # 11 to 13
 

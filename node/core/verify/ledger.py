@@ -8,7 +8,7 @@ trusted for a named reason. Nothing here believes an event, a receipt or a time 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeGuard
 
@@ -17,7 +17,7 @@ from node.core.errors import Malformed, NotVerified
 from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header, parse_header
-from node.core.evm.network import Network
+from node.core.evm.network import Finality, Network
 from node.core.evm.registry import AnchorRecord, KeyWindow
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import PublicKey
@@ -73,11 +73,16 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """Slots of the registry, proven at a trusted header."""
+    """Slots of the registry, proven at a header that is trusted by the word of `source`.
+
+    `faults` tell who gave a wrong proof before this one, a clause each.
+    """
 
     header: Header
     source: str
+    strength: Strength
     slots: Mapping[bytes, int]
+    faults: tuple[str, ...] = ()
 
     @property
     def time(self) -> datetime:
@@ -215,23 +220,26 @@ def open_ledger(
     network_check = _check_network(wanted.identity, networks)
     if network is None:
         gap = Gap(Reason.UNKNOWN_NETWORK, f"{wanted.identity.chain} is in no table of networks")
-        return Ledger(wanted, network_check, _check_header(gap, gap, None), gap, gap)
+        return Ledger(wanted, network_check, _check_header(gap, gap), gap, gap)
     header = _bundle_header(bundle)
-    heights = (header.number,) if isinstance(header, Header) else ()
-    answer = inquiry.header(HeaderNeed(network.chain_id, heights))
-    strength = answer.strength if isinstance(answer, HeaderAnswer) else None
+    checkpoint = checkpoints.get(network.chain_id)
+    heights = {header.number} if isinstance(header, Header) else set()
+    if checkpoint is not None and checkpoint.headers:
+        heights.add(checkpoint.newest_number)
+    answer = inquiry.header(HeaderNeed(network.chain_id, tuple(sorted(heights))))
+    others = answer.others if isinstance(answer, HeaderAnswer) else ()
+    if dissent := _Trust(network, checkpoint, answer).dissent():
+        return Ledger(wanted, network_check, _check_header(dissent, dissent), dissent, dissent)
     own = _read_own(wanted, network, answer, inquiry, now)
     if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
         answer = Missing(own.detail)  # who lags or proves wrongly vouches for no other block either
-    trust = _Trust(network, checkpoints.get(network.chain_id), answer)
     if isinstance(header, Gap):
         shown: Proven | Gap = header
-    elif dissent := trust.dissent(header):
-        own = shown = dissent
     else:
         assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
+        trust = _Trust(network, checkpoint, answer)
         shown = _read_shown(wanted, network, bundle.state, header, trust)
-    header_check = _check_header(own, shown, strength)
+    header_check = _noted(_check_header(own, shown), own, others, network)
     return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry)
 
 
@@ -270,8 +278,10 @@ def _read_own(
     inquiry: Inquiry,
     now: datetime,
 ) -> Proven | Gap:
-    """The slots and the identity's counter at the newest finalized header that the endpoints name."""
+    """The slots and the identity's counter at the newest finalized header that the strongest source names."""
     if isinstance(answer, Missing):
+        if answer.disputed:
+            return Gap(Reason.SOURCES_DISAGREE, answer.reason)
         reason = Reason.HEADER_NOT_TRUSTED if answer.forbidden else Reason.CHAIN_UNREACHABLE
         return Gap(reason, f"no endpoint told the newest block: {answer.reason}")
     header = answer.newest
@@ -282,17 +292,26 @@ def _read_own(
         return Gap(Reason.HEADER_OLD, detail)
     identity = wanted.identity.address
     slots = (registry.heads_slot(identity), *wanted.slots())
-    reply = inquiry.state(
-        StateNeed(network.chain_id, header.hash, network.credential_registry, identity, slots)
-    )
-    if isinstance(reply, Missing):
-        detail = f"the state of block {header.number} could not be read: {reply.reason}"
-        return Gap(Reason.CHAIN_UNREACHABLE, detail)
-    try:
-        return Proven(header, answer.source, _values(wanted, header, reply, network, slots))
-    except (Malformed, NotVerified) as error:
-        detail = f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
-        return Gap(Reason.CHAIN_UNREACHABLE, detail, false=True)
+    need = StateNeed(network.chain_id, header.hash, network.credential_registry, identity, slots)
+    faults: dict[str, str] = {}
+    while True:
+        # Who proved wrongly is not asked again; another one may prove it.
+        reply = inquiry.state(replace(need, besides=tuple(faults)))
+        if isinstance(reply, Missing) or reply.source in faults:
+            break
+        try:
+            values = _values(wanted, header, reply, network, slots)
+        except (Malformed, NotVerified) as error:
+            faults[reply.source] = (
+                f"{reply.source} gave a wrong proof for block {header.number}: {error.detail}"
+            )
+        else:
+            return Proven(header, answer.source, answer.strength, values, tuple(faults.values()))
+    if faults:
+        return Gap(Reason.CHAIN_UNREACHABLE, "; ".join(faults.values()), false=True)
+    assert isinstance(reply, Missing)  # noqa: S101 - narrows for the type checker
+    detail = f"the state of block {header.number} could not be read: {reply.reason}"
+    return Gap(Reason.CHAIN_UNREACHABLE, detail)
 
 
 def _values(
@@ -320,7 +339,18 @@ def _slots(
     return proven.values
 
 
+_OF_ENDPOINTS: Final = (Reason.HEADER_OLD, Reason.CHAIN_UNREACHABLE, Reason.SOURCES_DISAGREE)
+
+
 # Reading what the bundle proves ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Voucher:
+    """By whose word a header is trusted."""
+
+    source: str
+    strength: Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,24 +361,27 @@ class _Trust:
     checkpoint: Checkpoint | None
     answer: HeaderAnswer | Missing
 
-    def dissent(self, header: Header) -> Gap | None:
-        """Endpoint and checkpoint file name different blocks at this height: then neither is believed."""
-        if not isinstance(self.answer, HeaderAnswer) or self.checkpoint is None:
+    def dissent(self) -> Gap | None:
+        """Endpoint and checkpoint file name different blocks at one height: then neither is believed."""
+        checkpoint = self.checkpoint
+        if not isinstance(self.answer, HeaderAnswer) or checkpoint is None:
             return None
-        told, written = self.answer.hashes.get(header.number), self.checkpoint.hash_at(header.number)
-        if told is None or written is None or told == written:
+        if checkpoint.genesis != self.network.genesis:
             return None
-        detail = f"{self.answer.source} and the checkpoint file name different blocks {header.number}"
-        return Gap(Reason.HEADER_NOT_TRUSTED, detail)
+        for number, told in self.answer.hashes.items():
+            if checkpoint.hash_at(number) not in (None, told):
+                detail = f"{self.answer.source} and the checkpoint file name different blocks {number}"
+                return Gap(Reason.SOURCES_DISAGREE, detail)
+        return None
 
-    def vouch(self, header: Header) -> str | Gap:
-        """The name of whoever vouches for the header, or why nobody does."""
+    def vouch(self, header: Header) -> _Voucher | Gap:
+        """Whoever vouches for the header, or why nobody does."""
         reasons = []
         if isinstance(self.answer, HeaderAnswer):
             final = header.number <= self.answer.newest.number
             known = self.answer.hashes.get(header.number) if final else None
             if known == header.hash:
-                return self.answer.source
+                return _Voucher(self.answer.source, self.answer.strength)
             says = "names another block" if known is not None else "does not call final the block"
             reasons.append(f"{self.answer.source} {says} {header.number}")
         if self.checkpoint is not None and self.checkpoint.genesis != self.network.genesis:
@@ -356,7 +389,8 @@ class _Trust:
         elif self.checkpoint is not None:
             known = self.checkpoint.hash_at(header.number)
             if known == header.hash:
-                return f"checkpoint file, sequence {self.checkpoint.sequence}"
+                source = f"checkpoint file, sequence {self.checkpoint.sequence}"
+                return _Voucher(source, Strength.CHECKPOINT)
             reasons.append(_why_not_in(self.checkpoint, header, known))
         detail = "; ".join(reasons) or "there is no checkpoint file for this chain and no endpoint answered"
         return Gap(Reason.HEADER_NOT_TRUSTED, detail)
@@ -374,19 +408,20 @@ def _why_not_in(checkpoint: Checkpoint, header: Header, known: bytes | None) -> 
 def _read_shown(
     wanted: Wanted, network: Network, state: BundleState, header: Header, trust: _Trust
 ) -> Proven | Gap:
-    source = trust.vouch(header)
-    if isinstance(source, Gap) and state.hop is not None:
-        source = _hop(network, state.hop, header, trust)
-    if isinstance(source, Gap):
-        return source
+    voucher = trust.vouch(header)
+    if isinstance(voucher, Gap) and state.hop is not None:
+        voucher = _hop(network, state.hop, header, trust)
+    if isinstance(voucher, Gap):
+        return voucher
     try:
-        return Proven(header, source, _slots(wanted, header, state.nodes, network, wanted.slots()))
+        values = _slots(wanted, header, state.nodes, network, wanted.slots())
     except (Malformed, NotVerified) as error:
         detail = f"the bundle's proof does not match block {header.number}: {error.detail}"
         return Gap(Reason.BUNDLE_FALSE, detail, false=True)
+    return Proven(header, voucher.source, voucher.strength, values)
 
 
-def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str | Gap:
+def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> _Voucher | Gap:
     """The one hop of EIP-2935: a newer trusted header whose history contract names this header's hash."""
     if not network.eip2935:
         return Gap(Reason.HEADER_NOT_TRUSTED, "this network keeps no history of block hashes (EIP-2935)")
@@ -395,9 +430,9 @@ def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str
     except Malformed as error:
         detail = f"the header of the bundle's hop is not a block header: {error.detail}"
         return Gap(Reason.HEADER_NOT_TRUSTED, detail)
-    source = trust.vouch(newer)
-    if isinstance(source, Gap):
-        return source
+    voucher = trust.vouch(newer)
+    if isinstance(voucher, Gap):
+        return voucher
     try:
         named = prove_history(newer, hop.nodes, header.number)
     except (Malformed, NotVerified) as error:
@@ -406,18 +441,29 @@ def _hop(network: Network, hop: BundleHop, header: Header, trust: _Trust) -> str
     if named != header.hash:
         detail = f"block {newer.number} names another block {header.number}"
         return Gap(Reason.HEADER_NOT_TRUSTED, detail)
-    return f"{source}, through block {newer.number}"
+    return _Voucher(f"{voucher.source}, through block {newer.number}", voucher.strength)
 
 
-def _check_header(own: Proven | Gap, shown: Proven | Gap, strength: Strength | None) -> Check:
+def _check_header(own: Proven | Gap, shown: Proven | Gap) -> Check:
     if isinstance(shown, Proven) and (not isinstance(own, Proven) or own.header.number < shown.header.number):
         return Check(CheckName.HEADER, Outcome.PASSED, f"{shown.at}, vouched for by {shown.source}")
     if isinstance(own, Proven):
-        word = " (one endpoint's word)" if strength is Strength.ONE_ENDPOINT else ""
+        word = " (one endpoint's word)" if own.strength is Strength.ONE_ENDPOINT else ""
         return Check(CheckName.HEADER, Outcome.PASSED, f"{own.at}, final according to {own.source}{word}")
     assert isinstance(shown, Gap)  # noqa: S101 - narrows for the type checker
     if shown.false:
         # The header itself may be trusted: what is false is the proof under it, and `anchor` says so.
         return Check(CheckName.HEADER, Outcome.UNKNOWN, shown.detail, shown.reason)
-    gap = own if own.reason in (Reason.HEADER_OLD, Reason.CHAIN_UNREACHABLE) else shown
+    gap = own if own.reason in _OF_ENDPOINTS else shown
     return Check(CheckName.HEADER, Outcome.UNKNOWN, gap.detail, gap.reason)
+
+
+def _noted(check: Check, own: Proven | Gap, others: Sequence[str], network: Network) -> Check:
+    """The check with who said something else, nothing, or something wrong; and where no block is ever final."""
+    notes = [*others, *(own.faults if isinstance(own, Proven) else ())]
+    if check.outcome is Outcome.PASSED:
+        if isinstance(own, Gap) and (own.false or own.reason is Reason.SOURCES_DISAGREE):
+            notes.append(own.detail)
+        if network.finality is Finality.NONE:
+            notes.append("this chain has no finality")
+    return replace(check, basis="; ".join([check.basis, *notes]))

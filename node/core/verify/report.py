@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from node.core.problem import Problem
 from node.core.times import format_datetime_stamp
+from node.core.verify.materials import Strength
 
 
 class Outcome(StrEnum):
@@ -85,6 +86,7 @@ class Reason(StrEnum):
     UNKNOWN_NETWORK = "unknown_network"
     HEADER_NOT_TRUSTED = "header_not_trusted"
     HEADER_OLD = "header_old"
+    SOURCES_DISAGREE = "sources_disagree"
     CHAIN_UNREACHABLE = "chain_unreachable"
     BUNDLE_MISSING = "bundle_missing"
     BUNDLE_FALSE = "bundle_false"
@@ -176,6 +178,7 @@ class HeaderUsed:
     hash: str
     time: datetime
     source: str
+    strength: Strength
 
     def to_json(self) -> dict[str, Any]:
         """The header as the report's JSON."""
@@ -185,6 +188,7 @@ class HeaderUsed:
             "hash": self.hash,
             "time": format_datetime_stamp(self.time),
             "source": self.source,
+            "strength": self.strength.name.lower(),
         }
 
 

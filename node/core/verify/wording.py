@@ -51,6 +51,8 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.HEADER_NOT_TRUSTED: "Nobody whom we trust vouches for the block that its proof was made at. "
     "Ask the holder to renew the proof, or get a newer checkpoint file.",
     Reason.HEADER_OLD: "The chain endpoint lags behind. Try again later, or ask another.",
+    Reason.SOURCES_DISAGREE: "Those who were asked about the chain contradict each other. "
+    "Try again later, or ask others.",
     Reason.CHAIN_UNREACHABLE: "The chain could not be reached. Try again.",
     Reason.BUNDLE_MISSING: "This file alone does not say enough. Ask the holder for the full file (the bundle).",
     Reason.BUNDLE_FALSE: "It does not fit the proof that came with it: one of the two was changed.",

@@ -172,7 +172,7 @@ HEADER = [
     Row("the endpoint's proof is wrong, so its word for the bundle's header is none", lambda: chained(answers=wrong_state), UNKNOWN, Reason.CHAIN_UNREACHABLE),
     Row("the endpoint vouches for a block beyond its newest", lambda: chained(own=replace(GOOD, number=4_000, anchor=0)), PASSED),
     Row("the endpoint's newest block is too old", lagging, UNKNOWN, Reason.HEADER_OLD),
-    Row("endpoint and checkpoint file differ at that height", lambda: chained(checkpoint="shown", answers=contradicting), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
+    Row("endpoint and checkpoint file differ at that height", lambda: chained(checkpoint="shown", answers=contradicting), UNKNOWN, Reason.SOURCES_DISAGREE),
     Row("the endpoint names another block at that height", lambda: chained(answers=other_hash), UNKNOWN, Reason.CHAIN_UNREACHABLE),
     Row("newer than the checkpoint file", lambda: Story(checkpoint=checkpoint(SHOWN_BLOCK - 1, bytes(32))), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
     Row("older than the checkpoint file, not in it", lambda: Story(checkpoint=checkpoint(SHOWN_BLOCK + 1, bytes(32))), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
