@@ -128,6 +128,15 @@ class Place:
     path: tuple[bytes, ...]
 
 
+def commitment_at(place: Place, size: int, kind: int, digest: bytes) -> bytes:
+    """The commitment to a tree of `size` entries in which a digest of `kind` has that place.
+
+    NotVerified or Malformed where the path cannot lead through a tree of that size.
+    """
+    leaf = leaf_hash(entry(kind, place.salt, digest))
+    return commitment(size, root_of(leaf, place.index, size, place.path))
+
+
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
     """A tree that is ready to be anchored; `places` are in the order in which the items were given."""
@@ -192,8 +201,7 @@ class Anchor:
 
     def commitment_of(self, kind: int, digest: bytes) -> bytes:
         """The commitment to which this path leads for a digest of `kind`: the key of the slot to look at."""
-        leaf = leaf_hash(entry(kind, self.salt, digest))
-        return commitment(self.size, root_of(leaf, self.index, self.size, self.path))
+        return commitment_at(Place(self.salt, self.index, self.path), self.size, kind, digest)
 
     def to_json(self) -> JsonObject:
         """The anchor as `parse_anchor` reads it."""

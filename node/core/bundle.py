@@ -12,9 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.core.anchor import (
+    DID_DOCUMENT,
     SALT_BYTES,
     Anchor,
+    Place,
+    commitment_at,
     credential_digest,
+    did_document_digest,
     issued_digest,
     parse_anchor,
     parse_path,
@@ -106,7 +110,7 @@ class BundleState:
 
 @dataclass(frozen=True, slots=True)
 class DidDocumentSnapshot:
-    """A did:web document as a witness saw it, with its place in the tree that the witness anchored.
+    """A did:web document, or the log of a did:webvh, as a witness saw it: with its place in the witness's tree.
 
     Counts only if `identity` is named as a witness by the verifier's trust list.
     """
@@ -117,6 +121,11 @@ class DidDocumentSnapshot:
     size: int
     path: tuple[bytes, ...]
     identity: bytes  # 20 bytes, the witness
+
+    def commitment_of(self, did: str) -> bytes:
+        """The commitment to which the path leads where these are the bytes of `did`; errors as `commitment_at`."""
+        place = Place(self.salt, self.index, self.path)
+        return commitment_at(place, self.size, DID_DOCUMENT, did_document_digest(did, self.data))
 
     def to_json(self) -> JsonObject:
         """The snapshot as a bundle's `didDocument`."""
@@ -235,7 +244,7 @@ def parse_bundle(value: Json) -> Bundle:
         _parse_anchor(members["anchor"]) if "anchor" in members else None,
         _parse_state(members["state"]) if "state" in members else None,
         _parse_evidence(members) if "evidence" in members else (),
-        _parse_snapshot(members["didDocument"]) if "didDocument" in members else None,
+        parse_snapshot(members["didDocument"]) if "didDocument" in members else None,
     )
 
 
@@ -280,7 +289,8 @@ def _parse_evidence(members: JsonObject) -> tuple[ShownEvidence | WithheldEviden
     return tuple(items)
 
 
-def _parse_snapshot(value: Json) -> DidDocumentSnapshot:
+def parse_snapshot(value: Json) -> DidDocumentSnapshot:
+    """The `didDocument` of a bundle; closed, as all of it."""
     with within("didDocument"):
         members = closed_object(value, "a snapshot of a DID document", _SNAPSHOT)
         size = integer_member(members, "size", minimum=1)

@@ -67,13 +67,14 @@ def check_freshness(ledger: Ledger, policy: Policy, as_of: datetime, now: dateti
     age = int((as_of - moment).total_seconds())
     limit = policy.max_header_age_seconds
     if age > limit:
-        basis = f"proven as of {ledger.state.at}, {_span(age)} ago; the limit is {_span(limit)}"
+        basis = f"proven as of {ledger.state.at}, {span(age)} ago; the limit is {span(limit)}"
         return Check(CheckName.FRESHNESS, Outcome.UNKNOWN, basis, Reason.STALE)
-    ago = f"{_span(age)} ago" if age >= 0 else "after the time asked for"
+    ago = f"{span(age)} ago" if age >= 0 else "after the time asked for"
     return Check(CheckName.FRESHNESS, Outcome.PASSED, f"proven as of {ledger.state.at}, {ago}")
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
+    """A length of time in its largest fitting unit, two at least of it."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
@@ -131,7 +132,23 @@ def _absent(anchor: Anchor, state: Proven) -> AnchorFound:
     return _anchor(Outcome.UNKNOWN, basis, Reason.STATE_NOT_PROVEN)
 
 
-def _present(ledger: Ledger, record: AnchorRecord, state: Proven, as_of: datetime) -> AnchorFound:
+def check_witness(ledger: Ledger, as_of: datetime) -> AnchorFound:
+    """Whether a witness anchored what it saw (kind 4); judged as an issuer's anchor, but a bundle claims no block."""
+    state, commitment = ledger.state, ledger.wanted.commitment
+    if state is None or commitment is None:
+        reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
+        return _anchor(Outcome.UNKNOWN, f"no trusted block shows its anchor: {ledger.header.basis}", reason)
+    word = ledger.value(registry.anchor_slot(ledger.wanted.identity.address, commitment))
+    if not word:
+        return _anchor(
+            Outcome.FAILED, f"the registry holds no such anchor at {state.at}", Reason.NOT_ANCHORED
+        )
+    return _present(ledger, AnchorRecord.from_word(word), state, as_of, by="its witness")
+
+
+def _present(
+    ledger: Ledger, record: AnchorRecord, state: Proven, as_of: datetime, by: str = "the issuer"
+) -> AnchorFound:
     closed = ledger.value(registry.closed_slot(ledger.wanted.identity.address))
     when = f"block {record.block} ({format_datetime_stamp(from_unix(record.time))})"
     if closed is None:
@@ -139,12 +156,12 @@ def _present(ledger: Ledger, record: AnchorRecord, state: Proven, as_of: datetim
             Outcome.UNKNOWN, "whether the identity is closed is not proven", Reason.STATE_NOT_PROVEN
         )
     if 0 < closed <= record.block:
-        basis = f"anchored in {when}, but the issuer closed its identity in block {closed}"
+        basis = f"anchored in {when}, but {by} closed its identity in block {closed}"
         return _anchor(Outcome.FAILED, basis, Reason.IDENTITY_CLOSED)
     if as_of < from_unix(record.time):
         basis = f"anchored in {when}: not shown to have existed at the time asked for"
         return _anchor(Outcome.UNKNOWN, basis, Reason.ANCHORED_LATER)
-    basis = f"anchored by the issuer in {when}, proven at block {state.header.number}"
+    basis = f"anchored by {by} in {when}, proven at block {state.header.number}"
     return AnchorFound(Check(CheckName.ANCHOR, Outcome.PASSED, basis), record)
 
 

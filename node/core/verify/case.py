@@ -37,6 +37,7 @@ from node.core.verify.report import (
     Reason,
     Report,
 )
+from node.core.verify.snapshot import METHODS, Uncounted, Witnessed, judge_snapshot
 from node.core.verify.tokens import check_token
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
@@ -233,7 +234,23 @@ class Case:
 
     def _key_of(self, named: KeyNamed) -> KeyFound | KeyMissing:
         may_fetch = self.verifier.may_fetch
-        return find_key(named, self.inquiry, may_fetch=may_fetch, confirm=self._confirm)
+        return find_key(
+            named, self.inquiry, may_fetch=may_fetch, confirm=self._confirm, snapshot=self._snapshot_of
+        )
+
+    def _snapshot_of(self, did: str) -> Witnessed | Uncounted | None:
+        return self._snapshot if did == self.issuer else None
+
+    @once
+    def _snapshot(self) -> Witnessed | Uncounted | None:
+        """The issuer's document by what a witness of it saw, where the bundle shows that."""
+        shown = self.bundle.did_document if self.bundle else None
+        if shown is None or not self.issuer.startswith(METHODS):
+            return None
+        trust, policy = self.verifier.trust, self.verifier.policy
+        named = () if trust is None else trust.witnesses_of(self.issuer, self.as_of)
+        witnesses = [Identity(one.chain_id, one.identity) for one in named]
+        return judge_snapshot(shown, self.issuer, witnesses, self._read_chain, policy, self.as_of, self.now)
 
     def _confirm(self, key: PublicKey) -> bool:
         """Whether the registry's slot confirms a key that events told of."""
@@ -247,6 +264,9 @@ class Case:
         if self.identity is None:
             return None
         wanted = Wanted(self.identity, self._commitment, self._key_hint(), self.document.entries)
+        return self._read_chain(wanted)
+
+    def _read_chain(self, wanted: Wanted) -> Ledger:
         return open_ledger(
             wanted,
             self.bundle,

@@ -13,8 +13,16 @@ from node.core.did.resolution import did_of, resolve_self_certifying
 from node.core.errors import Malformed, NotVerified
 from node.core.jose import key_set
 from node.core.keys import PublicKey
-from node.core.verify.materials import DocumentNeed, Inquiry, KeySetAnswer, KeySetNeed, Missing
+from node.core.verify.materials import (
+    DocumentAnswer,
+    DocumentNeed,
+    Inquiry,
+    KeySetAnswer,
+    KeySetNeed,
+    Missing,
+)
 from node.core.verify.report import Reason
+from node.core.verify.snapshot import METHODS, Uncounted, Witnessed
 
 _INVALID_RELATIONSHIP: Final = problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD
 
@@ -79,14 +87,22 @@ class KeyMissing:
 KeyFinder = Callable[[KeyNamed], KeyFound | KeyMissing]
 
 
+def _no_snapshot(_: str) -> None:
+    return None
+
+
 def find_key(
     named: KeyNamed,
     inquiry: Inquiry,
     *,
     may_fetch: Callable[[str], bool],
     confirm: Callable[[PublicKey], bool],
+    snapshot: Callable[[str], Witnessed | Uncounted | None] = _no_snapshot,
 ) -> KeyFound | KeyMissing:
-    """The key of a verification method: by itself, from a chain's events, or (mode full) from the web."""
+    """The key of a verification method: by itself, from a chain's events, (mode full) from the web, or by a snapshot.
+
+    What the site itself says now goes before what a witness saw of it, unless newer entries are withheld there.
+    """
     try:
         did = did_of(named.method)
     except Malformed:
@@ -98,14 +114,16 @@ def find_key(
     if own is not None:
         return _in_document(own, named, "its own identifier")
     on_chain = did.startswith("did:ethr:")
-    if not on_chain and not may_fetch(did):
-        return KeyMissing(
-            _not_at_hand(did, asked=False), "the key of somebody who is not listed is not fetched"
-        )
-    answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
+    answer: DocumentAnswer | Missing = Missing(
+        "it is not fetched for somebody who is not listed", forbidden=True
+    )
+    if on_chain or may_fetch(did):
+        answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
+    shown = snapshot(did)
+    if isinstance(shown, Witnessed) and (isinstance(answer, Missing) or shown.is_newer_than(answer)):
+        return _witnessed(shown, named)
     if isinstance(answer, Missing):
-        reason = _not_at_hand(did, asked=not answer.forbidden)
-        return KeyMissing(reason, f"the key is not at hand: {answer.reason}")
+        return _not_at_hand(did, answer, shown if isinstance(shown, Uncounted) else None)
     found = _in_document(answer.document, named, answer.source)
     if answer.agreed:
         return found
@@ -156,13 +174,30 @@ def _published(named: KeyNamed, publisher: str, inquiry: Inquiry) -> KeyFound | 
     return KeyFound(key, f"its issuer's own site, {answer.source}")
 
 
-def _not_at_hand(did: str, *, asked: bool) -> Reason:
-    """What keeps the document of a DID away, which is what would help."""
+def _not_at_hand(did: str, answer: Missing, shown: Uncounted | None) -> KeyMissing:
+    """What keeps the document of a DID away, told as what would help."""
+    detail = f"the key is not at hand: {answer.reason}"
+    if shown is not None:
+        detail += f"; the snapshot in its bundle does not count: {shown.detail}"
     if did.startswith("did:ethr:"):
-        return Reason.KEY_UNKNOWN  # a bundle has it
-    if not did.startswith(("did:web:", "did:webvh:")):
-        return Reason.KEY_NOT_LOOKED_UP
-    return Reason.KEY_UNREACHABLE if asked else Reason.KEY_NOT_ASKED
+        reason = Reason.KEY_UNKNOWN  # a bundle has it
+    elif not did.startswith(METHODS):
+        reason = Reason.KEY_NOT_LOOKED_UP
+    elif shown is not None and shown.reason is not None:
+        reason = shown.reason
+    else:
+        reason = Reason.KEY_NOT_ASKED if answer.forbidden else Reason.KEY_UNREACHABLE
+    return KeyMissing(reason, detail)
+
+
+def _witnessed(shown: Witnessed, named: KeyNamed) -> KeyFound | KeyMissing:
+    """A method that is not in a snapshot may have been added since, unless the DID was ended in it."""
+    found = _in_document(shown.seen.document, named, shown.source)
+    if isinstance(found, KeyFound):
+        return found
+    return replace(
+        found, detail=f"{found.detail}, by {shown.source}", refused=found.refused and shown.seen.ended
+    )
 
 
 def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFound | KeyMissing:

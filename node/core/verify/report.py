@@ -78,6 +78,7 @@ class Reason(StrEnum):
     KEY_NOT_ASKED = "key_not_asked"
     KEY_UNREACHABLE = "key_unreachable"
     KEY_NOT_LOOKED_UP = "key_not_looked_up"
+    SNAPSHOT_OLD = "snapshot_old"
     KEY_NOT_CONFIRMED = "key_not_confirmed"
     KEY_SOURCE_WEAK = "key_source_weak"
     WRONG_PURPOSE = "wrong_purpose"
