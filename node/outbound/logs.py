@@ -6,7 +6,7 @@ refused is halved, and after some that were answered a wider one is tried again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +44,7 @@ async def read_logs(
     first: int,
     last: int,
     width: LogRange | None = None,
-) -> AsyncIterator[tuple[int, list[JsonObject]]]:
+) -> AsyncGenerator[tuple[int, list[JsonObject]], None]:
     """The logs of `address` in blocks `first` to `last`, part by part: each with the last block that it covers.
 
     Topics as of `ChainClient.logs`. Unavailable where the endpoint does not answer for a single block either.
