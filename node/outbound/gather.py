@@ -208,7 +208,7 @@ class Gatherer:
 
         said = await voices.say("history of the DID", ask, lambda history: history.events)
         found = document_from_events(did, said.value.events, block_time=int(self._now.timestamp()))
-        source = said.source if said.several else "one endpoint's word"
+        source = said.in_full if said.several else "one endpoint's word"
         return DocumentAnswer(found.document, said.several, f"the events of its registry, by {source}")
 
     async def _key_set(self, need: KeySetNeed) -> KeySetAnswer:
@@ -228,7 +228,7 @@ class Gatherer:
 
         said = await voices.say("block of the transaction", ask, lambda found: found[1].hash)
         content, header = said.value
-        return TransactionAnswer(content, header.number, from_unix(header.timestamp), said.source)
+        return TransactionAnswer(content, header.number, from_unix(header.timestamp), said.in_full)
 
 
 async def examine(

@@ -136,6 +136,11 @@ class Said(Generic[T]):
     several: bool
     others: tuple[str, ...]
 
+    @property
+    def in_full(self) -> str:
+        """The source with those who said something else or nothing."""
+        return f"{self.source}, while {'; '.join(self.others)}" if self.others else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class _Answers(Generic[T]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 from fixtures.blockcerts import BlockcertsIssuer, EthereumKey, blockcert, fields_of, of_account
+from fixtures.lying_chain import LyingChain, errors, only
 from fixtures.verification import badge, standards
 
 from node.chain.devchain import DevChain
@@ -86,9 +87,11 @@ def issued(by: BlockcertsIssuer, version: str = "2.0") -> bytes:
     return json.dumps(by.sign(document)).encode()
 
 
-async def report(at: Chain, by: BlockcertsIssuer, data: bytes, mode: Mode = Mode.CHAIN) -> Report:
+async def report(
+    at: Chain, by: BlockcertsIssuer, data: bytes, mode: Mode = Mode.CHAIN, beside: Sequence[str] = ()
+) -> Report:
     verifier = Verifier.of(standards(), trust=TrustList((TrustEntry(by.did, "School"),)), mode=mode)
-    async with Egress(EgressPolicy(mode=mode, endpoints=Endpoints.of([at.url]))) as egress:
+    async with Egress(EgressPolicy(mode=mode, endpoints=Endpoints.of([at.url, *beside]))) as egress:
         return await examine(read_intake(data), verifier, egress, now=NOW)
 
 
@@ -105,6 +108,24 @@ async def test_a_blockcert_is_accepted_by_a_transaction_in_a_final_block(begin: 
         in found[CheckName.PROOF].basis
     )
     assert found.contacted == (f"127.0.0.1:{chain.server.port}",)
+
+
+async def test_of_several_endpoints_a_majority_must_name_the_block_of_the_transaction(begin: Begin) -> None:
+    chain, by = await begin(), issuer()
+    data = issued(by)
+    chain.send(by)
+    chain.mine()
+    with LyingChain(chain.url) as second, LyingChain(chain.url) as third:
+        beside = [f"second={second.url}", f"third={third.url}"]
+        second.tell(only(errors(), "eth_getTransactionByHash"))
+        found = await report(chain, by, data, beside=beside)
+        assert found.acceptance is Acceptance.ACCEPTED
+        assert "by the word of endpoints of 2 of 3 operators" in found[CheckName.PROOF].basis
+        assert second.host in found[CheckName.PROOF].basis
+        third.tell(only(errors(), "eth_getTransactionByHash"))
+        proof = (await report(chain, by, data, beside=beside))[CheckName.PROOF]
+        assert (proof.outcome, proof.reason) == (Outcome.UNKNOWN, Reason.TRANSACTION_MISSING)
+        assert "1 of the 2 operators that must agree" in proof.basis
 
 
 async def test_what_another_account_sent_is_refused(begin: Begin) -> None:
