@@ -12,7 +12,7 @@ __all__ = ["IN_CI", "missing"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-pytest_plugins = ["fixtures.chain", "fixtures.lying_chain"]
+pytest_plugins = ["fixtures.chain", "fixtures.lying_chain", "fixtures.databases"]
 
 
 @pytest.fixture(scope="session")

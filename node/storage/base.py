@@ -445,6 +445,10 @@ class Outbox(Protocol):
         """All signed forms, oldest first."""
         ...
 
+    async def signed(self) -> frozenset[bytes]:
+        """The hash of every transaction that was signed here for the issuer's own chain, sent or not."""
+        ...
+
     async def mark_sent(self, entry_id: int, now: datetime) -> None:
         """An endpoint has taken it."""
         ...
@@ -556,6 +560,14 @@ class BatchCost:
     spent: Spent
 
 
+@dataclass(frozen=True, slots=True)
+class BatchTally:
+    """A batch, and how many items of each kind (FORMATS.md section 4) are in it, the padding left out."""
+
+    batch: Batch
+    kinds: Mapping[int, int]
+
+
 class Batches(Protocol):
     """What is to be anchored. Items without a batch are the open batch; sealing gives them their places."""
 
@@ -615,6 +627,10 @@ class Batches(Protocol):
 
     async def unanchored_of_key(self, key_multibase: str) -> int:
         """Credentials signed with a key whose batch is not final: a key is retired when there are none."""
+        ...
+
+    async def tallies(self) -> tuple[BatchTally, ...]:
+        """The final batches, oldest first."""
         ...
 
     async def anchored_of_key(self, key_multibase: str, since_block: int) -> int:
@@ -789,6 +805,10 @@ class StatusLists(Protocol):
 
     async def mark_published(self, list_id: bytes) -> None:
         """For a list without a chain: everything desired stands in the list credential just saved."""
+        ...
+
+    async def effective_words(self, list_id: bytes) -> Mapping[int, bytes]:
+        """The words of a list that are not empty, as they were last made final; 32 bytes each."""
         ...
 
     async def bitstring(self, list_id: bytes) -> bytes:
@@ -1167,11 +1187,15 @@ class Replica(Protocol):
         ...
 
     async def forget(self, chain_id: int) -> None:
-        """Everything of a chain but what was asked for."""
+        """Everything of a chain but whom it knew or was asked for."""
         ...
 
     async def headers(self, chain_id: int, limit: int) -> list[ReplicaHeader]:
         """The newest headers, the newest first."""
+        ...
+
+    async def headers_at(self, chain_id: int, heights: Collection[int]) -> list[ReplicaHeader]:
+        """Those of some heights that are kept."""
         ...
 
     async def header_by_hash(self, chain_id: int, block_hash: bytes) -> ReplicaHeader | None:

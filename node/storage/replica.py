@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -109,15 +110,14 @@ class SqlReplica:
         await self._connection.execute(insert(heads_table).values(**asdict(head)))
 
     async def forget(self, chain_id: int) -> None:
-        """Everything of a chain but what was asked for."""
+        """Everything of a chain but whom it knew or was asked for."""
         for table in (heads_table, headers_table, words_table, writes_table):
             await self._connection.execute(delete(table).where(table.c.chain_id == chain_id))
+        nothing_known = {"proven": None, "fault": None, "history": None, "history_number": None}
         await self._connection.execute(
-            delete(identities_table).where(_identity.chain_id == chain_id, _identity.wants_history.is_(False))
-        )
-        rest = await self.identities_with_history(chain_id)
-        await self.save_identities(
-            chain_id, [ReplicaIdentity(one.identity, wants_history=True) for one in rest]
+            update(identities_table)
+            .where(_identity.chain_id == chain_id)
+            .values(**nothing_known, history_agreed=False)
         )
 
     async def headers(self, chain_id: int, limit: int) -> list[ReplicaHeader]:
@@ -125,6 +125,11 @@ class SqlReplica:
         query = (
             select(*_HEADER).where(_header.chain_id == chain_id).order_by(_header.number.desc()).limit(limit)
         )
+        return [record(ReplicaHeader, row) for row in await self._connection.execute(query)]
+
+    async def headers_at(self, chain_id: int, heights: Collection[int]) -> list[ReplicaHeader]:
+        """Those of some heights that are kept."""
+        query = select(*_HEADER).where(_header.chain_id == chain_id, _header.number.in_(heights))
         return [record(ReplicaHeader, row) for row in await self._connection.execute(query)]
 
     async def header_by_hash(self, chain_id: int, block_hash: bytes) -> ReplicaHeader | None:
@@ -219,7 +224,8 @@ class SqlReplica:
     async def oldest_write(self, chain_id: int) -> int | None:
         """The first block that can be taken back."""
         query = select(func.min(_write.block_number)).where(_write.chain_id == chain_id)
-        return (await self._connection.execute(query)).scalar()
+        found: int | None = (await self._connection.execute(query)).scalar()
+        return found
 
     async def identities(
         self, chain_id: int, identities: Sequence[bytes] | None = None

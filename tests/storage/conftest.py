@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from fixtures.skipping import missing
+from fixtures.databases import empty
 
 from node.storage.database import Database, open_database, sqlite_url
-from node.storage.schema import metadata
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[tuple[str, str]]:
-    """URL and a schema of this run's own; without a server a skip, in CI a failure."""
-    url = os.environ.get("BONAFIDES_TEST_POSTGRES")
-    if not url:
-        reason = "no PostgreSQL: set BONAFIDES_TEST_POSTGRES"
-        pytest.fail(reason) if os.environ.get("CI", "").lower() == "true" else pytest.skip(reason)
-    schema = f"bonafides_{secrets.token_hex(6)}"
-    asyncio.run(_execute(url, f"CREATE SCHEMA {schema}"))
-    yield url, schema
-    asyncio.run(_execute(url, f"DROP SCHEMA {schema} CASCADE"))
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +43,6 @@ async def store(place: tuple[str, str | None]) -> AsyncIterator[Database]:
     url, schema = place
     database = await open_database(url, schema=schema)
     if schema is not None:
-        tables = ", ".join(f'{schema}."{name}"' for name in metadata.tables)
-        await _execute(url, f"TRUNCATE {tables} RESTART IDENTITY")
+        await empty(url, schema)
     yield database
     await database.close()
-
-
-async def _execute(url: str, statement: str) -> None:
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
