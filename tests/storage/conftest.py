@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fixtures.skipping import missing
 from fixtures.databases import empty
 
 from node.storage.database import Database, open_database, sqlite_url
