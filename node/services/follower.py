@@ -37,7 +37,7 @@ from node.core.evm.events import TOPICS, Anchored, RegistryEvent, decode_registr
 from node.core.evm.header import MAX_TIMESTAMP, Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.log import quantity_of
-from node.core.evm.network import Network, NetworkClass
+from node.core.evm.network import Network, NetworkClass, format_chain
 from node.core.evm.state_proof import EMPTY_ROOT, prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
 from node.core.strict_json import JsonObject
@@ -117,15 +117,6 @@ class Follower:
         self._parts_of = b""  # the hash of the header that they are of
         self._distrusted: tuple[str, ...] = ()
         self.progress: Progress | None = None
-
-    async def run(self, seconds: float = STEP_SECONDS) -> None:
-        """Step until cancelled; what fails is logged and tried again."""
-        while True:
-            try:
-                await self.step()
-            except BonafidesError as error:
-                log.warning("%s: not followed: %s", self.network.chain, error.detail)
-            await asyncio.sleep(seconds)
 
     async def step(self) -> Progress:
         """Follow to the newest trusted header. Unavailable where it could not be told or nobody gives the logs."""
@@ -446,6 +437,85 @@ class Follower:
             history_number=header.number,
             history_agreed=said.several,
         )
+
+
+class Followers:
+    """Follows every chain of the table of which an endpoint is configured."""
+
+    def __init__(
+        self,
+        store: Store,
+        networks: Mapping[int, Network],
+        egress: Egress,
+        *,
+        sources: Sequence[OpenSource] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._networks = networks
+        self._egress = egress
+        self._unasked = {one.url: one.chain_id for one in egress.policy.endpoints.every}
+        self._make = partial(Follower, store, egress=egress, sources=sources, clock=clock)
+        self._followers: dict[int, Follower] = {}
+        self._faults: dict[int, str] = {}
+
+    async def run(self, seconds: float = STEP_SECONDS) -> None:
+        """Step until cancelled; what fails is logged, and tried again."""
+        while True:
+            for fault in await self.step():
+                log.warning("not followed: %s", fault)
+            await asyncio.sleep(seconds)
+
+    async def step(self) -> list[str]:
+        """Take a step of every chain, side by side; what went wrong."""
+        faults = await self._find()
+        for chain_id, error in zip(
+            self._followers,
+            await asyncio.gather(*(self._step(follower) for follower in self._followers.values())),
+            strict=True,
+        ):
+            self._faults.pop(chain_id, None)
+            if error is not None:
+                self._faults[chain_id] = error
+                faults.append(f"{format_chain(chain_id)}: {error}")
+        return faults
+
+    async def _step(self, follower: Follower) -> str | None:
+        try:
+            return (await follower.step()).fault
+        except BonafidesError as error:
+            return error.detail
+
+    async def _find(self) -> list[str]:
+        """Ask endpoints that did not tell yet of which chain they are."""
+        faults = []
+        async with self._egress.for_report(limits=_LIMITS) as egress:
+            for url, configured in list(self._unasked.items()):
+                client = egress.chain(url)
+                try:
+                    chain_id = configured or await client.chain_id()
+                except BonafidesError as error:
+                    faults.append(error.detail)
+                    continue
+                del self._unasked[url]
+                if chain_id not in self._networks:
+                    log.warning(
+                        "%s is of a chain in no table of networks: %s", client.host, format_chain(chain_id)
+                    )
+                elif chain_id not in self._followers:
+                    self._followers[chain_id] = self._make(self._networks[chain_id])
+        return faults
+
+    def progress(self) -> list[JsonObject]:
+        """How far each chain is followed, for health: block, how many blocks remain, and what is wrong."""
+        told = []
+        for chain_id, follower in self._followers.items():
+            state = follower.progress
+            followed, newest = (-1, None) if state is None else (state.followed, state.newest)
+            one: JsonObject = {"chain": format_chain(chain_id), "block": followed}
+            one["lag"] = None if newest is None else newest - followed
+            fault = self._faults.get(chain_id)
+            told.append(one | ({"fault": fault} if fault else {}))
+        return told
 
 
 def _spread(numbers: Sequence[int]) -> list[int]:

@@ -29,7 +29,7 @@ from node.core.verify.materials import Materials
 from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.didkit import Didkit
-from node.outbound.gather import examine
+from node.outbound.gather import OpenSource, Replica, examine
 from node.outbound.http import Egress
 
 # Most of the time of a report is waiting for a chain endpoint; the rest is arithmetic, and one thread does it as fast
@@ -88,13 +88,26 @@ class Examination:
 
 
 class Examiner:
-    """A verifier with its connections and threads. `egress` belongs to the caller, who closes both."""
+    """A verifier with its connections and threads. `egress` belongs to the caller, who closes both.
 
-    def __init__(self, verifier: Verifier, egress: Egress, clock: Clock = system_clock) -> None:
+    `sources` tell headers beside the endpoints. A `replica` is asked before anybody else.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        egress: Egress,
+        clock: Clock = system_clock,
+        *,
+        sources: Sequence[OpenSource] = (),
+        replica: Replica | None = None,
+    ) -> None:
         self.verifier = verifier
         self.clock = clock
         self._egress = egress
+        self._sources = sources
         self._didkit = Didkit()
+        self._replica = replica
         self._usual = _Lane(MAX_AT_ONCE, MAX_THREADS, "judging")
         self._heavy = _Lane(_HEAVY_AT_ONCE, 1, "judging heavy ones")
 
@@ -166,6 +179,8 @@ class Examiner:
                 asked=asked,
                 work=lane.work,
                 didkit=self._didkit,
+                replica=self._replica,
+                sources=self._sources,
             )
         return Examination(report, intake)
 
