@@ -15,10 +15,12 @@ from typing import Final
 
 from node.core.baking import image_kind
 from node.core.bundle import Bundle, parse_bundle
+from node.core.dataintegrity.bbs_2023 import Holder
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify.intake import MAX_INPUT_BYTES, Shown, read_intake
 from node.core.verify.report import Acceptance, CheckName, Outcome, Report
+from wallet.bindings import secrets_of
 from wallet.check import Checker, last_check, with_bundle
 from wallet.holdings import Holding, Provenance, as_kept, belongs, digests_of, fuller, new_holding
 from wallet.store import WalletStore
@@ -87,15 +89,16 @@ class Importer:
             if bundle is not None:
                 loose.remove(bundle)
         digests, credential = digests_of(shown), as_kept(shown)
+        secrets = secrets_of(shown, self._store.secrets(), self._checker.verifier.canonicalizer)
         held = self._store.holding(digests[0])
         with self._store.transaction():
             waiting = self._store.take_loose_bundle(digests)
             bundle = bundle or waiting
             if held is not None:
-                held = await self._with_more(held, credential)
+                held = await self._with_more(held, credential, secrets)
                 return await self._add(source, held, bundle)
-            holding = new_holding(credential, bundle, Provenance(IMPORTED, source, self._now))
-            report = await self._checker.report(credential, holding.bundle)
+            holding = new_holding(credential, bundle, Provenance(IMPORTED, source, self._now), secrets)
+            report = await self._checker.report(credential, holding.bundle, secrets)
             holding = replace(holding, last_check=last_check(report, self._now))
             if report.acceptance is Acceptance.REFUSED and not self._keep_anyway:
                 if waiting is not None:
@@ -104,7 +107,7 @@ class Importer:
             self._store.save_holding(holding)
         return Taken(source, Became.KEPT, holding, report)
 
-    async def _with_more(self, held: Holding, arriving: JsonObject | str) -> Holding:
+    async def _with_more(self, held: Holding, arriving: JsonObject | str, secrets: Holder | None) -> Holding:
         """What is held, or the same credential as it came now where more of it can be shown then.
 
         A base proof has to verify: what is hidden in what is held may be anybody's words in it. Disclosures need no
@@ -113,10 +116,11 @@ class Importer:
         credential = fuller(held, arriving)
         if credential == held.credential:
             return held
-        report = await self._checker.report(credential, held.bundle)
+        report = await self._checker.report(credential, held.bundle, secrets)
         if not isinstance(credential, str) and report[CheckName.PROOF].outcome is not Outcome.PASSED:
             return held
-        grown = replace(held, credential=credential, last_check=last_check(report, self._now))
+        last = last_check(report, self._now)
+        grown = replace(held, credential=credential, last_check=last, secrets=secrets)
         self._store.save_holding(grown)
         return grown
 
@@ -132,9 +136,9 @@ class Importer:
 
     async def _add(self, source: str, held: Holding, bundle: Bundle | None) -> Taken:
         if bundle is None:
-            report = await self._checker.report(held.credential, held.bundle)
+            report = await self._checker.report(held.credential, held.bundle, held.secrets)
             return Taken(source, Became.HELD, held, report)
-        report = await self._checker.report(held.credential, bundle)
+        report = await self._checker.report(held.credential, bundle, held.secrets)
         if report.acceptance is Acceptance.REFUSED and not self._keep_anyway:
             return Taken(source, Became.REFUSED, held, report)
         grown = with_bundle(held, bundle, report)

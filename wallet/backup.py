@@ -59,7 +59,8 @@ def encode_export(
         return _pretty(bundle.to_json())
     shown = holding.credential
     if base_proof_in(holding.document) is not None:
-        shown = whole(shown, holding.shown, canonicalizer, secrets.token_bytes(ENTROPY_BYTES))
+        entropy = secrets.token_bytes(ENTROPY_BYTES)
+        shown = whole(shown, holding.shown, canonicalizer, entropy, holding.secrets)
     beside = None
     if holding.bundle is not None:
         beside = _compact(holding.loose_bundle(names, shown).to_json())

@@ -6,13 +6,14 @@ verifier: that it verifies shows that every part does.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from secrets import token_bytes
 
 from node.core.bundle import Bundle
 from node.core.canonical.rdfc import Canonicalizer
+from node.core.dataintegrity.bbs_2023 import Holder
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.agreement import Endpoints
 from node.core.strict_json import JsonObject
@@ -47,9 +48,11 @@ class Checker:
         self.endpoints = endpoints
         self.development = development
 
-    async def report(self, credential: JsonObject | str, bundle: Bundle | None) -> Report:
-        """What can be said of a credential with the bundle that is at hand; the issuer is not asked."""
-        intake = Intake((as_others_see(credential, bundle, self.verifier.canonicalizer),))
+    async def report(
+        self, credential: JsonObject | str, bundle: Bundle | None, secrets: Holder | None = None
+    ) -> Report:
+        """What can be said of a credential with bundle and secrets that are at hand; the issuer is not asked."""
+        intake = Intake((as_others_see(credential, bundle, self.verifier.canonicalizer, secrets),))
         if self.verifier.mode is Mode.OFFLINE:
             now = self._clock()
             report = engine.verify(intake, Materials.none(), self.verifier, now=now)
@@ -67,13 +70,18 @@ class Checker:
             return await examine(intake, self.verifier, egress, now=self._clock())
 
 
-def as_others_see(credential: JsonObject | str, bundle: Bundle | None, canonicalizer: Canonicalizer) -> Shown:
+def as_others_see(
+    credential: JsonObject | str,
+    bundle: Bundle | None,
+    canonicalizer: Canonicalizer,
+    secrets: Holder | None = None,
+) -> Shown:
     """A credential with all that can be shown of it, as a verifier gets it."""
     shown = read_credential(credential, bundle)
     if shown.envelope is not None or base_proof_in(shown.document) is None:
         return shown
     try:
-        derived = whole(credential, shown, canonicalizer, secrets.token_bytes(ENTROPY_BYTES))
+        derived = whole(credential, shown, canonicalizer, token_bytes(ENTROPY_BYTES), secrets)
     except (Malformed, NotVerified):
         # Nothing can be derived from it: the engine says what is wrong with it as it is.
         return shown

@@ -46,6 +46,8 @@ class Disclosed:
     """Whether what was shown can be seen to be of the same credential as what is shown another time."""
     linked_by_holder: bool = False
     """Whether nothing in it would link it, but the signature of the holder's DID around it does."""
+    pseudonymous: bool = False
+    """Whether this verifier knows it again by a name that it has there alone."""
 
     def to_json(self) -> JsonObject:
         """For the store and for `--json`."""
@@ -61,6 +63,7 @@ class Disclosed:
             "hidden": list(self.hidden),
             "linkable": self.linkable,
             "linkedByHolder": self.linked_by_holder,
+            "pseudonymous": self.pseudonymous,
         }
 
 
@@ -101,6 +104,7 @@ def parse_disclosure(body: JsonObject) -> Disclosure:
             tuple(one.get("hidden", ())),
             one.get("linkable", True),
             one.get("linkedByHolder", False),
+            one.get("pseudonymous", False),
         )
         for one in body["shown"]
     )

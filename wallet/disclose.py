@@ -9,13 +9,14 @@ made. Pure: randomness is an argument.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Final, Protocol
 
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import bbs_2023, ecdsa_sd_2023
-from node.core.dataintegrity.bbs_2023 import Bbs2023
+from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder, nym_domain_of
 from node.core.dataintegrity.bbs_terms import broken_terms, linking_members
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.selective import parse_pointer
@@ -62,6 +63,16 @@ class Choices(Protocol):
         """Whether two presentations of it can be seen to be of one credential, whatever is shown."""
         ...
 
+    @property
+    def by_secret(self) -> bool:
+        """Whether it is shown with a secret of the wallet's alone, so that nobody need sign for it."""
+        ...
+
+    @property
+    def pseudonymous(self) -> bool:
+        """Whether each verifier knows it again by a name of its own, and no other verifier does."""
+        ...
+
     def reveal(self, selection: Collection[Place]) -> frozenset[Place]:
         """The claims that are shown if these are chosen; of no choice, what is always shown."""
         ...
@@ -73,14 +84,14 @@ class Choices(Protocol):
         ...
 
 
-def choices_of(credential: JsonObject | str, shown: Shown) -> Choices:
-    """What can be left out of a credential, `shown` being what it was read as."""
+def choices_of(credential: JsonObject | str, shown: Shown, secrets: Holder | None = None) -> Choices:
+    """What can be left out of a credential, `shown` being what it was read as, `secrets` what it is bound to."""
     envelope = shown.envelope
     if envelope is not None and isinstance(envelope.token, str) and "~" in envelope.token:
         return _Disclosures(envelope.token, flat=envelope.media_type == DC_SD_JWT)
     base = None if envelope is not None else base_proof_in(shown.document)
     if base is not None:
-        return _Statements(shown.document, base)
+        return _Statements(shown.document, base, secrets)
     return _Whole(credential, shown.document)
 
 
@@ -92,9 +103,15 @@ def base_proof_in(document: JsonObject) -> Proof | None:
         return None
 
 
-def whole(credential: JsonObject | str, shown: Shown, canonicalizer: Canonicalizer, entropy: bytes) -> Json:
+def whole(
+    credential: JsonObject | str,
+    shown: Shown,
+    canonicalizer: Canonicalizer,
+    entropy: bytes,
+    secrets: Holder | None = None,
+) -> Json:
     """The credential as somebody sees it to whom all is shown: what is judged, and what a picture carries."""
-    choices = choices_of(credential, shown)
+    choices = choices_of(credential, shown, secrets)
     return choices.make(choices.places, canonicalizer, Occasion(entropy))
 
 
@@ -141,6 +158,8 @@ class _Whole:
     document: JsonObject
     for_occasion = False
     linkable = True
+    by_secret = False
+    pseudonymous = False
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
@@ -165,10 +184,19 @@ class _Whole:
 class _Statements:
     document: JsonObject
     base: Proof
+    secrets: Holder | None = None
 
     @property
     def for_occasion(self) -> bool:
         return self.base.cryptosuite == Bbs2023.name
+
+    @property
+    def by_secret(self) -> bool:
+        return self.secrets is not None
+
+    @property
+    def pseudonymous(self) -> bool:
+        return self.secrets is not None and self.secrets.prover_nym is not None
 
     @cached_property
     def linkable(self) -> bool:
@@ -207,10 +235,24 @@ class _Statements:
             entropy = occasion.entropy
             if occasion.challenge is not None and occasion.domain is not None:
                 header = bbs_2023.presentation_header_of(occasion.challenge, occasion.domain)
-        pointers = self._pointers(selection)
         return derive_proof(
-            self.document, self.base, pointers, canonicalizer, presentation_header=header, entropy=entropy
+            self.document,
+            self.base,
+            self._pointers(selection),
+            canonicalizer,
+            presentation_header=header,
+            entropy=entropy,
+            holder=self._holder(occasion, named=bool(header)),
         )
+
+    def _holder(self, occasion: Occasion, *, named: bool) -> Holder | None:
+        """The secrets, with the domain in which a pseudonym is shown: the verifier's, else one for this once."""
+        if self.secrets is None:
+            return None
+        if named and occasion.domain is not None:
+            return replace(self.secrets, nym_domain=nym_domain_of(occasion.domain))
+        once = sha256(b"a pseudonym for nobody" + occasion.entropy).digest()
+        return replace(self.secrets, nym_domain=once, tells_domain=True)
 
     def _pointers(self, selection: Collection[Place]) -> tuple[str, ...]:
         """As few as possible: an object or array of which all is chosen is chosen itself, since a list has no parts.
@@ -267,6 +309,8 @@ class _Disclosures:
     """Whether the claims are no document, so that none of its names says how to read the others."""
     for_occasion = False
     linkable = True
+    by_secret = False
+    pseudonymous = False
 
     @cached_property
     def _processed(self) -> Processed:

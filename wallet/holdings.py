@@ -18,6 +18,7 @@ from typing import Final
 from node.core.anchor import credential_digest, issued_digest
 from node.core.bundle import Bundle, ShownDocument
 from node.core.canonical.jcs import canonicalize
+from node.core.dataintegrity.bbs_2023 import Holder
 from node.core.dataintegrity.proof import proofs_of
 from node.core.envelope import enveloped
 from node.core.errors import Malformed, NotFound, NotVerified
@@ -79,6 +80,8 @@ class Holding:
     provenance: Provenance
     bundle: Bundle | None = None
     last_check: LastCheck | None = None
+    secrets: Holder | None = None
+    """What it is bound to beside its subject's key (bbs-2023)."""
 
     @property
     def id(self) -> str:
@@ -103,7 +106,7 @@ class Holding:
     @cached_property
     def choices(self) -> Choices:
         """What of it may be left out."""
-        return choices_of(self.credential, self.shown)
+        return choices_of(self.credential, self.shown, self.secrets)
 
     @property
     def securing(self) -> str:
@@ -234,13 +237,19 @@ def belongs(bundle: Bundle, shown: Shown) -> bool:
     return bundle.credential_digest in digests_of(shown)
 
 
-def new_holding(credential: JsonObject | str, bundle: Bundle | None, provenance: Provenance) -> Holding:
+def new_holding(
+    credential: JsonObject | str,
+    bundle: Bundle | None,
+    provenance: Provenance,
+    secrets: Holder | None = None,
+) -> Holding:
     """A holding of `credential`; NotVerified where the bundle is another credential's."""
     shown = read_credential(credential)
     digest = digests_of(shown)[0]
     if bundle is not None and not belongs(bundle, shown):
         raise NotVerified("the bundle belongs to another credential")
-    return Holding(digest, as_kept(shown), provenance, bundle.without_credential(digest) if bundle else None)
+    loose = bundle.without_credential(digest) if bundle else None
+    return Holding(digest, as_kept(shown), provenance, loose, secrets=secrets)
 
 
 def fuller(held: Holding, arriving: JsonObject | str) -> JsonObject | str:
@@ -328,6 +337,7 @@ def summary(holding: Holding) -> JsonObject:
         "issuer": holding.issuer_id,
         "issuerCallsItself": holding.issuer_name,
         "securing": holding.securing,
+        "boundToSecret": holding.secrets is not None,
         "validUntil": holding.valid_until,
         "received": format_datetime_stamp(holding.provenance.received),
         "how": holding.provenance.how,

@@ -201,6 +201,6 @@ def _showing(choice: Choice) -> Showing:
         (),
         tuple(path_text(claim.path) for claim in choice.claims),
         choice.query.id,
-        choice.query.require_cryptographic_holder_binding,
+        choice.query.require_cryptographic_holder_binding and not choice.holding.choices.by_secret,
         choice.places,
     )

@@ -96,6 +96,7 @@ def disclosed(showing: Showing, *, with_bundle: bool) -> Disclosed:
         names_of(hidden, shown),
         choices.linkable or showing.bound,
         showing.bound and not choices.linkable,
+        choices.pseudonymous,
     )
 
 

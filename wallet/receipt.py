@@ -34,6 +34,8 @@ class Part:
     """Whom it is made out to, one of the wallet's keys; None is the first of them."""
     kept: tuple[str, ...] = ()
     """The digests of what came and was kept."""
+    commitment: str | None = None
+    """To secrets of the wallet, in base64url, where its issuer binds it to some."""
 
     @property
     def done(self) -> bool:
@@ -61,6 +63,7 @@ class Part:
             "digests": None if self.digests is None else list(self.digests),
             "did": self.did,
             "kept": list(self.kept),
+            "commitment": self.commitment,
         }
 
 
@@ -76,6 +79,7 @@ def _parse_part(body: JsonObject) -> Part:
         None if digests is None else tuple(digests),
         body.get("did"),
         tuple(body.get("kept", ())),
+        body.get("commitment"),
     )
 
 

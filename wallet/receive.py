@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from node.core.bundle import MEDIA_TYPE, Bundle, parse_bundle
+from node.core.dataintegrity.bbs_binding import SECRET_BYTES, bind
+from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, NotVerified, Refused
 from node.core.jose.jws import ALGORITHMS
 from node.core.keys import KeyKind
@@ -54,6 +56,7 @@ from node.core.strict_json import JsonObject
 from node.core.verify.intake import shown as read_credential
 from node.core.verify.report import Acceptance, CheckName, Outcome, Report
 from node.outbound.http import Egress
+from wallet.bindings import needs_secrets, secrets_of
 from wallet.check import Checker, last_check, with_bundle
 from wallet.exchange import Exchange, host_of, json_of
 from wallet.formats import RECEIVED, SUITES
@@ -193,16 +196,23 @@ class Receiver:
     def accept(self, offered: Offered, tx_code: str | None) -> Receipt:
         """The holder said yes: from here on the offer is in the store."""
         check_tx_code(offered.tx_code, tx_code)
-        parts = tuple(
-            Part(configuration.id, tuple(configuration.proof_types), did=self.key_for(configuration).did)
-            for configuration in offered.configurations()
-        )
         with self._store.transaction():
+            parts = tuple(map(self._part_of, offered.configurations()))
             kept = {key.did for key in self._store.holder_keys()}
             for key in self._keys:
                 if key.did not in kept and any(part.did == key.did for part in parts):
                     self._store.add_key(key)
             return self._begin(offered, parts, tx_code)
+
+    def _part_of(self, configuration: CredentialConfiguration) -> Part:
+        """What is wanted; where it is bound to secrets, these are kept from here on."""
+        commitment = None
+        if configuration.binding is not None:
+            bound = bind(configuration.binding, secrets.token_bytes(SECRET_BYTES))
+            self._store.add_secrets(bound.holder)
+            commitment = encode_base64url(bound.commitment_with_proof)
+        did = self.key_for(configuration).did
+        return Part(configuration.id, tuple(configuration.proof_types), did=did, commitment=commitment)
 
     def _begin(self, offered: Offered, parts: tuple[Part, ...], tx_code: str | None) -> Receipt:
         metadata, issuer = offered.metadata, offered.offer.credential_issuer
@@ -264,7 +274,10 @@ class Receiver:
 
     async def _asked_again(self, receipt: Receipt, wait_seconds: float) -> bool:
         """Take the receipt through once more; False where its token is not taken any more."""
-        parts = tuple(Part(part.configuration_id, part.proof_types, did=part.did) for part in receipt.parts)
+        parts = tuple(
+            Part(part.configuration_id, part.proof_types, did=part.did, commitment=part.commitment)
+            for part in receipt.parts
+        )
         again = self._keep(replace(receipt, parts=parts, renews=False))
         try:
             await self.go_on(again, wait_seconds=wait_seconds)
@@ -326,7 +339,8 @@ class Receiver:
 
     async def _request(self, receipt: Receipt, part: Part) -> Issued | Deferred:
         for attempt in range(_NONCE_ATTEMPTS):
-            request = CredentialRequest(part.configuration_id)
+            commitment = decode_base64url(part.commitment or "")
+            request = CredentialRequest(part.configuration_id, commitment=commitment)
             if part.proof_types:
                 request = replace(request, proof_type=JWT, proofs=(await self._proof(receipt, part),))
             try:
@@ -403,12 +417,17 @@ class Receiver:
     ) -> Arrived:
         bundle = None if bundle_json is None else parse_bundle(bundle_json)
         provenance = Provenance(ISSUED, receipt.issuer, self._clock())
-        holding = new_holding(as_kept(read_credential(credential)), bundle, provenance)
-        report = await self._checker.report(holding.credential, holding.bundle)
+        shown, canonicalizer = read_credential(credential), self._checker.verifier.canonicalizer
+        known = secrets_of(shown, self._store.secrets(), canonicalizer)
+        if known is None and needs_secrets(shown):
+            self._tell("it is bound to a secret that is not in this wallet: nothing can be shown of it")
+        holding = new_holding(as_kept(shown), bundle, provenance, known)
+        report = await self._checker.report(holding.credential, holding.bundle, known)
         held = self._store.holding(holding.digest)
         if held is not None:
             if isinstance(holding.credential, str) or report[CheckName.PROOF].outcome is Outcome.PASSED:
-                held = replace(held, credential=fuller(held, holding.credential))
+                more = fuller(held, holding.credential)
+                held = replace(held, credential=more, secrets=held.secrets or known)
             holding = held if holding.bundle is None else with_bundle(held, holding.bundle, report)
         holding = replace(holding, last_check=last_check(report, self._clock()))
         kept = report.acceptance is not Acceptance.REFUSED or self._keep_anyway
@@ -447,7 +466,7 @@ class Receiver:
         held = self._store.holding(digest)
         if held is None or not belongs(bundle, held.shown):
             raise NotVerified("the issuer sent the bundle of another credential")
-        report = await self._checker.report(held.credential, bundle)
+        report = await self._checker.report(held.credential, bundle, held.secrets)
         kept = report.acceptance is not Acceptance.REFUSED or self._keep_anyway
         holding = with_bundle(held, bundle, report) if kept else held
         return Arrived(replace(holding, last_check=last_check(report, self._clock())), report, kept)

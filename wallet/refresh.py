@@ -120,7 +120,8 @@ class Refresher:
     def _judge(self, holding: Holding, target: _Target) -> Report:
         """As a verifier that trusts this header and has the bundle alone: no state of its own to fall back on."""
         need = HeaderNeed(target.network.chain_id, (target.header.number,))
-        shown = as_others_see(holding.credential, holding.bundle, self._verifier.canonicalizer)
+        canonicalizer = self._verifier.canonicalizer
+        shown = as_others_see(holding.credential, holding.bundle, canonicalizer, holding.secrets)
         intake = Intake((shown,))
         materials = Materials({need: target.answer}, self._egress.contacted)
         return engine.verify(intake, materials, self._verifier, now=self._now)

@@ -57,6 +57,7 @@ def candidates(
     """The holdings that answer one credential query, the one to prefer first.
 
     Where holder binding is asked for, a credential of somebody else cannot answer: no signature of ours would bind it.
+    One that is shown by a secret needs none.
     """
     found = []
     for option in options:
@@ -64,7 +65,8 @@ def candidates(
         if not takes_credential(formats, holding.shown):
             continue
         claims = matched_claims(query, option.candidate)
-        bound = not query.require_cryptographic_holder_binding or _can_bind(holding, keys, formats)
+        wanted = query.require_cryptographic_holder_binding and not holding.choices.by_secret
+        bound = not wanted or _can_bind(holding, keys, formats)
         if claims is not None and bound:
             found.append(Choice(query, holding, claims))
     return tuple(sorted(found, key=_preference))

@@ -3,8 +3,8 @@
 Envelope: `node.core.sealed` (Argon2id with 64 MiB, 3 passes, 4 lanes; AES-256-GCM); the key is derived once a command
 and every save takes a fresh nonce. A save writes a new file, syncs it, renames it over the old one and syncs the
 folder, so a crash at any moment leaves the image before or the image after. What is trusted with it: the holder's
-key, every credential with its evidence, and who was shown what. Losing the file or the passphrase loses them all:
-hence `wallet backup`.
+keys and secrets, every credential with its evidence, and who was shown what. Losing the file or the passphrase loses
+them all: hence `wallet backup`.
 
 A change happens inside `transaction()`, which saves at its end; one that fails, the save included, leaves memory and
 disk as they were. Who changes holds the lock file for the whole command.
@@ -27,6 +27,8 @@ from typing import Final, Self
 
 from node.core import sealed
 from node.core.bundle import Bundle, parse_bundle
+from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_binding import holder_of_json, holder_to_json
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified, Unavailable
 from node.core.keys import KeyKind
 from node.core.strict_json import Json, JsonObject, parse_json, parse_json_object
@@ -40,9 +42,10 @@ _NEW_NAME: Final = "wallet.bonafides.new"
 _LOCK_NAME: Final = "wallet.lock"
 STORE_PURPOSE: Final = b"bonafides wallet 1\0"
 BACKUP_PURPOSE: Final = b"bonafides wallet backup 1\0"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 # The image in the envelope, base64url: see `sealed.MAX_ENVELOPE_BYTES`.
 _MAX_JSON_BYTES: Final = 256 * 1024 * 1024
+_HOLDING: Final = "digest, credential, bundle, how, source, received, last_check, secrets"
 
 # Each step leads from one `user_version` to the next; steps are only ever added.
 _STEPS: Final = (
@@ -61,6 +64,11 @@ _STEPS: Final = (
     # Keys of several kinds. `credential` is JSON as before: an object, and from here on also a text, a token.
     """
     ALTER TABLE holder_keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'Ed25519';
+    """,
+    # Secrets that issuers sign unseen (bbs-2023): all there are, and those that a holding is bound to.
+    """
+    CREATE TABLE secrets (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    ALTER TABLE holdings ADD COLUMN secrets TEXT;
     """,
 )
 
@@ -267,19 +275,29 @@ class WalletStore:
             raise NotFound("the wallet has no key")
         return keys[0]
 
+    def add_secrets(self, holder: Holder) -> None:
+        """Keep secrets to which an issuer is about to bind a credential."""
+        with self.transaction():
+            self._db.execute("INSERT INTO secrets (body) VALUES (?)", (_dumps(holder_to_json(holder)),))
+
+    def secrets(self) -> tuple[Holder, ...]:
+        """All such secrets, the newest first."""
+        rows = self._db.execute("SELECT body FROM secrets ORDER BY number DESC")
+        return tuple(holder_of_json(_loads(row[0])) for row in rows)
+
     # --- holdings ---
 
     def holdings(self) -> tuple[Holding, ...]:
         """All that is held, in the order in which it came."""
         rows = self._db.execute(
-            "SELECT digest, credential, bundle, how, source, received, last_check FROM holdings ORDER BY number"
+            f"SELECT {_HOLDING} FROM holdings ORDER BY number"  # noqa: S608 - names of columns
         )
         return tuple(map(_holding, rows))
 
     def holding(self, digest: bytes) -> Holding | None:
         """The holding of a credential with this digest."""
         row = self._db.execute(
-            "SELECT digest, credential, bundle, how, source, received, last_check FROM holdings WHERE digest = ?",
+            f"SELECT {_HOLDING} FROM holdings WHERE digest = ?",  # noqa: S608 - names of columns
             (digest,),
         ).fetchone()
         return None if row is None else _holding(row)
@@ -294,10 +312,11 @@ class WalletStore:
         with self.transaction():
             self._db.execute(
                 """
-                INSERT INTO holdings (digest, credential, bundle, how, source, received, last_check)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO holdings (digest, credential, bundle, how, source, received, last_check, secrets)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (digest) DO UPDATE SET
-                    credential = excluded.credential, bundle = excluded.bundle, last_check = excluded.last_check
+                    credential = excluded.credential, bundle = excluded.bundle, last_check = excluded.last_check,
+                    secrets = excluded.secrets
                 """,
                 (
                     holding.digest,
@@ -307,6 +326,7 @@ class WalletStore:
                     holding.provenance.source,
                     format_datetime_stamp(holding.provenance.received),
                     None if last is None else _dumps(last.to_json()),
+                    None if holding.secrets is None else _dumps(holder_to_json(holding.secrets)),
                 ),
             )
 
@@ -450,14 +470,15 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         db.executescript(f"BEGIN;{step};PRAGMA user_version = {number};COMMIT;")
 
 
-def _holding(row: tuple[bytes, str, str | None, str, str, str, str | None]) -> Holding:
-    digest, credential, bundle, how, source, received, last_check = row
+def _holding(row: tuple[bytes, str, str | None, str, str, str, str | None, str | None]) -> Holding:
+    digest, credential, bundle, how, source, received, last_check, secrets_of = row
     return Holding(
         digest,
         parse_json(credential, max_bytes=_MAX_JSON_BYTES),
         Provenance(how, source, parse_datetime_stamp(received)),
         None if bundle is None else parse_bundle(_loads(bundle)),
         None if last_check is None else _last_check(_loads(last_check)),
+        None if secrets_of is None else holder_of_json(_loads(secrets_of)),
     )
 
 

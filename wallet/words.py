@@ -56,7 +56,11 @@ def _can_be_shown(held: Holding) -> str:
     choices = held.choices
     if len(choices.reveal(())) == len(choices.places):
         return "shown whole"
-    return "shown in part" if choices.linkable else "shown in part, and no two showings can be linked"
+    if choices.linkable:
+        return "shown in part"
+    if choices.pseudonymous:
+        return "shown in part, under a name of its own for each verifier, and no two verifiers can link it"
+    return "shown in part, and no two showings can be linked"
 
 
 def choice_lines(held: Holding) -> list[str]:
@@ -190,6 +194,8 @@ def disclosed_lines(parts: Sequence[Disclosed]) -> Iterator[str]:
         if part.asked:
             yield f"  asked for:       {', '.join(map(brief, part.asked))}"
         yield from _claims_lines(part)
+        if part.pseudonymous:
+            yield "  this verifier knows you again by a name that no other verifier gets"
         if part.linked_by_holder:
             yield "  your DID signs around it, which links it to all else that you show with this DID"
         yield f"  evidence shown:  {', '.join(map(plain, part.evidence)) or 'none'}"
@@ -231,3 +237,5 @@ def offer_lines(offered: Offered, did_of: Callable[[CredentialConfiguration], st
         yield f"  {title}" + (f" ({types})" if types else "") + f", as {_form_of(configuration)}"
         if configuration.proof_types:
             yield f"  made out to {did_of(configuration)}"
+        if configuration.binding is not None:
+            yield "  bound to a secret that this wallet makes for it, and nobody else learns"

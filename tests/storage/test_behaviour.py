@@ -244,6 +244,15 @@ class TestCredentials:
             assert (await tx.credentials.counts("other"))[CredentialState.SIGNED] == 0
             assert await tx.credentials.load("urn:uuid:0003") is None
 
+    async def test_of_what_was_intended_what_a_successor_needs_is_kept(self, store: Store) -> None:
+        async with store.transaction() as tx:
+            await tx.credentials.intend([intent(1), intent(2)])
+            await tx.credentials.record_signed([signed(1, kept=b"terms"), signed(2)])
+        async with store.reading() as tx:
+            found = await tx.credentials.load_many(["urn:uuid:0001", "urn:uuid:0002"])
+        assert [one.intent.body for one in found.values()] == [b"terms", b""]
+        assert [one.signed for one in found.values()] == [signed(1, kept=b"terms"), signed(2)]
+
     async def test_a_row_is_taken_in_once(self, store: Store) -> None:
         await issue(store, 1)
         for again in (intent(9, row_key="id:1"), intent(1, row_key="id:9")):

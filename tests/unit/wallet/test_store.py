@@ -263,6 +263,8 @@ def test_a_wallet_of_the_first_schema_keeps_all_that_is_in_it(tmp_path: Path) ->
         store.save_holding(held)
         with store.transaction():
             store._db.execute("ALTER TABLE holder_keys DROP COLUMN kind")
+            store._db.execute("ALTER TABLE holdings DROP COLUMN secrets")
+            store._db.execute("DROP TABLE secrets")
             store._db.execute("PRAGMA user_version = 1")
     with reopened(tmp_path) as store:
         assert store.holder_keys() == (LEARNER_KEY,)
@@ -284,7 +286,7 @@ def test_a_token_is_kept_as_the_text_that_it_is(tmp_path: Path) -> None:
 
 def test_a_record_from_before_there_was_a_choice_is_read() -> None:
     shown = Disclosed("ab", "x", ("a",), ("a",), (), (), True).to_json()
-    for name in ("always", "hidden", "linkable"):
+    for name in ("always", "hidden", "linkable", "pseudonymous"):
         del shown[name]
     body = Disclosure(NOW, "v", None, (), Outcome.SENT).to_json() | {"shown": [shown]}
     (read,) = parse_disclosure(body).shown
