@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from node.core.errors import Misconfigured
 from node.core.evm.agreement import Endpoints, parse_endpoint
+from node.core.evm.light_client.settings import LightClientSettings, light_client_settings
 
 PREFIX: Final = "BONAFIDES_"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -103,6 +104,7 @@ Seconds = Annotated[int, BeforeValidator(_duration)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 # Several in one variable stand with blanks between them, as click reads options that may be repeated.
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 EndpointTexts = Annotated[
     tuple[Annotated[str, AfterValidator(_endpoint)], ...], NoDecode, BeforeValidator(_words)
 ]
@@ -176,6 +178,25 @@ class IssuerConfig(ServerSettings):
     passphrase_file: ExistingFile | None = Field(
         None, description="File with the passphrase of the keys. Default: asked for at the terminal."
     )
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Items that close a batch. Default: as at `issuer init`, else 1000.",
+    )
+    batch_age: int | None = Field(
+        None, ge=0, description="Seconds after which a batch closes. Default: as at `issuer init`, else 60."
+    )
+    max_fee: float | None = Field(
+        None,
+        gt=0,
+        description="Gwei that no transaction offers more than for gas. Default: as at init, else 200.",
+    )
+    low_balance: int | None = Field(
+        None,
+        ge=0,
+        description="Anchors that the writer should be able to pay for: below it is told. Default: 50.",
+    )
 
     @property
     def database_url(self) -> str:
@@ -230,6 +251,15 @@ class VerifierConfig(ServerSettings):
         description="How many operators of endpoints must say the same. Default: the smallest majority.",
     )
 
+    beacon: Texts = Field(
+        (),
+        description="Servers of the Beacon API for the light client, URL or @CHAIN=URL, with blanks between them.",
+    )
+    light_client_checkpoint: Texts = Field(
+        (),
+        description="Root of a final beacon block that is trusted, ROOT or @CHAIN=ROOT; at most two weeks old.",
+    )
+
     @model_validator(mode="after")
     def _chain_needs_an_endpoint(self) -> Self:
         if self.mode == "chain" and not self.rpc:
@@ -243,6 +273,19 @@ class VerifierConfig(ServerSettings):
         except Misconfigured as error:
             raise _fault(error.detail) from error
         return self
+
+    @model_validator(mode="after")
+    def _light_clients_are_whole(self) -> Self:
+        try:
+            _ = self.light_clients
+        except Misconfigured as error:
+            raise _fault(error.detail) from error
+        return self
+
+    @property
+    def light_clients(self) -> tuple[LightClientSettings, ...]:
+        """What `beacon` and `light_client_checkpoint` say."""
+        return light_client_settings(self.beacon, self.light_client_checkpoint, with_endpoints=bool(self.rpc))
 
     @property
     def endpoints(self) -> Endpoints:

@@ -1,6 +1,7 @@
 """An issuer's folder: what stands in it, and an `Issuer` opened from it.
 
-    issuer.json      endpoint, database, and whether credentials get status entries, as `issuer init` was told
+    issuer.json      endpoint, database, when batches close and what may be paid, and whether credentials get status
+                     entries, as `issuer init` was told
     issuer.db        the database, unless another was named
     keys/*.json      sealed keys
     networks.json    a copy of the operator's table
@@ -11,9 +12,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,11 +24,13 @@ from node.core.errors import Malformed, Misconfigured
 
 if TYPE_CHECKING:
     from node.core.evm.network import Network
-    from node.services.issuer import ChainAccess, Issuer
+    from node.services.issuer import AnchoringTerms, ChainAccess, Issuer
 
 SETTINGS_FILE: Final = "issuer.json"
 NETWORKS_FILE: Final = "networks.json"
 DATABASE_FILE: Final = "issuer.db"
+TERMS: Final = ("batch_size", "batch_age", "max_fee", "low_balance")
+"""Members of `issuer.json` about anchoring: items, seconds, gwei, anchors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Folder:
     development: bool = False
     status: bool | None = None
     """Without a chain: whether credentials get status entries by default; None in folders of earlier releases."""
+    terms: Mapping[str, float] = field(default_factory=dict)
+    """Those of `TERMS` that were given."""
 
     @classmethod
     def begun(cls, path: Path) -> Folder:
@@ -65,6 +70,7 @@ class Folder:
             path,
             development=body.get("development") is True,
             status=status if isinstance(status, bool) else None,
+            terms=_terms(body.get("terms"), path),
             **known,
         )
 
@@ -74,9 +80,32 @@ class Folder:
         body = {name: value for name, value in asdict(self).items() if name != "path"}
         write_private(self.path / SETTINGS_FILE, orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
 
-    def with_options(self, *, rpc: str | None = None, database: str | None = None) -> Folder:
+    def with_options(
+        self,
+        *,
+        rpc: str | None = None,
+        database: str | None = None,
+        terms: Mapping[str, float | None] | None = None,
+    ) -> Folder:
         """The folder with what the command line says instead."""
-        return replace(self, rpc=rpc or self.rpc, database=database or self.database)
+        given = {name: value for name, value in (terms or {}).items() if value is not None}
+        return replace(
+            self, rpc=rpc or self.rpc, database=database or self.database, terms={**self.terms, **given}
+        )
+
+    def anchoring_terms(self) -> AnchoringTerms:
+        """When batches are closed, and what may be paid; defaults where nothing was said."""
+        from datetime import timedelta  # noqa: PLC0415
+
+        from node.services.issuer import GWEI, AnchoringTerms  # noqa: PLC0415
+
+        usual, said = AnchoringTerms(), self.terms
+        return AnchoringTerms(
+            batch_size=int(said.get("batch_size", usual.batch_size)),
+            batch_age=timedelta(seconds=said["batch_age"]) if "batch_age" in said else usual.batch_age,
+            max_fee_per_gas=int(said["max_fee"] * GWEI) if "max_fee" in said else usual.max_fee_per_gas,
+            low_balance=int(said.get("low_balance", usual.low_balance)),
+        )
 
     def keep_networks(self, file: Path | None) -> None:
         """Keep a copy of the operator's table, so that later commands need not be told again."""
@@ -104,6 +133,16 @@ class Folder:
         from node.storage.database import sqlite_url  # noqa: PLC0415
 
         return self.database or sqlite_url(self.path / DATABASE_FILE)
+
+
+def _terms(body: object, path: Path) -> dict[str, float]:
+    if body is None:
+        return {}
+    if isinstance(body, dict) and all(
+        name in TERMS and type(value) in (int, float) and value >= 0 for name, value in body.items()
+    ):
+        return body
+    raise Misconfigured(f"{path / SETTINGS_FILE}: terms are {', '.join(TERMS)}, each a number")
 
 
 def write_private(file: Path, data: bytes) -> None:
@@ -154,7 +193,15 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
             networks = {**standards.networks, **folder.networks()}
             chain = await stack.enter_async_context(open_chain(folder.rpc, networks, settings.chain))
         keyring = Keyring(folder.path, passphrase)
-        yield Issuer(database, settings, keyring, standards, chain, status_by_default=folder.status)
+        yield Issuer(
+            database,
+            settings,
+            keyring,
+            standards,
+            chain,
+            anchoring=folder.anchoring_terms(),
+            status_by_default=folder.status,
+        )
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import click
 
 from node.commands.issuer_options import (
     FILE,
+    anchoring_terms,
     as_json_option,
     ask_new_passphrase,
     finish,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @issuer_place
+@anchoring_terms
 @click.option("--name", required=True, help="The issuer's name, as it stands in credentials.")
 @click.option(
     "--url", required=True, metavar="URL", help="Where the issuer will be served; status lists name it."
@@ -74,6 +76,7 @@ async def init(
     faucet: Path | None,
     development: bool,
     as_json: bool,
+    **terms: float | None,
 ) -> None:
     """Make an issuer: keys, identity, status lists. Run again, it goes on where it stopped.
 
@@ -84,7 +87,9 @@ async def init(
 
     _check_public_url(url, development=development)
     # What an earlier run was told is kept: another database would be another issuer with the same keys.
-    place = Folder.begun(folder).with_options(rpc=rpc if method == "ethr" else None, database=database)
+    place = Folder.begun(folder).with_options(
+        rpc=rpc if method == "ethr" else None, database=database, terms=terms
+    )
     place = replace(
         place,
         development=development or place.development,
@@ -188,6 +193,7 @@ async def _init_chain(
             await chain.check()
             where = setup.Place(place.path, store, passphrase)
             made = await setup.create_on_chain(where, standards, chain, name, url)
+            made = replace(made, anchoring=place.anchoring_terms())
             await _fund(made, faucet)
             await setup.register(made, suspendable=suspendable)
             await finish(AnchorWorker(made), "registering")

@@ -12,6 +12,7 @@ from node.commands.issuer_options import (
     FILE,
     FOLDER,
     Bars,
+    anchoring_terms,
     as_json_option,
     ask_passphrase,
     finish,
@@ -109,7 +110,7 @@ async def issue(
             _tell_faults(error, as_json=as_json)
             raise
         if dry_run:
-            _print_plan(plan, before, as_json=as_json)
+            _print_plan(plan, before, await _anchoring_cost(node, plan), as_json=as_json)
             return
         issued = await issuance.results(node, loaded)
         made = await offering.offer(node, issued, bearer=bearer, with_tx_code=tx_code, again=renew_offers)
@@ -122,6 +123,27 @@ async def _secured_otherwise(node: Issuer, plan: Plan) -> Mapping[str, int]:
     new = {row.key for row in plan.new}
     keys = [row.key for row in plan.cohort.rows if row.key not in new]
     return await lookup.secured_otherwise(node, plan.cohort.template.cohort, keys, plan.terms.securing)
+
+
+async def _anchoring_cost(node: Issuer, plan: Plan) -> dict[str, Any] | None:
+    """What anchoring the new rows would cost now, with a sentence for people; None where nothing is anchored."""
+    from node.core.securing import is_anchored  # noqa: PLC0415
+
+    if not node.on_chain or not plan.new or not is_anchored(plan.terms.securing):
+        return None
+    return await _cost(node, len(plan.new))
+
+
+async def _cost(node: Issuer, items: int) -> dict[str, Any]:
+    """An estimate, or why there is none: nothing that was asked for depends on it."""
+    from node.core.errors import BonafidesError  # noqa: PLC0415
+    from node.services import costs  # noqa: PLC0415
+
+    try:
+        estimate = await costs.estimate(node, items)
+    except BonafidesError as error:
+        return {"unknown": error.detail, "words": f"what it costs could not be told: {error.detail}"}
+    return {**estimate.to_json(), "words": str(estimate)}
 
 
 async def _issue(node: Issuer, plan: Plan, progress: Any) -> None:
@@ -150,7 +172,7 @@ def _tell_otherwise(securing: str, before: Mapping[str, int]) -> None:
         )
 
 
-def _print_plan(plan: Plan, before: Mapping[str, int], *, as_json: bool) -> None:
+def _print_plan(plan: Plan, before: Mapping[str, int], cost: dict[str, Any] | None, *, as_json: bool) -> None:
     rows, new = len(plan.cohort.rows), len(plan.new)
     at_once = sum(map(plan.signs_at_once, plan.new))
     body = {
@@ -163,6 +185,7 @@ def _print_plan(plan: Plan, before: Mapping[str, int], *, as_json: bool) -> None
         "status_entries_per_credential": len(plan.purposes),
         "securing": plan.terms.securing,
         "secured_otherwise": before,
+        "anchoring": cost,
     }
     if as_json:
         print_json(body)
@@ -175,6 +198,8 @@ def _print_plan(plan: Plan, before: Mapping[str, int], *, as_json: bool) -> None
     )
     _tell_otherwise(plan.terms.securing, before)
     click.echo(f"  signed at once: {body['signed_at_once']}, at their claim: {body['signed_at_claim']}")
+    if cost is not None:
+        click.echo(f"  {cost['words']}")
     if len(plan.purposes) > 1:
         click.echo(
             f"  {len(plan.purposes)} status entries, so an array, which 1EdTech's strict schema does not allow,"
@@ -304,6 +329,8 @@ async def renew(
 
 @click.command()
 @issuer_place
+@anchoring_terms
+@click.option("--dry-run", is_flag=True, help="Say what it would cost now, and send nothing.")
 @click.option("--retry", is_flag=True, help="Take up what was set aside, after its reason was mended.")
 @no_wait_option
 @as_json_option
@@ -313,14 +340,19 @@ async def anchor(
     passphrase_file: Path | None,
     rpc: str | None,
     database: str | None,
+    dry_run: bool,
     retry: bool,
     no_wait: bool,
     as_json: bool,
+    **terms: float | None,
 ) -> None:
     """Close the open batch, take everything to the chain, and wait until it is final and proven."""
-    from node.services import anchoring  # noqa: PLC0415
+    from node.services import anchoring, costs  # noqa: PLC0415
 
-    async with opened(folder, passphrase_file, rpc, database) as node:
+    async with opened(folder, passphrase_file, rpc, database, keys=not dry_run, terms=terms) as node:
+        if dry_run:
+            await _print_anchoring_cost(node, as_json=as_json)
+            return
         if retry:
             await anchoring.retry_parked(node)
         worker = anchoring.AnchorWorker(node)
@@ -328,7 +360,7 @@ async def anchor(
             tick = await worker.tick(close=True)
         else:
             tick = await finish(worker, "anchoring")
-        body = {
+        body: dict[str, Any] = {
             "done": tick.is_done,
             "block": tick.block,
             "waiting": tick.waiting,
@@ -336,10 +368,28 @@ async def anchor(
             "transactions": tick.transactions,
             "set_aside": tick.parked,
             "troubles": [trouble.detail for trouble in tick.troubles],
+            "warnings": list(tick.warnings),
         }
+        async with node.store.reading() as reading:
+            body["paid"] = await costs.paid(reading)
         if as_json:
             print_json(body)
-        else:
-            click.echo(
-                f"final as of block {tick.block}" if tick.is_done else "on its way: see `issuer status`"
-            )
+            return
+        click.echo(f"final as of block {tick.block}" if tick.is_done else "on its way: see `issuer status`")
+        if body["paid"]["newest_batch"] is not None:
+            click.echo(f"  {costs.batch_in_words(body['paid']['newest_batch'])}")
+        for warning in tick.warnings:
+            click.echo(f"warning: {warning}", err=True)
+
+
+async def _print_anchoring_cost(node: Issuer, *, as_json: bool) -> None:
+    node.require_chain()
+    async with node.store.reading() as reading:
+        waiting = (await reading.batches.waiting()).count
+    cost = await _cost(node, waiting) if waiting else None
+    if as_json:
+        print_json({"dry_run": True, "waiting": waiting, "anchoring": cost})
+    else:
+        click.echo(
+            f"{waiting} waiting: {cost['words']}" if cost is not None else "nothing waits to be anchored"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+# A batch is closed in one database transaction, and held in memory for it.
+MAX_BATCH_SIZE: Final = 100_000
 CREDENTIAL_HELP: Final = "CREDENTIAL is an id, a digest, a row's id, or COHORT/ROW."
 
 
@@ -62,6 +64,46 @@ def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
+def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
+    """The options about when batches close and what may be paid, for a command with `**terms`."""
+    for option in (
+        click.option(
+            "--low-balance",
+            type=click.IntRange(0),
+            metavar="ANCHORS",
+            envvar="BONAFIDES_ISSUER_LOW_BALANCE",
+            show_envvar=True,
+            help="Warn when the writer can pay for fewer anchors.  [default: as at init, else 50]",
+        ),
+        click.option(
+            "--max-fee",
+            type=click.FloatRange(0, min_open=True),
+            metavar="GWEI",
+            envvar="BONAFIDES_ISSUER_MAX_FEE",
+            show_envvar=True,
+            help="No transaction offers more for gas.  [default: as at init, else 200]",
+        ),
+        click.option(
+            "--batch-age",
+            type=click.IntRange(0),
+            metavar="SECONDS",
+            envvar="BONAFIDES_ISSUER_BATCH_AGE",
+            show_envvar=True,
+            help="Close a batch when its oldest item has waited as long.  [default: as at init, else 60]",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1, MAX_BATCH_SIZE),
+            metavar="ITEMS",
+            envvar="BONAFIDES_ISSUER_BATCH_SIZE",
+            show_envvar=True,
+            help="Close a batch when it has as many items.  [default: as at init, else 1000]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 as_json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 no_wait_option: Final = click.option(
     "--no-wait", is_flag=True, help="Leave the rest to `issuer serve` or the next command."
@@ -86,11 +128,12 @@ def opened(
     *,
     keys: bool = True,
     passphrase: str | None = None,
+    terms: Mapping[str, float | None] | None = None,
 ) -> Any:
     """The issuer of a folder, for `async with`; with `keys`, its passphrase is asked for first."""
     from node.commands.issuer_folder import Folder, open_issuer  # noqa: PLC0415
 
-    place = Folder.load(folder).with_options(rpc=rpc, database=database)
+    place = Folder.load(folder).with_options(rpc=rpc, database=database, terms=terms)
     if keys and passphrase is None:
         passphrase = ask_passphrase(passphrase_file)
     return open_issuer(place, passphrase)

@@ -53,8 +53,10 @@ def _print_overview(found: dict[str, Any]) -> None:
     console.print(f"{found['name']}\n{found['did']}\n{found['url']}")
     for warning in found["warnings"]:
         console.print(f"warning: {warning}", markup=False)
-    for title in ("chain", "credentials", "anchoring", "transactions"):
-        rows = found.get(title)
+    from node.services.costs import paid_in_words  # noqa: PLC0415
+
+    for title in ("chain", "credentials", "anchoring", "transactions", "paid"):
+        rows = paid_in_words(found[title]) if title == "paid" else found.get(title)
         if not rows:
             continue
         table = Table(title=title, title_justify="left", show_header=False)
@@ -85,6 +87,11 @@ def _print_overview(found: dict[str, Any]) -> None:
     help="Write a checkpoint file of the chain.",
 )
 @click.option(
+    "--audit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what was written to the chain, kinds and sizes, for `bonafides audit --against`.",
+)
+@click.option(
     "--records",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the issuer's whole record here.",
@@ -107,6 +114,7 @@ async def export(
     document: Path | None,
     did_document: Path | None,
     checkpoint: Path | None,
+    audit: Path | None,
     records: Path | None,
     blockcerts: Path | None,
     cohort: str | None,
@@ -126,9 +134,9 @@ async def export(
         return
     if (bundle or document) and credential is None:
         raise Misconfigured("name the credential: --credential")
-    if not any((bundle, document, did_document, checkpoint, records)):
+    if not any((bundle, document, did_document, checkpoint, audit, records)):
         raise Misconfigured(
-            "say what to write: --bundle, --document, --did-document, --checkpoint or --records"
+            "say what to write: --bundle, --document, --did-document, --checkpoint, --audit or --records"
         )
     written: dict[str, str] = {}
     async with opened(folder, None, rpc, database, keys=False) as node:
@@ -140,6 +148,8 @@ async def export(
             _write(did_document, await exporting.did_document_json(node), written, "did_document")
         if checkpoint is not None:
             _write(checkpoint, await exporting.checkpoint_json(node), written, "checkpoint")
+        if audit is not None:
+            _write(audit, await exporting.audit_json(node), written, "audit")
         if records is not None:
             await exporting.write_records(node, records)
             written["records"] = str(records)

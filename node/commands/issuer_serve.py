@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from node.commands.issuer_options import FILE, ask_passphrase, issuer_place
+from node.commands.issuer_options import FILE, anchoring_terms, ask_passphrase, issuer_place
 from node.core.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 @click.command()
 @issuer_place
+@anchoring_terms
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -87,6 +88,7 @@ def serve(
     *,
     development: bool,
     as_json: bool,
+    **terms: float | None,
 ) -> None:
     """Serve wallets (OpenID4VCI), status lists and the VC API, and anchor in the background.
 
@@ -99,7 +101,7 @@ def serve(
     tls = TlsFiles.of(tls_cert, tls_key)
     place = Folder.load(folder)
     place.keep_networks(networks)
-    place = place.with_options(rpc=rpc, database=database)
+    place = place.with_options(rpc=rpc, database=database, terms=terms)
     passphrase = ask_passphrase(passphrase_file)
     asyncio.run(
         _serve(

@@ -19,13 +19,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from node.chain.transactions import CredentialRegistryCalls, WordChange
 from node.core.errors import BonafidesError, Unavailable
 from node.core.evm.header import Header
-from node.services import bundles, registration, rotation, sealing, status_lists
+from node.services import bundles, costs, registration, rotation, sealing, status_lists
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.storage.base import (
@@ -39,6 +39,7 @@ from node.storage.base import (
 )
 
 TICK_SECONDS: Final = 0.5
+_BALANCE_EVERY: Final = timedelta(minutes=5)
 _MAX_WORDS: Final = 256  # a call takes no more
 
 
@@ -55,6 +56,8 @@ class Tick:
     unproven: int  # final credentials that still lack a bundle
     settling: bool  # keys, writers or lists that wait for the chain
     troubles: tuple[Trouble, ...]
+    warnings: tuple[str, ...]
+    """What will stand in the way before long: who is short of ether."""
 
     @property
     def is_stuck(self) -> bool:
@@ -77,6 +80,8 @@ class AnchorWorker:
         self._calls = CredentialRegistryCalls(self._chain.network.credential_registry)
         self._dispatcher = Dispatcher(issuer, self._chain, self._settle)
         self._checked = False
+        self._warned_at: datetime | None = None
+        self._warnings: tuple[str, ...] = ()
 
     async def tick(self, *, close: bool = False) -> Tick:
         """One step. `close` closes the open batch whatever its size and age. Unavailable: no chain now. Misconfigured:
@@ -94,19 +99,29 @@ class AnchorWorker:
         await status_lists.ensure_room(self._issuer)
         proving = await bundles.prove_due(self._issuer, finalized)  # 7
         troubles += [Trouble(None, "bundle", fault) for fault in proving.faults]
+        await self._look_at_balances()
         if self._dispatcher.fault is not None:
             raise self._dispatcher.fault  # when all else is done
         return await self._summary(finalized, proving, troubles)
 
-    async def run(self, stopped: asyncio.Event, on_trouble: Callable[[str], None] | None = None) -> None:
-        """Tick until `stopped`, whatever stands in the way of a step; each trouble is told once. For servers."""
+    async def run(
+        self,
+        stopped: asyncio.Event,
+        on_trouble: Callable[[str], None] | None = None,
+        on_tick: Callable[[Tick], None] | None = None,
+    ) -> None:
+        """Tick until `stopped`, whatever stands in the way of a step; each trouble and warning is told once. For
+        servers.
+        """
         told: set[str] = set()
         while not stopped.is_set():
             try:
                 tick = await self.tick()
-                found = {trouble.detail: None for trouble in tick.troubles}
+                if on_tick is not None:
+                    on_tick(tick)
+                found = dict.fromkeys([*(trouble.detail for trouble in tick.troubles), *tick.warnings])
             except BonafidesError as error:
-                found = {error.detail: None}
+                found = dict.fromkeys([error.detail])
             for trouble in found:
                 if trouble not in told and on_trouble is not None:
                     on_trouble(trouble)
@@ -217,7 +232,14 @@ class AnchorWorker:
             unproven=proving.left,
             settling=settling,
             troubles=tuple(troubles),
+            warnings=self._warnings,
         )
+
+    async def _look_at_balances(self) -> None:
+        now = self._issuer.clock()
+        if self._warned_at is None or now - self._warned_at >= _BALANCE_EVERY:
+            self._warnings = tuple(await costs.warnings(self._issuer, self._chain))
+            self._warned_at = now
 
 
 def _is_due(items: Sequence[AnchorItem], now: datetime, terms: AnchoringTerms, *, close: bool) -> bool:

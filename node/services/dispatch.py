@@ -211,7 +211,8 @@ class Dispatcher:
                 raise TransactionRefused(error.detail, code="insufficient_funds") from error
             raise
         fees = await self._affordable_fees()
-        count = await self._client.nonce(entry.sender)
+        # Proven, though at an older block: too high a number would leave a gap that nothing fills.
+        count = await self._seen.nonce(entry.sender)
         await self._client.chain_id()  # asked once and kept, so that the transaction below waits for nobody
         async with self._entry(entry, State.PREPARED) as (transaction, now_at):
             if now_at is not None:

@@ -8,7 +8,7 @@ from node.core.encoding import encode_hex
 from node.core.errors import Unavailable
 from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
-from node.services import renewal
+from node.services import costs, renewal
 from node.services.issuer import Issuer, address_of
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
@@ -26,6 +26,7 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
                 str(state): number for state, number in (await reading.credentials.counts()).items()
             },
             "anchoring": await _anchoring(reading),
+            "paid": await costs.paid(reading),
             "transactions": {str(state): number for state, number in (await reading.outbox.counts()).items()},
             "set_aside": await _set_aside(reading),
             "lists": await _lists(reading),
@@ -95,7 +96,7 @@ async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
     async with issuer.store.reading() as reading:
         keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
     try:
-        finalized = await client.finalized()
+        finalized = await issuer.chain.finalized()
         body["final_block"] = finalized.number
         for key in keys:
             if key.role is KeyRole.WRITER and key.state is KeyState.ACTIVE:
@@ -106,6 +107,7 @@ async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
                     warnings.append(f"the writer can write until {until}: `issuer init` as before renews it")
             balance = await client.balance(address_of(key)) / 10**18
             body[f"{key.role}"] = f"{encode_hex(address_of(key))} has {balance:.6f} ether"
+        warnings += await costs.warnings(issuer, issuer.chain)
     except Unavailable as error:
         body["unreachable"] = error.detail
     return body

@@ -7,7 +7,7 @@ is loaded from elsewhere, nothing is framed, and no address leaks as a referrer 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
@@ -121,10 +121,13 @@ def add_public_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> N
         app.router.add_route(hdrs.METH_OPTIONS, path, _preflight(methods))
 
 
-def add_health_routes(app: web.Application, check_ready: ReadyCheck) -> None:
+def add_health_routes(
+    app: web.Application, check_ready: ReadyCheck, warn: Callable[[], Sequence[str]] = tuple
+) -> None:
     """`/health/live`: the process answers. `/health/ready`: `check_ready` names what it lacks, nothing if nothing.
 
-    `/health` is the latter, since it is the address that one tries first.
+    `/health` is the latter, since it is the address that one tries first. `warn` tells what does not stand in the way
+    yet.
     """
 
     async def live(_request: web.Request) -> web.Response:
@@ -132,7 +135,11 @@ def add_health_routes(app: web.Application, check_ready: ReadyCheck) -> None:
 
     async def ready(_request: web.Request) -> web.Response:
         lacking = await check_ready()
-        body = {"status": "unavailable" if lacking else "ok", **({"lacking": lacking} if lacking else {})}
+        body: JsonObject = {"status": "unavailable" if lacking else "ok"}
+        if lacking:
+            body["lacking"] = lacking
+        if warnings := list(warn()):
+            body["warnings"] = warnings
         return json_response(body, status=503 if lacking else 200)
 
     app.add_routes(

@@ -36,6 +36,8 @@ from node.web.problems import json_response
 from node.web.vc_api import UNKNOWN_OPTION
 
 ISSUER: Final = web.AppKey("issuer", Issuer)
+WARNINGS: Final = web.AppKey("warnings", list[str])
+"""Of the worker's last step: what will stand in its way before long."""
 VC_TYPE: Final = "application/vc"
 # A badge with its images; evidence does not come this way.
 MAX_CREDENTIAL_BYTES: Final = 4 * 1024 * 1024
@@ -87,7 +89,9 @@ def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool
             web.post(f"{base}/credentials/status", change_status),
         ]
     )
-    add_health_routes(app, lambda: _lacking(issuer))
+    warnings: list[str] = []
+    app[WARNINGS] = warnings
+    add_health_routes(app, lambda: _lacking(issuer), lambda: warnings)
     app.cleanup_ctx.append(_housekeeping)
     if with_worker and issuer.chain is not None:
         app.cleanup_ctx.append(_anchoring)
@@ -340,16 +344,19 @@ async def _housekeeping(app: web.Application) -> AsyncIterator[None]:
 
 async def _anchoring(app: web.Application) -> AsyncIterator[None]:
     """Anchor what was issued, for as long as the application runs."""
-    from node.services.anchoring import AnchorWorker  # noqa: PLC0415 - web3 is not for issuers without a chain
+    from node.services.anchoring import AnchorWorker, Tick  # noqa: PLC0415 - web3 is not for issuers without a chain
 
     stopped = asyncio.Event()
     worker = AnchorWorker(app[ISSUER])
+
+    def remember(tick: Tick) -> None:
+        app[WARNINGS][:] = tick.warnings
 
     async def run() -> None:
         # A fault in one step must not end anchoring for good while everything else looks well.
         while not stopped.is_set():
             try:
-                await worker.run(stopped, lambda trouble: log.warning("anchoring: %s", trouble))
+                await worker.run(stopped, lambda trouble: log.warning("anchoring: %s", trouble), remember)
             except BonafidesError as error:
                 log.warning("anchoring: %s", error.detail)
             except Exception:
