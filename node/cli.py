@@ -19,9 +19,11 @@ GROUP: Final = "bonafides.commands"
 VARIABLES: Final = "BONAFIDES"
 # What each sub-command is for, so that the help of all need not import any of them.
 _SUMMARIES: Final = {
+    "audit": "List every write of an identity on its chain, none missing.",
     "chain": "Run the embedded chain, or tell it to mine.",
     "config": "Check the configuration of a role.",
     "demo": "Show the whole loop: issue, anchor, hold, present, verify, revoke.",
+    "did": "Resolve a DID, as it is or as it was.",
     "issuer": "Issue, anchor, revoke and suspend credentials; serve wallets.",
     "suite": "Answer the W3C's interoperability suite for VC-JOSE-COSE.",
     "verifier": "Serve the verifier's endpoint and page.",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import schemas
 from node.core.errors import BonafidesError, Malformed, Misconfigured
 from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
-from node.core.evm.network import Network, parse_networks
+from node.core.evm.claim import Claim, parse_claim
+from node.core.evm.network import Network, format_chain, parse_networks
 from node.core.strict_json import parse_json
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.trust import TrustList, parse_trust_list
@@ -40,6 +41,18 @@ def load_networks(path: Path | None) -> dict[int, Network]:
     return {} if path is None else _parsed(path, parse_networks)
 
 
+def load_table(path: Path | None) -> dict[int, Network]:
+    """All networks that are known: the built-in ones, and the operator's, which come first."""
+    return {**load_standards().networks, **load_networks(path)}
+
+
+def network_of(table: Mapping[int, Network], chain_id: int) -> Network:
+    """The network of a chain; Misconfigured where no table has it."""
+    if chain_id not in table:
+        raise Misconfigured(f"{format_chain(chain_id)} is in no table of networks: --networks names one")
+    return table[chain_id]
+
+
 def load_trust(path: Path | None) -> TrustList | None:
     """The list of recognised issuers; None without a file, which is not the same as an empty list."""
     return None if path is None else _parsed(path, parse_trust_list)
@@ -48,6 +61,12 @@ def load_trust(path: Path | None) -> TrustList | None:
 def load_checkpoints(paths: Iterable[Path]) -> list[Checkpoint]:
     """The checkpoint files that were named: naming one is trusting it, so no signature is asked for."""
     return [_parsed(path, parse_checkpoint) for path in paths]
+
+
+def load_claim(path: Path) -> Claim:
+    """What an issuer says it wrote to the chain."""
+    claim: Claim = _parsed(path, parse_claim)
+    return claim
 
 
 def _parsed(path: Path, parse: Any) -> Any:

@@ -128,15 +128,22 @@ async def resolve_did_webvh(did: str, egress: Egress, *, now: datetime) -> Resol
 
 
 async def resolve_did_ethr(
-    did: EthrDid, endpoint: RegistryEndpoint, *, now: datetime, at_block: int | None = None
+    did: EthrDid,
+    endpoint: RegistryEndpoint,
+    *,
+    now: datetime,
+    at_block: int | None = None,
+    block: BlockId = "latest",
 ) -> ResolutionResult:
-    """The document of a did:ethr by the word of one endpoint: the newest, or that of `versionId=at_block`."""
+    """The document of a did:ethr by the word of one endpoint, as of `block`: the newest, or that of
+    `versionId=at_block`.
+    """
     if await endpoint.chain.chain_id() != did.chain_id:
         raise Unavailable(
             f"{endpoint.chain.host} speaks for another chain than eip155:{did.chain_id}",
             asked=endpoint.chain.host,
         )
-    history = await fetch_ethr_history(endpoint, did.identity)
+    history = await fetch_ethr_history(endpoint, did.identity, block=block)
     block_time = int(now.timestamp()) if at_block is None else await _block_time(endpoint.chain, at_block)
     result = document_from_events(did, history.events, block_time=block_time, at_block=at_block)
     return replace(

@@ -19,7 +19,7 @@ from node.core.evm import registry
 from node.core.evm.header import Header
 from node.services import registration, rotation
 from node.services.issuer import Issuer
-from node.storage.base import CredentialState, IssuerKey, KeyRole, KeyState, Transaction
+from node.storage.base import CredentialState, IssuerKey, KeyRole, KeyState, Transaction, TransactionState
 
 NOBODY: Final = bytes.fromhex("000000000000000000000000000000000000dead")
 _UNSIGNED: Final = (CredentialState.INTENDED, CredentialState.WAITING)
@@ -80,6 +80,8 @@ async def abandon(issuer: Issuer) -> None:
         if owner.state is not KeyState.ACTIVE:
             return
         await _require_quiet(transaction)
+        if await transaction.outbox.in_state(TransactionState.PARKED, limit=1):
+            raise Conflict("a call is set aside, and could never be made again: see `issuer status`")
         await registration.ask_as_owner(issuer, transaction, "change_owner", call)
         await transaction.keys.move(owner.multibase, KeyState.RETIRING)
 

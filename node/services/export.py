@@ -20,14 +20,25 @@ from node.core.did.ethr_identity import parse_did_ethr
 from node.core.did.key import resolve_did_key
 from node.core.encoding import encode_base64url, encode_hex
 from node.core.errors import Misconfigured, NotFound, Unavailable
+from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
+from node.core.evm.claim import KINDS, MAX_ITEMS, Claim, ClaimedAnchor, ClaimedKey, ClaimedList
+from node.core.keys import parse_multikey
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services import bundles, lookup
-from node.services.issuer import Issuer
+from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.securing import issued_value
-from node.storage.base import CredentialRecord, Transaction
+from node.storage.base import (
+    BatchTally,
+    CredentialRecord,
+    IssuerKey,
+    KeyRole,
+    StatusList,
+    Transaction,
+    TransactionState,
+)
 
 MAX_CHECKPOINT_HEADERS: Final = 5000
 
@@ -86,6 +97,48 @@ async def checkpoint_json(issuer: Issuer) -> bytes:
     # Heads of the series only ever grow, so the newest index is a sequence that grows with them.
     checkpoint = Checkpoint(network.chain_id, network.genesis, network.step, newest, tuple(headers))
     return orjson.dumps(checkpoint.to_json())
+
+
+async def audit_json(issuer: Issuer) -> bytes:
+    """What the issuer's database says was written to the chain, for `bonafides audit --against`: kinds and sizes."""
+    if not issuer.on_chain:
+        raise Misconfigured("this issuer has no identity on a chain: there is nothing to audit")
+    async with issuer.store.reading() as reading:
+        keys = await reading.keys.all()
+        claim = Claim(
+            did=issuer.settings.did,
+            exported=issuer.clock(),
+            anchors=tuple(map(_claimed_anchor, await reading.batches.tallies())),
+            keys=tuple(_claimed_key(key) for key in keys if key.valid_from and key.role is KeyRole.ASSERTION),
+            lists=tuple(
+                [await _claimed_list(reading, one) for one in await reading.status_lists.all() if one.is_open]
+            ),
+            writers=frozenset(address_of(key) for key in keys if key.role is KeyRole.WRITER),
+            closed=await _is_closed(reading),
+            transactions=await reading.outbox.signed(),
+        )
+    return orjson.dumps(claim.to_json())
+
+
+async def _is_closed(reading: Transaction) -> bool:
+    finals = await reading.outbox.in_state(TransactionState.FINAL, limit=MAX_ITEMS)
+    return any(entry.purpose == "close" for entry in finals)
+
+
+def _claimed_anchor(tally: BatchTally) -> ClaimedAnchor:
+    entries = {KINDS[kind]: number for kind, number in tally.kinds.items()}
+    return ClaimedAnchor(tally.batch.size, tally.batch.root, entries)
+
+
+def _claimed_key(key: IssuerKey) -> ClaimedKey:
+    return ClaimedKey(key.multibase, int(purposes_of(parse_multikey(key.multibase))))
+
+
+async def _claimed_list(reading: Transaction, one: StatusList) -> ClaimedList:
+    words = await reading.status_lists.effective_words(one.list_id)
+    bits = {word: int.from_bytes(data, "big") for word, data in words.items()}
+    mode = registry.MODES[one.purpose]
+    return ClaimedList(one.purpose, one.url, mode, one.log2_entries, one.status_size, bits)
 
 
 async def write_records(issuer: Issuer, folder: Path) -> None:

@@ -19,8 +19,9 @@ from node.core.errors import Malformed, Misconfigured, NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network
+from node.core.evm.registry import KeyPurpose
 from node.core.evm.state_proof import ProvenSlots, prove_slots
-from node.core.keys import KeyKind, Signer, parse_multikey
+from node.core.keys import KeyKind, PublicKey, Signer, parse_multikey
 from node.core.openbadges import Profile
 from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
@@ -210,6 +211,13 @@ class Issuer:
         raise Misconfigured(
             f"{for_what} needs {key}, and none is active: `issuer key add --kind {wanted[0]}`"
         )
+
+
+def purposes_of(key: PublicKey) -> KeyPurpose:
+    """What an assertion key of ours is registered for."""
+    # What is not anchored has no time, so that its key is judged by other rules and must be for nothing else.
+    is_bbs = key.kind is KeyKind.BLS12381_G2
+    return KeyPurpose.BBS if is_bbs else KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
 
 
 def address_of(key: IssuerKey) -> bytes:

@@ -16,10 +16,10 @@ from node.core.errors import Conflict, NotFound, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
-from node.core.evm.registry import KeyPurpose, KeyWindow, ListRecord, WriterRole
-from node.core.keys import KeyKind, parse_multikey
+from node.core.evm.registry import KeyWindow, ListRecord, WriterRole
+from node.core.keys import parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
-from node.services.issuer import Issuer, address_of
+from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.writers import writer_record
 from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, OutboxEntry, StatusList, Transaction
 
@@ -32,7 +32,6 @@ WRITER_VALIDITY: Final = timedelta(days=10 * 365)
 WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
 _SET_WRITER: Final = "set_writer"
 _IDENTITY_OWNER: Final = keccak256(b"identityOwner(address)")[:4]
-_KEY_PURPOSES: Final = KeyPurpose.ASSERTION | KeyPurpose.STATUS_LIST
 _MODES: Final = {
     ListMode.OR_ONLY: registry.MODE_OR_ONLY,
     ListMode.SETTABLE: registry.MODE_SETTABLE,
@@ -58,8 +57,7 @@ async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey)
         return
     public_key = parse_multikey(key.multibase)
     data = public_key.multicodec_bytes
-    # What is not anchored has no time, so that its key is judged by other rules and must be for nothing else.
-    purposes = KeyPurpose.BBS if public_key.kind is KeyKind.BLS12381_G2 else _KEY_PURPOSES
+    purposes = purposes_of(public_key)
     did_registry, credential_registry = _registries(issuer)
     calls = (
         (

@@ -36,6 +36,7 @@ from node.storage.base import (
     AnchorItem,
     Batch,
     BatchCost,
+    BatchTally,
     ItemPlace,
     Spent,
     TransactionState,
@@ -262,6 +263,16 @@ class SqlBatches:
             or_(state.is_(None), state != TransactionState.FINAL),
         )
         return (await self._connection.execute(query)).scalar_one()
+
+    async def tallies(self) -> tuple[BatchTally, ...]:
+        """The final batches, oldest first, with how many items of each kind are in them."""
+        counting = select(_i.batch_id, _i.kind, func.count().label("number")).group_by(_i.batch_id, _i.kind)
+        kinds: dict[int, dict[int, int]] = {}
+        for row in await self._connection.execute(counting.where(_i.batch_id.is_not(None))):
+            kinds.setdefault(row.batch_id, {})[row.kind] = row.number
+        query = _BATCH.where(outbox_table.c.state == TransactionState.FINAL).order_by(_b.id)
+        batches = [_batch(row) for row in await self._connection.execute(query)]
+        return tuple(BatchTally(batch, kinds.get(batch.id, {})) for batch in batches)
 
     async def anchored_of_key(self, key_multibase: str, since_block: int) -> int:
         """Credentials signed with a key that are final, anchored in that block or later."""

@@ -200,6 +200,12 @@ class SqlOutbox:
         rows = await self._connection.execute(query.order_by(_a.id))
         return tuple(record(Attempt, row) for row in rows)
 
+    async def signed(self) -> frozenset[bytes]:
+        """The hash of every transaction that was signed here, for the issuer's own chain."""
+        query = select(_a.transaction_hash).join(outbox_table, _a.entry_id == _o.id)
+        rows = await self._connection.execute(query.where(_o.chain == OWN_CHAIN))
+        return frozenset(rows.scalars())
+
     async def mark_sent(self, entry_id: int, now: datetime) -> None:
         """An endpoint has taken it."""
         await self._move(await self._known(entry_id), State.SENT, now)

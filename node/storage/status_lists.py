@@ -397,6 +397,12 @@ class SqlStatusLists:
 
     # --- the published list
 
+    async def effective_words(self, list_id: bytes) -> Mapping[int, bytes]:
+        """The words of a list that are not empty, as they were last made final."""
+        query = select(_w.word, _w.current).where(_w.list_id == list_id, _w.current != _EMPTY)
+        rows = await self._connection.execute(query.order_by(_w.word))
+        return {row.word: row.current for row in rows}
+
     async def bitstring(self, list_id: bytes) -> bytes:
         """The whole list as desired."""
         status_list = await self._known(list_id)

@@ -72,6 +72,15 @@ async def test_closed_then_revoked_then_abandoned(own_school: Issuer, make_cohor
     await finish(issuer)
     assert await outcomes(issuer, first) == [Outcome.PASSED, Outcome.PASSED, Outcome.FAILED]
 
+    # A call that was set aside could not be made afterwards.
+    async with issuer.store.transaction() as transaction:
+        aside = await transaction.outbox.add("set_status", bytes(20), bytes(20), b"", issuer.clock())
+        await transaction.outbox.park(aside.id, "its writer's role has ended", issuer.clock())
+    with pytest.raises(Conflict, match="set aside"):
+        await closing.abandon(issuer)
+    async with issuer.store.transaction() as transaction:
+        await transaction.outbox.mark_found(aside.id, None, issuer.clock())
+
     await closing.abandon(issuer)
     await closing.abandon(issuer)
     assert (await finish(issuer)).parked == 0

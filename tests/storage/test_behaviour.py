@@ -349,6 +349,8 @@ class TestOutbox:
             await tx.outbox.record_attempt(entry.id, digest(2), b"raw, higher fee", LATER)
             await tx.outbox.mark_sent(entry.id, LATER)
             assert [one.raw for one in await tx.outbox.attempts(entry.id)] == [b"raw", b"raw, higher fee"]
+            hashes = {one.transaction_hash for one in await tx.outbox.attempts(entry.id)}
+            assert await tx.outbox.signed() == hashes
             with pytest.raises(Conflict, match="never signed here"):
                 await tx.outbox.mark_included(entry.id, digest(3), 7, digest(7), LATER)
             await tx.outbox.mark_included(entry.id, digest(1), 7, digest(7), LATER)
@@ -526,6 +528,8 @@ class TestBatches:
             assert await tx.batches.unanchored_of_key("zKey") == 1, "the third was never enqueued"
             assert await tx.batches.anchored_of_key("zKey", 40) == 2
             assert await tx.batches.anchored_of_key("zKey", 41) == 0
+            (tally,) = await tx.batches.tallies()
+            assert (tally.batch, tally.kinds) == (found.batch, {1: 2})
             with pytest.raises(NotFound):
                 await tx.batches.attach(99, transaction)
 
@@ -672,6 +676,10 @@ class TestStatusLists:
             assert [one.state for one in await tx.status_lists.changes("c")] == [ChangeState.ACCEPTED]
             (word,) = await tx.status_lists.pending_words(one.list_id)
             assert (word.current[0], word.desired[0]) == (0x80, 0x90)
+            assert await tx.status_lists.effective_words(one.list_id) == {
+                0: b"\x80" + bytes(31),
+                1: b"\x40" + bytes(31),
+            }
             bits = await tx.status_lists.bitstring(one.list_id)
             assert len(bits) == 16384
             assert (bits[0], bits[32], sum(bits)) == (0x90, 0x40, 0xD0)

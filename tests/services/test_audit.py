@@ -1,0 +1,125 @@
+"""`bonafides audit`: every write of a school, proven whole; a stolen writer and a withholding endpoint are told."""
+
+from __future__ import annotations
+
+import csv
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner, Result
+from fixtures.chain import RunningChain
+from fixtures.issuers import MakeCohort
+from fixtures.lying_chain import LyingChain, logs_withheld, receipts_withheld
+from services.test_anchoring import finish
+from services.test_compromise import own_school
+from services.test_rotation import sign_one
+
+from node.chain.transactions import CredentialRegistryCalls, Transactions, WordChange
+from node.commands.audit import audit
+from node.commands.did import did
+from node.outbound.chain import ChainClient
+from node.services import export, revocation
+from node.services.issuer import Issuer
+from node.services.revocation import Action
+from node.storage.base import KeyRole
+
+__all__ = ["own_school"]
+
+
+async def change(issuer: Issuer, digest: bytes, action: Action) -> None:
+    async with issuer.store.reading() as reading:
+        record = await reading.credentials.find_by_digest(digest)
+    assert record is not None
+    await revocation.change_status(issuer, [record], action, reason="because", requested_by="test")
+    await finish(issuer)
+
+
+def run(*arguments: str, command: click.Command = audit) -> Result:
+    """In a thread of its own: each command has its own event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(CliRunner().invoke, command, arguments).result()
+
+
+async def stolen_writer_revokes(issuer: Issuer, chain: RunningChain) -> None:
+    """With the writer's key, and without the school's database."""
+    async with issuer.store.reading() as reading:
+        (writer,) = await reading.keys.all(KeyRole.WRITER)
+        (first, *_) = await reading.status_lists.all()
+    assert issuer.settings.credential_registry is not None
+    calls = CredentialRegistryCalls(issuer.settings.credential_registry)
+    call = calls.set_status(issuer.identity, first.list_id, [WordChange(9, 1)])
+    async with ChainClient(chain.url) as client:
+        await Transactions(client).send(call, issuer.keyring.secret(writer.uri))
+
+
+def withheld(options: tuple[str, ...], devchain: RunningChain) -> None:
+    """An endpoint that keeps something back is not believed, and another one is asked."""
+    with LyingChain(devchain.url) as endpoint:
+        endpoint.tell(logs_withheld(which="last"))
+        alone = run(*options, "--rpc", endpoint.url)
+        assert alone.exit_code == 3
+        assert "1 of 6 writes are withheld: 6" in alone.stderr
+        two = ("--rpc", f"one={endpoint.url}", "--rpc", f"two={devchain.url}")
+        both = run(*options, *two, "--json")
+        assert both.exit_code == 0, both.output
+        assert json.loads(both.stdout)["head"] == 6
+        endpoint.tell(receipts_withheld())
+        free = json.loads(run(*options, "--rpc", endpoint.url, "--json").stdout)
+        assert (free["head"], free["gas"]) == (6, 0)
+
+
+async def test_a_school_is_audited(
+    own_school: Issuer, devchain: RunningChain, make_cohort: MakeCohort, tmp_path: Path
+) -> None:
+    issuer, name = own_school, own_school.settings.did
+    digest = await sign_one(issuer, make_cohort, "course")
+    await finish(issuer)
+    await change(issuer, digest, Action.REVOKE)
+    networks, said = tmp_path / "networks.json", tmp_path / "said.json"
+    networks.write_text(json.dumps({"networks": [devchain.network]}))
+    said.write_bytes(await export.audit_json(issuer))
+    options = (name, "--networks", str(networks), "--against", str(said))
+
+    # All of it, and the issuer says the same.
+    found = run(*options, "--rpc", devchain.url, "--json")
+    assert found.exit_code == 0, found.output
+    body: dict[str, Any] = json.loads(found.stdout)
+    kinds = [write["kind"] for write in body["writes"]]
+    assert sorted(kinds[:4]) == ["add_key", "open_list", "open_list", "set_writer"]
+    assert kinds[4:] == ["anchor", "set_status"]
+    assert [write["n"] for write in body["writes"]] == list(range(1, 7)) == [*range(1, body["head"] + 1)]
+    assert body["differences"] == []
+    assert body["gas"] == sum(write["gas"] for write in body["writes"])
+    assert 50_000 < body["writes"][4]["gas"] < 100_000
+    async with issuer.store.reading() as reading:
+        (key,) = await reading.keys.all(KeyRole.ASSERTION)
+    assert [one["publicKeyMultibase"] for one in body["keys"]] == [key.multibase]
+    claim = json.loads(said.read_text())
+    assert [(one["size"], one["entries"]) for one in claim["anchors"]] == [(64, {"credential": 1})]
+    rows = list(csv.DictReader(run(*options, "--rpc", devchain.url, "--csv").stdout.splitlines()))
+    assert [row["kind"] for row in rows] == kinds
+    words = run(*options, "--rpc", devchain.url).stdout
+    assert "6 writes, and there are no others" in words
+    assert words.endswith("the issuer says the same\n")
+
+    withheld(options, devchain)
+    late = run(*options, "--rpc", devchain.url, "--from-block", str(body["writes"][1]["block"] + 1))
+    assert late.exit_code == 3
+
+    # A write that the school did not make.
+    await stolen_writer_revokes(issuer, devchain)
+    robbed = run(*options, "--rpc", devchain.url, "--json")
+    assert robbed.exit_code == 1
+    told = [(one["n"], one["detail"]) for one in json.loads(robbed.stdout)["differences"]]
+    assert [n for n, _ in told] == [7, None]
+    assert "transaction that the issuer's record does not know" in told[0][1]
+    assert "word 9 of the revocation list" in told[1][1]
+
+    # The document as it was before its key was added, and as it is.
+    first = body["writes"][0]["block"]
+    for version, methods in ((f"{name}?versionId={first - 1}", 1), (name, 2)):
+        shown = run("resolve", version, "--rpc", devchain.url, "--networks", str(networks), command=did)
+        assert len(json.loads(shown.stdout)["didDocument"]["verificationMethod"]) == methods
