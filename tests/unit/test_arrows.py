@@ -39,7 +39,7 @@ LAYERS = (
     ),
     ("node.core.verify", "node.core.oid4vci", "node.core.oid4vp"),
     ("wallet.claims", "wallet.disclose", "wallet.consent", "wallet.holder_keys", "wallet.formats"),
-    ("wallet.holdings", "wallet.presentation", "wallet.select"),
+    ("wallet.holdings", "wallet.bindings", "wallet.presentation", "wallet.select"),
     ("node.outbound",),
     ("node.chain", "node.storage", "node.keystore"),
     ("node.services",),
