@@ -15,6 +15,7 @@ from node.commands.issuer_keys import key, token
 from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
 from node.commands.issuer_status import message, reinstate, revoke, suspend
+from node.commands.issuer_witness import witness
 
 
 @click.group()
@@ -43,5 +44,6 @@ for _command in (
     status,
     export,
     serve,
+    witness,
 ):
     issuer.add_command(_command)

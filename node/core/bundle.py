@@ -242,7 +242,7 @@ def parse_bundle(value: Json) -> Bundle:
         hex_member(members, "credentialDigest", 32) if "credentialDigest" in members else None,
         _parse_key(members["key"]) if "key" in members else None,
         _parse_anchor(members["anchor"]) if "anchor" in members else None,
-        _parse_state(members["state"]) if "state" in members else None,
+        parse_state(members["state"]) if "state" in members else None,
         _parse_evidence(members) if "evidence" in members else (),
         parse_snapshot(members["didDocument"]) if "didDocument" in members else None,
     )
@@ -262,7 +262,8 @@ def _parse_anchor(value: Json) -> Anchor:
         return parse_anchor(value)
 
 
-def _parse_state(value: Json) -> BundleState:
+def parse_state(value: Json) -> BundleState:
+    """The `state` of a bundle; closed, as all of it."""
     with within("state"):
         members = closed_object(value, "a state", _STATE, frozenset({"hop"}))
         hop = None

@@ -6,7 +6,8 @@ endpoint's events are not proven: who needs more than one endpoint's word compar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -93,24 +94,41 @@ async def resolve_did(
 async def resolve_did_web(did: str, egress: Egress) -> ResolutionResult:
     """Fetch the document of a did:web; only mode `full` does."""
     url = did_web_url(did, allow_loopback=egress.policy.allow_loopback)
-    try:
+    with _no_document():
         fetched = await fetch_json(egress, url, purpose=DID_DOCUMENT)
-    except NotFound as error:
-        # A did:web is deactivated by taking its document away; the two cannot be told apart.
-        raise NotFound("the DID has no document", type=problem.DID_NOT_FOUND) from error
     document = parse_did_document(fetched.document, did, require_absolute_urls=True)
     return ResolutionResult(document, content_type=fetched.content_type)
 
 
+@contextmanager
+def _no_document() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        # A did:web is deactivated by taking its document away; the two cannot be told apart.
+        raise NotFound("the DID has no document", type=problem.DID_NOT_FOUND) from error
+
+
+async def fetch_did_bytes(did: str, egress: Egress) -> bytes:
+    """What stands at the place that a did:web or did:webvh names, its document or its log, neither read nor verified.
+
+    Malformed for a DID of another method; errors of fetching as of `resolve_did_web`.
+    """
+    loopback = egress.policy.allow_loopback
+    if did.startswith("did:webvh:"):
+        url, purpose = did_webvh_urls(did, allow_loopback=loopback)[0], DID_LOG
+    else:
+        url, purpose = did_web_url(did, allow_loopback=loopback), DID_DOCUMENT
+    with _no_document():
+        return (await fetch_bytes(egress, url, purpose=purpose)).body
+
+
 async def resolve_did_webvh(did: str, egress: Egress, *, now: datetime) -> ResolutionResult:
     """Fetch and verify the log of a did:webvh; only mode `full` does. NotVerified where the log does not hold."""
-    log_url, witness_url = did_webvh_urls(did, allow_loopback=egress.policy.allow_loopback)
-    try:
-        log = (await fetch_bytes(egress, log_url, purpose=DID_LOG)).body
-    except NotFound as error:
-        raise NotFound("the DID has no log", type=problem.DID_NOT_FOUND) from error
+    log = await fetch_did_bytes(did, egress)
     witness_file = None
     if needs_witness_file(log):
+        _, witness_url = did_webvh_urls(did, allow_loopback=egress.policy.allow_loopback)
         witness_file = (await fetch_bytes(egress, witness_url, purpose=DID_WITNESSES)).body
     history = read_log(did, log, witness_file, now=now)
     latest = history.latest

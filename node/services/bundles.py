@@ -54,7 +54,7 @@ from node.storage.base import (
 
 MAX_AGE_SECONDS: Final = 3600
 # What most endpoints still prove.
-_PROVABLE_BLOCKS: Final = 128
+PROVABLE_BLOCKS: Final = 128
 _PER_TICK: Final = 50
 _MUST_PASS: Final = (
     CheckName.CONFORMANCE,
@@ -97,7 +97,7 @@ async def prove_due(issuer: Issuer, finalized: Header) -> Proving:
     made = len(await _prove(issuer, first[:_PER_TICK], finalized, faults))
     left = len(first) - made - len(faults)
     in_series = finalized.number - finalized.number % step
-    if step > 1 and finalized.number - in_series < _PROVABLE_BLOCKS:
+    if step > 1 and finalized.number - in_series < PROVABLE_BLOCKS:
         async with issuer.store.reading() as reading:
             again = await reading.bundles.due(in_series, _PER_TICK, step=step)
         if again:

@@ -18,18 +18,20 @@ _DRAW_BYTES: Final = 32
 
 async def seal(transaction: Transaction, items: Sequence[AnchorItem], now: datetime) -> Batch:
     """Close a batch over `items`, which wait."""
-    size = anchor.padded_size(len(items))
-    sealed = anchor.seal_batch(
-        [(item.kind, item.digest) for item in items],
-        _draw(size, anchor.SALT_BYTES),
-        _draw(size - len(items), _DRAW_BYTES),
-        _order(size),
-    )
+    sealed = draw_tree([(item.kind, item.digest) for item in items])
     places = [
         ItemPlace(item.id, place.salt, place.index, place.path)
         for item, place in zip(items, sealed.places, strict=True)
     ]
     return await transaction.batches.seal(sealed.commitment, sealed.size, sealed.root, places, now)
+
+
+def draw_tree(items: Sequence[tuple[int, bytes]]) -> anchor.SealedBatch:
+    """The tree over pairs of kind and digest, salted, padded and in an order that are drawn here."""
+    size = anchor.padded_size(len(items))
+    return anchor.seal_batch(
+        items, _draw(size, anchor.SALT_BYTES), _draw(size - len(items), _DRAW_BYTES), _order(size)
+    )
 
 
 def _draw(count: int, length: int) -> list[bytes]:
