@@ -16,6 +16,7 @@ from node.core.times import parse_datetime_stamp
 
 if TYPE_CHECKING:
     from node.core.evm.agreement import Endpoints
+    from node.core.evm.light_client.settings import LightClientSettings
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
     from node.core.verify.report import IssuerNamed, Report
@@ -89,6 +90,22 @@ class Moment(click.ParamType[datetime]):
     help="How many operators must agree.  [default: the smallest majority]",
 )
 @click.option(
+    "--beacon",
+    "beacons",
+    multiple=True,
+    metavar="[@CHAIN=]URL",
+    show_envvar=True,
+    help="Server of the Beacon API, for the light client; proven, so any will do.",
+)
+@click.option(
+    "--light-client-checkpoint",
+    "light_client_checkpoints",
+    multiple=True,
+    metavar="[@CHAIN=]ROOT",
+    show_envvar=True,
+    help="Root of a final beacon block that you trust, at most two weeks old.",
+)
+@click.option(
     "--networks", type=_FILE, show_envvar=True, help="Your own table of networks, beside the built-in one."
 )
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
@@ -120,6 +137,8 @@ def verify(
     checkpoints: Sequence[Path],
     rpc: Sequence[str],
     agree: int | None,
+    beacons: Sequence[str],
+    light_client_checkpoints: Sequence[str],
     networks: Path | None,
     trust: Path | None,
     policy: str,
@@ -143,6 +162,7 @@ def verify(
         bonafides verify bundle.json --trust trust.json --checkpoint checkpoint.json
         bonafides verify bundle.json --trust trust.json --rpc URL
         bonafides verify bundle.json --trust trust.json --rpc URL --rpc URL --rpc URL
+        bonafides verify bundle.json --trust trust.json --rpc URL --beacon URL --light-client-checkpoint ROOT
 
     An operator, who has one vote however many endpoints, is the last two labels of the host, or named: OPERATOR=URL.
     Where endpoints are of several chains, OPERATOR@CHAIN=URL says of which each is (its number).
@@ -152,6 +172,7 @@ def verify(
     # Imported here: `--help` needs none of it.
     from node.commands import loading  # noqa: PLC0415
     from node.core.evm.agreement import Endpoints  # noqa: PLC0415
+    from node.core.evm.light_client.settings import light_client_settings  # noqa: PLC0415
     from node.core.verify.holder import Asked  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
@@ -166,7 +187,12 @@ def verify(
         mode=Mode(mode) if mode else Mode.CHAIN if rpc else Mode.OFFLINE,
     )
     judge = _Judge(
-        verifier, Endpoints.of(rpc, agree), Asked(challenge, tuple(domains) or None), as_of, development
+        verifier,
+        Endpoints.of(rpc, agree),
+        light_client_settings(beacons, light_client_checkpoints, with_endpoints=bool(rpc)),
+        Asked(challenge, tuple(domains) or None),
+        as_of,
+        development,
     )
     reports = judge.all(files)
     for path, report in zip(files, reports, strict=True):
@@ -181,12 +207,14 @@ class _Judge:
         self,
         verifier: Verifier,
         endpoints: Endpoints,
+        light_clients: Sequence[LightClientSettings],
         asked: Asked,
         as_of: datetime | None,
         development: bool,
     ) -> None:
         self.verifier = verifier
         self.endpoints = endpoints
+        self.light_clients = light_clients
         self.asked = asked
         self.as_of = as_of
         self.development = development
@@ -228,8 +256,13 @@ class _Judge:
     async def _online(self, taken: Sequence[Intake | Malformed]) -> list[Report]:
         from node.outbound.gather import examine  # noqa: PLC0415 - opens sockets, so imports aiohttp
         from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+        from node.outbound.light_client import light_clients  # noqa: PLC0415
 
-        policy = EgressPolicy(self.verifier.mode, self.endpoints, allow_loopback=self.development)
+        beacons = tuple(url for one in self.light_clients for url in one.servers)
+        policy = EgressPolicy(
+            self.verifier.mode, self.endpoints, beacons=beacons, allow_loopback=self.development
+        )
+        sources = [one.source for one in light_clients(self.light_clients, self.verifier.networks.every)]
         reports = []
         async with Egress(policy) as egress:
             for one in taken:
@@ -239,7 +272,13 @@ class _Judge:
                 async with egress.for_report() as own:
                     reports.append(
                         await examine(
-                            one, self.verifier, own, now=self.now, as_of=self.as_of, asked=self.asked
+                            one,
+                            self.verifier,
+                            own,
+                            now=self.now,
+                            as_of=self.as_of,
+                            asked=self.asked,
+                            sources=sources,
                         )
                     )
         return reports

@@ -114,8 +114,7 @@ class Gatherer:
         self._verifier = verifier
         self._now = now
         self._limit = asyncio.Semaphore(MAX_AT_ONCE)
-        networks = {**verifier.networks.ours, **verifier.networks.operator}
-        self._chains = ChainEndpoints(egress, networks)
+        self._chains = ChainEndpoints(egress, verifier.networks.every)
         self._other_sources = [open_source(egress, self._chains) for open_source in sources]
 
     @property

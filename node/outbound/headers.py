@@ -60,7 +60,8 @@ async def strongest(
 ) -> HeaderAnswer:
     """The answer of the strongest source whose newest header is not old; of the strongest, where all are.
 
-    SourcesDisagree where another one names another block at a height that both know. Unavailable where none answers.
+    SourcesDisagree where another one names another block at a height that both know: a weaker one is not taken instead
+    of a stronger one that it contradicts. Unavailable where none answers.
     """
     answers: list[HeaderAnswer] = []
     failures: list[Unavailable] = []
@@ -68,11 +69,14 @@ async def strongest(
         heights = {*need.heights, *(answer.newest.number for answer in answers)}
         try:
             answers.append(await source.header(replace(need, heights=tuple(sorted(heights)))))
+        except SourcesDisagree as error:
+            if not answers:
+                raise
+            failures.append(error)
         except Unavailable as error:
             failures.append(error)
     if not answers:
-        disagreed = [error for error in failures if isinstance(error, SourcesDisagree)]
-        raise (disagreed or failures)[0]
+        raise failures[0]
     chosen = next((one for one in answers if not is_old(one.newest)), answers[0])
     for other in answers:
         _compare(chosen, other)
@@ -148,6 +152,12 @@ class _Answers(Generic[T]):
 
     given: Mapping[_Member, T]
     failures: tuple[str, ...]
+
+
+def voices_of(network: Network, endpoints: Endpoints, clients: Sequence[ChainClient]) -> Voices:
+    """All endpoints of an operator's own configuration for one network; `clients` are in the same order."""
+    members = [_Member(one, client) for one, client in zip(endpoints.every, clients, strict=True)]
+    return Voices(network.chain_id, members, endpoints, network)
 
 
 class Voices:

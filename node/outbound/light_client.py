@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import orjson
 from yarl import URL
 
-from node.core.encoding import decode_hex, encode_hex
+from node.core.encoding import encode_hex
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotVerified, Unavailable
 from node.core.evm.header import Header
 from node.core.evm.light_client import beacon_api
 from node.core.evm.light_client.containers import LightClientUpdate
-from node.core.evm.light_client.store import LightClientStore, parse_store
-from node.core.evm.network import Network
+from node.core.evm.light_client.settings import LightClientSettings
+from node.core.evm.light_client.store import FinalBlock, LightClientStore, parse_store
+from node.core.evm.network import Network, format_chain
 from node.core.evm.registry import HISTORY_ADDRESS, HISTORY_BLOCKS, history_slot
 from node.core.evm.state_proof import prove_history
 from node.core.members import closed_object, hex_member
 from node.core.strict_json import parse_json
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
 from node.outbound.chain import ChainClient
-from node.outbound.headers import ChainEndpoints, HeaderSource, Voices
+from node.outbound.headers import ChainEndpoints, HeaderSource, SourcesDisagree, Voices
 from node.outbound.http import Egress, NamedBy
 
 # A new block becomes final every 32 slots, six minutes on mainnet.
@@ -45,15 +46,28 @@ CLOCK_DISPARITY_SECONDS: Final = 12
 # A stored state has two committees of 50 KB.
 MAX_STATE_BYTES: Final = 512 * 1024
 
-T = TypeVar("T")
+Clock = Callable[[], datetime]
 
 
-def parse_root(text: str) -> bytes:
-    """The block root that a configuration gives: 32 bytes in hex with 0x. Misconfigured otherwise."""
-    try:
-        return decode_hex(text.lower(), 32)
-    except Malformed as error:
-        raise Misconfigured("the light client's checkpoint is a block root: 0x and 64 hex digits") from error
+def _system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def light_clients(
+    settings: Iterable[LightClientSettings],
+    networks: Mapping[int, Network],
+    folder: Path | None = None,
+    clock: Clock = _system_clock,
+) -> tuple[LightClient, ...]:
+    """The light clients that are configured; each keeps its state in a file of `folder`, where there is one."""
+    found = []
+    for one in settings:
+        if one.chain_id not in networks:
+            raise Misconfigured(f"{format_chain(one.chain_id)} is in no table of networks: no light client")
+        state = None if folder is None else folder / f"light-client-{one.chain_id}.json"
+        network = networks[one.chain_id]
+        found.append(LightClient(network, one.servers, one.checkpoint, state=state, clock=clock))
+    return tuple(found)
 
 
 class LightClient:
@@ -71,7 +85,7 @@ class LightClient:
         checkpoint: bytes,
         *,
         state: Path | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = _system_clock,
     ) -> None:
         if network.beacon is None:
             raise Misconfigured(f"the table of networks names no beacon chain for {network.name}")
@@ -106,13 +120,21 @@ class LightClient:
             return self._store, self._failures
 
     async def header(self, store: LightClientStore, voices: Voices) -> Header:
-        """The final block's header, from any endpoint that has one with its hash; kept until the next is final."""
+        """The final block's header, from any endpoint that has one with its hash; kept until the next is final.
+
+        SourcesDisagree where they have another block in its place.
+        """
         block = store.final_block
         if block is None:
             raise Unavailable("the light client's final header names no block of the execution layer")
         known = self._header
         if known is None or known.hash != block.hash:
-            known = self._header = (await voices.read(lambda client: client.header(block.hash)))[0]
+            try:
+                found, _ = await voices.read(lambda client: client.header(block.hash))
+            except Unavailable:
+                await _check_contradiction(block, voices)
+                raise
+            known = self._header = found
         return known
 
     # --- servers ---
@@ -244,6 +266,16 @@ class _Source:
                     others.append(error.detail)
         source = f"the sync committee (slot {store.finalized_header.beacon.slot})"
         return HeaderAnswer(newest, hashes, source, self.strength, tuple(others))
+
+
+async def _check_contradiction(block: FinalBlock, voices: Voices) -> None:
+    """Raise SourcesDisagree where an endpoint has another block than the final one at its height."""
+    try:
+        other, endpoint = await voices.read(lambda client: client.header(block.number))
+    except Unavailable:
+        return
+    if other.hash != block.hash:
+        raise SourcesDisagree(f"the sync committee and {endpoint} name different blocks {block.number}")
 
 
 async def _behind(newest: Header, height: int, voices: Voices) -> bytes:

@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aiohttp import BodyPartReader, web
 
 from node.core.errors import BonafidesError, Malformed
 from node.core.evm.agreement import Endpoint, Endpoints
+from node.core.evm.light_client.settings import LightClientSettings
 from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
+from node.outbound.light_client import light_clients
+from node.services.follower import Followers
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
+from node.services.replica import StoredReplica
 from node.services.suite.issuers import SuiteIssuers
 from node.services.suite.keys import suite_keys
 from node.services.verification import Clock, Examiner, system_clock
@@ -53,6 +58,11 @@ class VerifierOptions:
     database_url: str
     verifier: Verifier
     endpoints: Endpoints = Endpoints()  # noqa: RUF009 - frozen
+    light_clients: Sequence[LightClientSettings] = ()
+    folder: Path | None = None
+    """Where light clients keep what they learned; None: nowhere."""
+    follow: bool = False
+    """Whether chains are followed, and checks answered from the replica alone."""
     name: str | None = None
     development: bool = False
     request_seconds: int = REQUEST_SECONDS
@@ -86,13 +96,29 @@ class _Node:
     """One running verifier: its parts are there once `run` has begun."""
 
     def __init__(self, options: VerifierOptions, pages: Pages) -> None:
-        policy = EgressPolicy(options.verifier.mode, options.endpoints, allow_loopback=options.development)
+        policy = EgressPolicy(
+            options.verifier.mode,
+            options.endpoints,
+            beacons=tuple(url for one in options.light_clients for url in one.servers),
+            allow_loopback=options.development,
+        )
         self._options = options
         self._pages = pages
         self._egress = Egress(policy)
-        self._examiner = Examiner(options.verifier, self._egress, options.clock)
-        self._shelf = Shelf(options.clock)
+        clients = light_clients(
+            options.light_clients, options.verifier.networks.every, options.folder, options.clock
+        )
         self._lazy_store = _LazyStore()
+        self._sources = [one.source for one in clients]
+        self._examiner = Examiner(
+            options.verifier,
+            self._egress,
+            options.clock,
+            sources=self._sources,
+            replica=self._replica() if options.follow else None,
+        )
+        self._followers: Followers | None = None
+        self._shelf = Shelf(options.clock)
         self._presentations = Presentations(
             self._lazy_store,
             self._examiner,
@@ -101,6 +127,9 @@ class _Node:
             request_seconds=options.request_seconds,
             max_open=options.max_open_requests,
         )
+
+    def _replica(self) -> StoredReplica:
+        return StoredReplica(self._lazy_store, self._options.verifier.networks.every, self._options.clock)
 
     def _suite(self) -> SuiteApi:
         options, issuers = self._options, None
@@ -123,19 +152,25 @@ class _Node:
             app.add_routes(self._suite().routes())
         self._pages.add_to(app)
         RequestRoutes(self._presentations, self._pages, self._options.public_url).add_to(app)
-        add_health_routes(app, self.check_ready)
+        add_health_routes(app, self.check_ready, about=self._followed)
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Open what is needed, forget old results now and then, close it all."""
         store = await open_database(self._options.database_url)
         self._lazy_store.opened = store
-        purging = asyncio.create_task(self._purge())
+        tasks = [asyncio.create_task(self._purge())]
+        if self._options.follow:
+            networks = self._options.verifier.networks.every
+            self._followers = Followers(
+                store, networks, self._egress, sources=self._sources, clock=self._options.clock
+            )
+            tasks.append(asyncio.create_task(self._followers.run()))
         try:
             yield
         finally:
-            purging.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await purging
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._examiner.close()
             await self._egress.close()
             await store.close()
@@ -147,6 +182,9 @@ class _Node:
             except BonafidesError as error:
                 log.warning("results could not be forgotten: %s", error.detail)
             await asyncio.sleep(_PURGE_SECONDS)
+
+    def _followed(self) -> JsonObject:
+        return {} if self._followers is None else {"following": self._followers.progress()}
 
     async def check_ready(self) -> dict[str, str]:
         """The database and, where there are any, enough chain endpoints."""

@@ -64,6 +64,11 @@ class Networks:
     ours: Mapping[int, Network]
     operator: Mapping[int, Network]
 
+    @property
+    def every(self) -> dict[int, Network]:
+        """One entry for each chain."""
+        return {**self.ours, **self.operator}
+
     def get(self, chain_id: int | None) -> Network | None:
         """The entry for a chain, if any table has one."""
         if chain_id is None:

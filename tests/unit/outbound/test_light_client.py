@@ -19,6 +19,7 @@ from fixtures.lying_chain import LyingChain, wrong_header, wrong_proof
 from node.core.errors import Misconfigured, Unavailable
 from node.core.evm.agreement import Endpoints, parse_endpoint
 from node.core.evm.light_client import beacon_api
+from node.core.evm.light_client.settings import LightClientSettings
 from node.core.evm.light_client.store import WEAK_SUBJECTIVITY_SECONDS
 from node.core.evm.network import parse_networks
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Mode, Strength
@@ -26,7 +27,7 @@ from node.outbound import light_client
 from node.outbound.chain import ChainClient
 from node.outbound.headers import ChainEndpoints
 from node.outbound.http import Egress, EgressPolicy
-from node.outbound.light_client import REFRESH_SECONDS, LightClient, parse_root
+from node.outbound.light_client import REFRESH_SECONDS, LightClient, light_clients
 
 START = 16  # the slot of the checkpoint
 
@@ -361,11 +362,18 @@ def test_a_chain_without_beacon_chain_has_no_light_client(setting):
         setting.client()
 
 
-@pytest.mark.parametrize("text", ["", "0x00", "00" * 32, "0x" + "zz" * 32])
-def test_a_checkpoint_is_a_block_root(text):
-    with pytest.raises(Misconfigured, match="block root"):
-        parse_root(text)
-    assert parse_root("0x" + "AB" * 32) == b"\xab" * 32
+def test_a_chain_in_no_table_has_no_light_client(setting):
+    settings = [LightClientSettings(5, ("https://beacon.example",), bytes(32))]
+    with pytest.raises(Misconfigured, match="eip155:5 is in no table"):
+        light_clients(settings, {setting.network.chain_id: setting.network})
+
+
+async def test_each_light_client_keeps_its_state_in_a_file_of_its_own(setting, tmp_path):
+    server, number = setting.server(), setting.network.chain_id
+    settings = [LightClientSettings(number, (server.url,), setting.beacon.root(START))]
+    (client,) = light_clients(settings, {number: setting.network}, tmp_path, lambda: setting.now)
+    await setting.ask(client, server)
+    assert [path.name for path in tmp_path.iterdir()] == [f"light-client-{number}.json"]
 
 
 async def test_a_server_that_is_not_configured_is_not_asked(setting):
