@@ -379,6 +379,8 @@ def _unknown_variables(role: type[ServerSettings]) -> list[str]:
 
 
 _COMMANDS: Final = (
+    "CHECKPOINT_MAKE",
+    "CHECKPOINT_FETCH",
     "INIT",
     "SERVE",
     "ISSUE",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import schemas
 from node.core.errors import BonafidesError, Malformed, Misconfigured
-from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
+from node.core.evm.checkpoint import Checkpoint, parse_checkpoint, parse_checkpoint_key
 from node.core.evm.claim import Claim, parse_claim
 from node.core.evm.network import Network, format_chain, parse_networks
+from node.core.keys import PublicKey
 from node.core.strict_json import parse_json
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.trust import TrustList, parse_trust_list
@@ -61,6 +62,20 @@ def load_trust(path: Path | None) -> TrustList | None:
 def load_checkpoints(paths: Iterable[Path]) -> list[Checkpoint]:
     """The checkpoint files that were named: naming one is trusting it, so no signature is asked for."""
     return [_parsed(path, parse_checkpoint) for path in paths]
+
+
+def checkpoint_mirror(
+    url: str, keys: Sequence[str], *, development: bool
+) -> tuple[str, tuple[PublicKey, ...]]:
+    """Where a checkpoint file is fetched from, and the keys of which one must have signed it."""
+    if not url.startswith(("https://", "http://") if development else "https://"):
+        raise Misconfigured("a checkpoint file is fetched from an https URL")
+    if not keys:
+        raise Misconfigured("a checkpoint file from a URL must be signed: name the key with --checkpoint-key")
+    try:
+        return url, tuple(map(parse_checkpoint_key, keys))
+    except Malformed as error:
+        raise Misconfigured(f"--checkpoint-key: {error.detail}") from error
 
 
 def load_claim(path: Path) -> Claim:

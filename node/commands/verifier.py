@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from node.commands.verifier_checkpoint import checkpoint
 from node.core.errors import Misconfigured
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -15,6 +16,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def verifier() -> None:
     """Judge what people show you: by a page, an endpoint, and requests to wallets."""
+
+
+verifier.add_command(checkpoint)
 
 
 @verifier.command()
@@ -58,20 +62,6 @@ def verifier() -> None:
     metavar="N",
     show_envvar=True,
     help="How many operators must agree.  [default: the smallest majority]",
-)
-@click.option(
-    "--beacon",
-    multiple=True,
-    metavar="[@CHAIN=]URL",
-    show_envvar=True,
-    help="Server of the Beacon API, for the light client; proven, so any will do.",
-)
-@click.option(
-    "--light-client-checkpoint",
-    multiple=True,
-    metavar="[@CHAIN=]ROOT",
-    show_envvar=True,
-    help="Root of a final beacon block that you trust, at most two weeks old; what is learned since stays in --dir.",
 )
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
@@ -136,8 +126,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
-    several = {name: options[name] or None for name in ("rpc", "beacon", "light_client_checkpoint")}
-    config = load_config(VerifierConfig, dir=folder, **{**options, **several})
+    config = load_config(VerifierConfig, dir=folder, **{**options, "rpc": options["rpc"] or None})
     judge = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(config.networks),
@@ -157,8 +146,6 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 database_url=config.database_url,
                 verifier=judge,
                 endpoints=config.endpoints,
-                light_clients=config.light_clients,
-                folder=config.dir,
                 name=name,
                 development=config.development,
                 request_seconds=config.challenge_seconds,

@@ -13,6 +13,7 @@ from typing import Final
 from node.core import problem
 from node.core.did.webvh import MAX_LOG_BYTES
 from node.core.errors import Malformed, NotFound, Unavailable
+from node.core.evm.checkpoint import MAX_FILE_BYTES
 from node.core.strict_json import JsonObject, parse_json_object
 from node.outbound.http import Answer, Egress, NamedBy
 
@@ -88,6 +89,10 @@ KEY_SET: Final = FetchPurpose(
     ("application/jwk-set+json", "application/jwk+json", _JSON),
     256 * 1024,
     problem.INVALID_VERIFICATION_METHOD,
+)
+
+CHECKPOINT_FILE: Final = FetchPurpose(
+    "checkpoint file", (_JSON, "text/plain", "application/octet-stream"), MAX_FILE_BYTES, problem.UNAVAILABLE
 )
 
 

@@ -4,12 +4,13 @@ FORMATS.md section 7. A file holds the hashes of one chain's headers in a series
 multiple of `step`: {`chain`, `genesis`, `step`, `sequence`, `headers`: [[number, hash], …], `signature`?}. A file
 that is named on the command line is trusted as it is; one that arrives otherwise must be signed by a key of the
 operator's configuration: Ed25519 over the JCS form without `signature`, which is base64url. Who keeps the
-newest file compares `sequence`.
+newest file compares `sequence`, and what the files say of the same blocks.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +19,7 @@ from node.core.canonical.jcs import canonicalize
 from node.core.encoding import encode_base64url, encode_hex
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.network import format_chain, parse_chain
-from node.core.keys import KeyKind, PublicKey
+from node.core.keys import KeyKind, PublicKey, parse_multikey
 from node.core.members import (
     base64url_member,
     closed_object,
@@ -32,6 +33,7 @@ from node.core.strict_json import Json, JsonObject
 
 # A hundred years of mainnet at every 4,096th block; a development chain reaches it in a day of blocks.
 MAX_HEADERS: Final = 100_000
+MAX_FILE_BYTES: Final = 12 * 1024 * 1024
 SIGNATURE_BYTES: Final = 64
 _MEMBERS: Final = frozenset({"chain", "genesis", "step", "sequence", "headers"})
 
@@ -71,6 +73,32 @@ class Checkpoint:
             return self.headers[at][1]
         return None
 
+    def extended(self, headers: Iterable[tuple[int, bytes]]) -> Checkpoint:
+        """The next file of the series, with more headers and without a signature; the oldest leave a full one.
+
+        Malformed where they do not rise from the newest.
+        """
+        longer = (*self.headers, *headers)[-MAX_HEADERS:]
+        return replace(self, headers=longer, sequence=self.sequence + 1, signature=None)
+
+    def check_follows(self, kept: Checkpoint) -> None:
+        """Raise NotVerified unless this file may take the place of `kept`: same series, not older, not against it.
+
+        An older one is how a revocation is hidden that the newer one lets prove.
+        """
+        if (self.chain_id, self.genesis, self.step) != (kept.chain_id, kept.genesis, kept.step):
+            raise NotVerified("the checkpoint file is of another chain or series than the one that is kept")
+        if self.sequence < kept.sequence:
+            raise NotVerified(
+                f"the checkpoint file, sequence {self.sequence}, is older than the one that is kept, {kept.sequence}"
+            )
+        if self.sequence == kept.sequence and self.headers != kept.headers:
+            raise NotVerified(f"there are two checkpoint files with the sequence {self.sequence}")
+        known = dict(kept.headers)
+        for number, digest in self.headers:
+            if known.get(number, digest) != digest:
+                raise NotVerified(f"two checkpoint files name different blocks {number}")
+
     @property
     def signed_bytes(self) -> bytes:
         """What is signed: the JCS form without `signature`."""
@@ -96,6 +124,14 @@ class Checkpoint:
         if self.signature is not None:
             body["signature"] = encode_base64url(self.signature)
         return body
+
+
+def parse_checkpoint_key(text: str) -> PublicKey:
+    """The Ed25519 key that a Multikey or a did:key names; Malformed otherwise."""
+    key = parse_multikey(text.removeprefix("did:key:"))
+    if key.kind is not KeyKind.ED25519:
+        raise Malformed("checkpoint files are signed with Ed25519")
+    return key
 
 
 def parse_checkpoint(value: Json) -> Checkpoint:
