@@ -276,9 +276,12 @@ def merged(held: Holding, arriving: Bundle, *, header_trusted: bool) -> Holding:
     bundle, offered = held.bundle, Holding(held.digest, held.credential, held.provenance, arriving).header
     current = held.header
     newer = offered is not None and (current is None or offered.number > current.number)
-    if header_trusted and newer and arriving.anchor == bundle.anchor and arriving.key == bundle.key:
+    # A state is of what the bundle has beside it: one without a snapshot proves nothing of that which is held.
+    keeps_snapshot = bundle.did_document is not None and arriving.did_document is None
+    same = (arriving.anchor, arriving.key) == (bundle.anchor, bundle.key) and not keeps_snapshot
+    if header_trusted and newer and same:
         bundle = replace(bundle, state=arriving.state)
-    if bundle.anchor is None and bundle.key is None:
+    if bundle.anchor is None and bundle.key is None and not keeps_snapshot:
         bundle = replace(arriving.without_credential(held.digest), evidence=bundle.evidence)
     return replace(
         held, bundle=replace(bundle, evidence=_union(held.document, bundle.evidence, arriving.evidence))

@@ -18,6 +18,7 @@ from fixtures.verification import (
 from fixtures.wallets import FROM_FILE, holding_of
 
 from node.core.anchor import credential_digest
+from node.core.bundle import Bundle, DidDocumentSnapshot
 from node.core.errors import NotFound, NotVerified
 from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.merkle.tree import leaf_hash
@@ -118,6 +119,23 @@ def test_an_older_state_takes_nothing_away() -> None:
     assert arriving is not None
     held = holding_of(story)
     assert merged(held, arriving, header_trusted=True).bundle == held.bundle
+
+
+def test_a_snapshot_of_the_issuer_s_document_is_renewed_and_not_lost() -> None:
+    """Of an issuer with a site, whose bundle is the snapshot and the state that proves it."""
+    held = holding_of(of_key_school(), bundled=False)
+    empty, newer = Story(), replace(Story(), shown=LedgerState(number=8192, time=NOW))
+    states = [story.bundle(story.credential()).state for story in (empty, newer)]
+    seen = DidDocumentSnapshot(b"{}", bytes(32), 0, 1, (), bytes(20))
+    first, again = (
+        Bundle(credential_digest=held.digest, state=state, did_document=replace(seen, salt=salt))
+        for state, salt in zip(states, (bytes(32), b"1" * 32), strict=True)
+    )
+    held = merged(held, first, header_trusted=False)
+    for trusted in (True, False):
+        assert merged(held, again, header_trusted=trusted).bundle == again
+        without = Bundle(credential_digest=held.digest, state=states[1])
+        assert merged(held, without, header_trusted=trusted).bundle == first
 
 
 def test_a_holding_is_found_by_the_beginning_of_its_digest_or_its_own_id() -> None:
