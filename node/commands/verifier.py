@@ -63,6 +63,20 @@ verifier.add_command(checkpoint)
     show_envvar=True,
     help="How many operators must agree.  [default: the smallest majority]",
 )
+@click.option(
+    "--beacon",
+    multiple=True,
+    metavar="[@CHAIN=]URL",
+    show_envvar=True,
+    help="Server of the Beacon API, for the light client; proven, so any will do.",
+)
+@click.option(
+    "--light-client-checkpoint",
+    multiple=True,
+    metavar="[@CHAIN=]ROOT",
+    show_envvar=True,
+    help="Root of a final beacon block that you trust, at most two weeks old; what is learned since stays in --dir.",
+)
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option("--checkpoint", type=_FILE, show_envvar=True, help="File of block hashes that you trust.")
@@ -126,7 +140,8 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
-    config = load_config(VerifierConfig, dir=folder, **{**options, "rpc": options["rpc"] or None})
+    several = {name: options[name] or None for name in ("rpc", "beacon", "light_client_checkpoint")}
+    config = load_config(VerifierConfig, dir=folder, **{**options, **several})
     judge = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(config.networks),
@@ -146,6 +161,8 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 database_url=config.database_url,
                 verifier=judge,
                 endpoints=config.endpoints,
+                light_clients=config.light_clients,
+                folder=config.dir,
                 name=name,
                 development=config.development,
                 request_seconds=config.challenge_seconds,
