@@ -192,6 +192,11 @@ class IssuerConfig(ServerSettings):
         gt=0,
         description="Gwei that no transaction offers more than for gas. Default: as at init, else 200.",
     )
+    agree: int | None = Field(
+        None,
+        ge=1,
+        description="How many operators of endpoints must say the same. Default: the smallest majority.",
+    )
     low_balance: int | None = Field(
         None,
         ge=0,
@@ -222,6 +227,10 @@ class VerifierConfig(ServerSettings):
     )
     checkpoint: ExistingFile | None = Field(
         None, description="Checkpoint file with trusted headers; trusted because it is named here."
+    )
+    follow: bool = Field(
+        False,
+        description="Follow the chains of rpc, and answer from a proven copy of their registries alone.",
     )
     max_header_age: Seconds = Field(
         86_400, ge=1, description="Age at which key and status are no longer told: 24h."
@@ -264,6 +273,8 @@ class VerifierConfig(ServerSettings):
     def _chain_needs_an_endpoint(self) -> Self:
         if self.mode == "chain" and not self.rpc:
             raise _fault("mode chain needs rpc")
+        if self.follow and (not self.rpc or self.mode == "offline"):
+            raise _fault("follow needs rpc, and mode chain")
         return self
 
     @model_validator(mode="after")
@@ -381,6 +392,7 @@ def _unknown_variables(role: type[ServerSettings]) -> list[str]:
 _COMMANDS: Final = (
     "CHECKPOINT_MAKE",
     "CHECKPOINT_FETCH",
+    "FOLLOW",
     "INIT",
     "SERVE",
     "ISSUE",

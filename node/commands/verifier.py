@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from node.commands.verifier_checkpoint import checkpoint
+from node.commands.verifier_folder import folder_option, make_folder
+from node.commands.verifier_follow import follow
 from node.core.errors import Misconfigured
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -19,19 +21,11 @@ def verifier() -> None:
 
 
 verifier.add_command(checkpoint)
+verifier.add_command(follow)
 
 
 @verifier.command()
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("verifier"),
-    envvar="BONAFIDES_VERIFIER_DIR",
-    show_default=True,
-    show_envvar=True,
-    help="Folder that keeps requests and their results for an hour; made when missing.",
-)
+@folder_option
 @click.option("--database", metavar="URL", show_envvar=True, help="PostgreSQL instead of a file in --dir.")
 @click.option("--host", show_envvar=True, help="Address to listen on.  [default: 127.0.0.1]")
 @click.option(
@@ -76,6 +70,13 @@ verifier.add_command(checkpoint)
     metavar="[@CHAIN=]ROOT",
     show_envvar=True,
     help="Root of a final beacon block that you trust, at most two weeks old; what is learned since stays in --dir.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    default=None,
+    show_envvar=True,
+    help="Keep a proven copy of the registries of these chains and answer from it: no check opens a connection.",
 )
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
@@ -150,7 +151,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
         policy=named_policy(config.policy).limited_to(config.max_header_age),
         mode=Mode(config.reach),
     )
-    _make_folder(config.dir)
+    make_folder(config.dir)
     tls = TlsFiles.of(config.tls_cert, config.tls_key)
     seed = read_seed(config.suite_keys) if config.suite_keys is not None else None
 
@@ -163,6 +164,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 endpoints=config.endpoints,
                 light_clients=config.light_clients,
                 folder=config.dir,
+                follow=config.follow,
                 name=name,
                 development=config.development,
                 request_seconds=config.challenge_seconds,
@@ -180,13 +182,6 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
         ready=print_ready(as_json=as_json),
         reuse_port=config.reuse_port,
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misconfigured(f"{folder}: {error.strerror}") from error
 
 
 def _public_url(url: str, *, development: bool) -> str:

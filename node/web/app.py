@@ -122,12 +122,15 @@ def add_public_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> N
 
 
 def add_health_routes(
-    app: web.Application, check_ready: ReadyCheck, warn: Callable[[], Sequence[str]] = tuple
+    app: web.Application,
+    check_ready: ReadyCheck,
+    warn: Callable[[], Sequence[str]] = tuple,
+    about: Callable[[], JsonObject] = dict,
 ) -> None:
     """`/health/live`: the process answers. `/health/ready`: `check_ready` names what it lacks, nothing if nothing.
 
     `/health` is the latter, since it is the address that one tries first. `warn` tells what does not stand in the way
-    yet.
+    yet, `about` has members of the role's own.
     """
 
     async def live(_request: web.Request) -> web.Response:
@@ -135,7 +138,7 @@ def add_health_routes(
 
     async def ready(_request: web.Request) -> web.Response:
         lacking = await check_ready()
-        body: JsonObject = {"status": "unavailable" if lacking else "ok"}
+        body: JsonObject = {"status": "unavailable" if lacking else "ok", **about()}
         if lacking:
             body["lacking"] = lacking
         if warnings := list(warn()):

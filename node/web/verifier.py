@@ -7,7 +7,6 @@ VC API, requests to wallets, and the base path for interoperability suites.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

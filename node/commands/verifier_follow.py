@@ -1,0 +1,107 @@
+"""`bonafides verifier follow`: keep a verifier's replica of the registries, beside `serve` or in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from node.commands.verifier_folder import folder_option, make_folder
+
+if TYPE_CHECKING:
+    from node.config import VerifierConfig
+    from node.core.strict_json import JsonObject
+    from node.services.follower import Followers
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_TOLD_SECONDS: Final = 5.0
+
+
+@click.command()
+@folder_option
+@click.option("--database", metavar="URL", show_envvar=True, help="PostgreSQL instead of a file in --dir.")
+@click.option(
+    "--rpc",
+    multiple=True,
+    metavar="[OPERATOR=]URL",
+    show_envvar=True,
+    help="JSON-RPC endpoint of a chain; of several, a majority of operators must agree.",
+)
+@click.option(
+    "--agree",
+    type=click.IntRange(1),
+    metavar="N",
+    show_envvar=True,
+    help="How many operators must agree.  [default: the smallest majority]",
+)
+@click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
+@click.option("--once", is_flag=True, help="Follow to the newest final block and end: for cron.")
+@click.option("--json", "as_json", is_flag=True, help="Print how far it came as JSON.")
+def follow(folder: Path, *, once: bool, as_json: bool, **options: Any) -> None:
+    """Copy the registries of the chains of --rpc into the database of --dir, each step proven.
+
+    A verifier that serves from the same folder with --follow keeps its own; this is for filling it before, and for
+    machines on which something else serves. Exit status 1 where the copy does not answer at the end.
+    """
+    from node.config import VerifierConfig, load_config  # noqa: PLC0415
+
+    config = load_config(
+        VerifierConfig, dir=folder, follow=True, **{**options, "rpc": options["rpc"] or None}
+    )
+    make_folder(config.dir)
+    told = asyncio.run(_follow(config, once=once))
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        for one in told:
+            click.echo(_line(one))
+    if not told or any("fault" in one for one in told):
+        raise SystemExit(1)
+
+
+async def _follow(config: VerifierConfig, *, once: bool) -> list[JsonObject]:
+    from node.commands import loading  # noqa: PLC0415
+    from node.core.verify.materials import Mode  # noqa: PLC0415
+    from node.core.verify.verifier import Verifier  # noqa: PLC0415
+    from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+    from node.services.follower import Followers  # noqa: PLC0415
+    from node.storage.database import open_database  # noqa: PLC0415
+
+    judge = Verifier.of(
+        loading.load_standards(), operator_networks=loading.load_networks(config.networks), mode=Mode.CHAIN
+    )
+    store = await open_database(config.database_url)
+    try:
+        async with Egress(EgressPolicy(Mode.CHAIN, config.endpoints)) as egress:
+            followers = Followers(store, judge.networks.every, egress)
+            telling = asyncio.create_task(_tell(followers))
+            try:
+                if once:
+                    for fault in await followers.step():
+                        click.echo(fault, err=True)
+                else:
+                    await followers.run()
+            finally:
+                telling.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await telling
+            return followers.progress()
+    finally:
+        await store.close()
+
+
+async def _tell(followers: Followers) -> None:
+    while True:
+        await asyncio.sleep(_TOLD_SECONDS)
+        for one in followers.progress():
+            click.echo(_line(one), err=True)
+
+
+def _line(one: JsonObject) -> str:
+    lag = "" if one["lag"] is None else f", {one['lag']} to go"
+    fault = f": {one['fault']}" if "fault" in one else ""
+    return f"{one['chain']}: block {one['block']}{lag}{fault}"
