@@ -22,6 +22,7 @@ from fixtures.webvh import Log, key_of
 
 from node.commands.issuer import issuer
 from node.core.errors import Malformed, Misconfigured, NotFound, NotVerified, Unavailable
+from node.core.evm.agreement import Endpoints
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import parse_header
 from node.core.strict_json import parse_json
@@ -31,6 +32,7 @@ from node.core.verify.materials import Materials, Mode
 from node.core.verify.report import CheckName, Report
 from node.core.verify.trust import parse_trust_list
 from node.core.verify.verifier import Verifier
+from node.outbound.gather import examine
 from node.outbound.http import Egress, EgressPolicy
 from node.services import witness
 from node.services.anchoring import AnchorWorker
@@ -129,6 +131,31 @@ async def test_what_a_witness_anchored_tells_the_key_offline_to_those_who_name_i
     assert "anchored by its witness" in accepted[CheckName.PROOF].basis
     other = f"did:ethr:0x{school.require_chain().network.chain_id:x}:0x{bytes(20).hex()}"
     assert offline(school, proven, elsewhere, [other]).acceptance == "undetermined"
+
+
+async def test_whoever_has_an_endpoint_proves_the_anchor_for_himself(school: Issuer, site: Site) -> None:
+    """The snapshot alone is shown, without a state: the slot is asked for where the witness has its identity."""
+    elsewhere = site.school()
+    sight = await look(school, elsewhere.did)
+    await anchored(school, sight)
+    chain = school.require_chain()
+    unsigned = badge(elsewhere.did)
+    without_status(unsigned)
+    del unsigned["evidence"]
+    shown = json.dumps(sight.bundle_of(elsewhere.sign(unsigned)).to_json()).encode()
+    for witnesses, acceptance in (([school.settings.did], "accepted"), ([], "undetermined")):
+        listed = {"issuers": [{"did": elsewhere.did, "name": "School", "witnesses": witnesses}]}
+        verifier = Verifier.of(
+            school.standards,
+            operator_networks={chain.network.chain_id: chain.network},
+            trust=parse_trust_list(listed),
+            mode=Mode.CHAIN,
+        )
+        policy = EgressPolicy(mode=Mode.CHAIN, endpoints=Endpoints.of([str(chain.client._url)]))
+        async with Egress(policy) as egress:
+            report = await examine(read_intake(shown), verifier, egress, now=school.clock())
+        assert report.acceptance == acceptance
+        assert site.place.replace("%3A", ":") not in report.contacted
 
 
 async def test_the_log_of_a_did_webvh_is_witnessed_whole(school: Issuer, site: Site) -> None:

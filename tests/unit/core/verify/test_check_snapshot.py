@@ -122,7 +122,8 @@ class Case:
     """Changes the bundle's JSON."""
     needed: list[Need] = field(default_factory=list)
 
-    def report(self) -> Report:
+    def made(self) -> tuple[bytes, Verifier, bytes]:
+        """The file, the verifier, and the commitment that the witness anchored."""
         shown, commitment = snapshot(self.issuer.did, self.data, self.kind)
         unsigned = badge(self.issuer.did)
         without_status(unsigned)
@@ -148,7 +149,11 @@ class Case:
         verifier = replace(
             made, networks=replace(made.networks, ours=self.networks.get("ours", made.networks.ours))
         )
-        intake = read_intake(json.dumps(bundle).encode())
+        return json.dumps(bundle).encode(), verifier, commitment
+
+    def report(self) -> Report:
+        data, verifier, commitment = self.made()
+        intake = read_intake(data)
         materials = Materials.none()
         while missing := engine.needs(intake, materials, verifier, now=NOW, as_of=self.as_of):
             self.needed += missing
@@ -292,6 +297,29 @@ def test_of_two_readings_of_the_witness_the_newest_decides() -> None:
     """The bundle's state is older than the verifier's own, where the anchor stands meanwhile."""
     case = Case(shown=replace(SEEN, anchor=None), own=own(), mode=Mode.CHAIN)
     assert case.report()[CheckName.PROOF].outcome is PASSED
+
+
+# A prime, as in `test_bundle_bytes.py`.
+STRIDE = 23
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_changed_byte_turns_nothing_green_and_changes_nothing_that_is(accepted: bool) -> None:
+    """FORMATS.md section 7, for a bundle whose key is in a snapshot."""
+    data, verifier, _ = Case(witnesses=(WITNESS,) if accepted else ()).made()
+
+    def judged(changed: bytes) -> Json:
+        try:
+            report = engine.verify(read_intake(changed), Materials.none(), verifier, now=NOW)
+        except Malformed as error:
+            report = engine.unreadable(error, verifier, now=NOW)
+        return report.to_json()
+
+    before = judged(data)
+    assert (before["acceptance"] == "accepted") is accepted
+    for at in range(0, len(data), STRIDE):
+        after = judged(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert after["acceptance"] != "accepted" or after == before, data[max(0, at - 40) : at + 10]
 
 
 # did:webvh --------------------------------------------------------------------------------------------------
