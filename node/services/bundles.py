@@ -40,7 +40,7 @@ from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import CheckName, Outcome
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
-from node.services.derivation import derive_all, is_base
+from node.services.derivation import derive_all, is_base, is_for_secrets
 from node.services.issuer import Issuer
 from node.services.securing import issued_value, method_of, read_issued, securing_of
 from node.storage.base import (
@@ -56,10 +56,10 @@ MAX_AGE_SECONDS: Final = 3600
 # What most endpoints still prove.
 PROVABLE_BLOCKS: Final = 128
 _PER_TICK: Final = 50
-_MUST_PASS: Final = (
+_OF_THE_PROOF: Final = (CheckName.PROOF, CheckName.PROOF_PURPOSE)
+_MUST_PASS: Final[tuple[CheckName, ...]] = (
     CheckName.CONFORMANCE,
-    CheckName.PROOF,
-    CheckName.PROOF_PURPOSE,
+    *_OF_THE_PROOF,
     CheckName.NETWORK,
     CheckName.HEADER,
     CheckName.ANCHOR,
@@ -115,7 +115,7 @@ async def make_bundle(issuer: Issuer, digest: bytes) -> Bundle | None:
         record = await _record(reading, digest)
     if not issuer.on_chain:
         return await _complete(issuer, record, None)
-    finalized = await issuer.require_chain().client.finalized()
+    finalized = await issuer.require_chain().finalized()
     faults: list[str] = []
     made = await _prove(issuer, [digest], finalized, faults)
     if faults:
@@ -288,8 +288,11 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
         policy=ANY_ISSUER_UNSAFE,
     )
     assert bundle.credential is not None  # noqa: S101 - made with it
-    given = shown(bundle.credential)
-    if given.envelope is None and is_base(given.document):
+    given, must_pass = shown(bundle.credential), _MUST_PASS
+    if given.envelope is None and is_for_secrets(given.document):
+        # Nobody but its holder derives from it: what is judged is what the bundle says of its key.
+        must_pass = tuple(name for name in _MUST_PASS if name not in _OF_THE_PROOF)
+    elif given.envelope is None and is_base(given.document):
         # Judged as all that its holder could show: the base proof itself is for the holder alone.
         derived = derive_all(given.document, issuer.standards.canonicalizer)
         given, bundle = shown(derived), bundle.with_credential(derived)
@@ -299,7 +302,7 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
     allowed = () if bundle.anchor else (Outcome.NOT_APPLICABLE,)
     for check in report.checks:
         passed = (Outcome.PASSED, *allowed) if check.name is CheckName.ANCHOR else (Outcome.PASSED,)
-        bad = check.name in _MUST_PASS and check.outcome not in passed
+        bad = check.name in must_pass and check.outcome not in passed
         if bad or (check.name in _MUST_BE_KNOWN and check.outcome is Outcome.UNKNOWN):
             raise NotVerified(f"a bundle of ours does not hold: {check.name}: {check.basis}")
 

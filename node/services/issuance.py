@@ -32,7 +32,6 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from node.core.anchor import CREDENTIAL
-from node.core.bls12381 import ORDER, SCALAR_BYTES
 from node.core.bundle import ShownDocument
 from node.core.canonical.jcs import canonicalize
 from node.core.dataintegrity.bbs_binding import Committed
@@ -60,7 +59,7 @@ from node.services.preparing import (
 )
 from node.services.pressing import Press, pressing
 from node.services.records import with_held
-from node.services.securing import Secured, issued_value, read_issued, secure
+from node.services.securing import Secured, committed_for, issued_value, read_issued, secure
 from node.services.shapes import Draft, Shapes
 from node.services.stencil import Row
 from node.services.template import securing_faults
@@ -494,14 +493,11 @@ async def sign_for(
 def _committed(intent: Intent, commitment_with_proof: bytes) -> Committed | None:
     """What it is signed over unseen, with a part of ours for pseudonyms; None where it is bound to nothing."""
     binding = Prepared.of(intent).binding
-    if binding is None or not commitment_with_proof:
-        return None
-    entropy = _random_scalar() if binding.has_pseudonyms else b""
-    return Committed(commitment_with_proof, entropy)
-
-
-def _random_scalar() -> bytes:
-    return (1 + secrets.randbelow(ORDER - 1)).to_bytes(SCALAR_BYTES, "big")
+    return (
+        None
+        if binding is None or not commitment_with_proof
+        else committed_for(binding, commitment_with_proof)
+    )
 
 
 async def results(issuer: Issuer, cohort: Cohort) -> list[Issued]:

@@ -18,11 +18,12 @@ from typing import Final
 import orjson
 
 from node.core.anchor import credential_digest, issued_digest
+from node.core.bls12381 import ORDER, SCALAR_BYTES
 from node.core.cose import prepare_cose
 from node.core.credential import types_of
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
-from node.core.dataintegrity.bbs_binding import Committed
+from node.core.dataintegrity.bbs_binding import Binding, Committed
 from node.core.dataintegrity.bbs_terms import linking_members
 from node.core.dataintegrity.selective import parse_pointer
 from node.core.dataintegrity.suites import PreparedProof
@@ -149,6 +150,14 @@ def _disclosure(
             uniform=True,
         )
     return Disclosure(pointers, hmac_key, generate_secret(KeyKind.P256))
+
+
+def committed_for(binding: Binding, commitment_with_proof: bytes) -> Committed:
+    """What is signed over unseen: the commitment, and a fresh part of the issuer's own where there are pseudonyms."""
+    entropy = b""
+    if binding.has_pseudonyms:
+        entropy = (1 + secrets.randbelow(ORDER - 1)).to_bytes(SCALAR_BYTES, "big")
+    return Committed(commitment_with_proof, entropy)
 
 
 def always_shown(document: JsonObject, cryptosuite: str) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ from node.core.members import within
 from node.core.problem import Problem
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp
+from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_CREDENTIALS, MAX_INPUT_BYTES, Intake, presented, shown
 from node.core.verify.report import CheckName, Outcome, Report
-from node.services.derivation import derive, pointers_of
+from node.services.derivation import DERIVE_OPTIONS, derive, pointers_of, showing_in
 from node.services.presentations import Presentations
 from node.services.suite.concessions import as_specified
 from node.services.suite.proofs_alone import (
@@ -104,7 +105,8 @@ class VcApi:
         with within("verifiableCredential"):
             one = await self.examiner.work(partial(shown, credential, bundle))
         judged = replace(one, document=as_specified(one.document)) if self.for_suites else one
-        found = await self.examiner.examine(Intake((judged,)))
+        asked = Asked() if self.for_suites else await self._asked(options, of_documents=False)
+        found = await self.examiner.examine(Intake((judged,)), asked=asked)
         more: JsonObject = {}
         if options.get("returnCredential"):
             more["credential"] = credential
@@ -124,18 +126,21 @@ class VcApi:
         return True
 
     async def derive(self, request: web.Request) -> web.Response:
-        """`POST /credentials/derive`: the answer is the bare credential."""
+        """`POST /credentials/derive`: the answer is the bare credential.
+
+        Base proof and secrets are their holder's alone: this is for a node of his own.
+        """
         body = await read_json_object(request, MAX_INPUT_BYTES)
         try:
             options = body.get("options", {})
             if not isinstance(options, dict):
                 raise Malformed("options is an object", path=("options",))
-            if not self.for_suites and (unknown := sorted(options.keys() - {"selectivePointers"})):
+            if not self.for_suites and (unknown := sorted(options.keys() - DERIVE_OPTIONS)):
                 raise _unknown_option(unknown[0])
-            pointers = pointers_of(options, "selectivePointers")
+            pointers, showing = pointers_of(options, "selectivePointers"), showing_in(options)
             credential = json_object(body, "verifiableCredential")
             canonicalizer = self.examiner.verifier.canonicalizer
-            derived = await self.examiner.work(partial(derive, credential, pointers, canonicalizer))
+            derived = await self.examiner.work(partial(derive, credential, pointers, canonicalizer, showing))
         except REFUSED as error:
             return self._unusable(error)
         return json_response(derived, status=201)
@@ -158,10 +163,7 @@ class VcApi:
         if self.for_suites and is_enveloped_jwt(presentation):
             return await self._verify_enveloped_jwt(presentation, options.get("challenge"))
         intake = await self.examiner.work(partial(_presented, presentation, listed, member))
-        domain = options.get("domain")
-        asked = await self.presentations.asked(
-            options.get("challenge"), (domain,) if isinstance(domain, str) else domain
-        )
+        asked = await self._asked(options)
         found = await self.examiner.examine(intake, asked=asked)
         more: JsonObject = {}
         if options.get("returnPresentation"):
@@ -173,6 +175,13 @@ class VcApi:
             }
         verified = _proofs_verify(found.report) if self.for_suites else found.report.verified
         return self._answer(found.report, verified, more)
+
+    async def _asked(self, options: JsonObject, *, of_documents: bool = True) -> Asked:
+        """What was asked for; a credential alone is not expected to answer it, but may (bbs-2023)."""
+        domain = options.get("domain")
+        domains = (domain,) if isinstance(domain, str) else domain
+        asked = await self.presentations.asked(options.get("challenge"), domains)
+        return replace(asked, of_documents=of_documents)
 
     async def _verify_enveloped_jwt(self, presentation: JsonObject, challenge: str | None) -> web.Response:
         await self.examiner.work(partial(verify_enveloped_jwt, presentation, challenge))

@@ -10,6 +10,8 @@ from fixtures.chain import RunningChain
 from fixtures.issuers import ALICE, PASSPHRASE, MakeCohort, init_school
 
 from node.commands.issuer_folder import Folder, open_issuer
+from node.core.dataintegrity.bbs_2023 import nym_domain_of, presentation_header_of
+from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.evm import registry
 from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.registry import KeyPurpose, KeyWindow
@@ -19,6 +21,7 @@ from node.core.keys import KeyKind, parse_multikey
 from node.core.securing import BBS
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify import engine
+from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, shown
 from node.core.verify.materials import Materials
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
@@ -26,10 +29,11 @@ from node.core.verify.report import Acceptance, CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
 from node.services import bundles, export, issuance, rotation
 from node.services.anchoring import AnchorWorker
-from node.services.derivation import derive
+from node.services.derivation import Showing, derive
 from node.services.issuer import Issuer
 from node.services.preparing import Terms
 
+AT_ONCE = Showing()
 DECIDED = (
     *(CheckName.CONFORMANCE, CheckName.PROOF, CheckName.NETWORK, CheckName.HEADER, CheckName.ANCHOR),
     *(CheckName.KEY, CheckName.STATUS, CheckName.VALIDITY_PERIOD),
@@ -47,7 +51,9 @@ async def issue_one(issuer: Issuer, make_cohort: MakeCohort, securing: str) -> b
     return issued.digest
 
 
-async def judge(issuer: Issuer, digest: bytes, *, in_part: bool = False) -> Report:
+async def judge(
+    issuer: Issuer, digest: bytes, *, in_part: bool = False, showing: Showing = AT_ONCE
+) -> Report:
     """What an employer finds who is shown the whole credential, or the achievement's name and one result alone."""
     bundle = await bundles.load_bundle(issuer, digest, max_age_seconds=-1)
     assert bundle is not None
@@ -57,7 +63,7 @@ async def judge(issuer: Issuer, digest: bytes, *, in_part: bool = False) -> Repo
     if isinstance(credential, str):
         presented: JsonObject | str = select(credential, RESULT) if in_part else credential
     elif in_part:
-        presented = derive(credential, POINTERS, canonicalizer)
+        presented = derive(credential, POINTERS, canonicalizer, showing)
     else:
         presented = credential
     network = issuer.require_chain().network
@@ -68,7 +74,27 @@ async def judge(issuer: Issuer, digest: bytes, *, in_part: bool = False) -> Repo
         policy=ANY_ISSUER_UNSAFE,
     )
     given = shown(presented, replace(bundle, evidence=()).with_credential(presented))
-    return engine.verify(Intake((given,)), Materials.none(), verifier, now=issuer.clock())
+    asked = Asked("challenge", ("https://employer.example",)) if showing.presentation_header else Asked()
+    return engine.verify(Intake((given,)), Materials.none(), verifier, now=issuer.clock(), asked=asked)
+
+
+async def of_a_bound_badge(issuer: Issuer, make_cohort: MakeCohort) -> None:
+    """Its issuer proves its key like any other's, and its holder alone derives from it."""
+    plain = {"evidence": None, "validDays": None, "with_evidence": False, "pseudonyms": True}
+    cohort = make_cohort(("s2", "", "90"), cohort="bound", **plain)
+    await issuance.issue(issuer, await issuance.plan(issuer, cohort, Terms(BBS)))
+    (waiting,) = await issuance.results(issuer, cohort)
+    made = bind(Binding.PSEUDONYM, bytes(range(32)))
+    record = await issuance.sign_for(issuer, waiting.credential_id, ALICE, made.commitment_with_proof)
+    assert record.signed is not None
+    header = presentation_header_of("challenge", "https://employer.example")
+    holder = replace(made.holder, nym_domain=nym_domain_of("https://employer.example"))
+    report = await judge(issuer, record.signed.digest, in_part=True, showing=Showing(header, holder))
+    assert report[CheckName.KEY].outcome is Outcome.PASSED
+    assert report[CheckName.PROOF].outcome is Outcome.PASSED
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert report.holder_secret is not None
+    assert report.holder_secret.pseudonym is not None
 
 
 async def purposes(issuer: Issuer, kind: KeyKind) -> int:
@@ -110,6 +136,7 @@ async def test_keys_of_every_kind_are_added_and_what_they_sign_is_judged_offline
         assert report[CheckName.ANCHOR].outcome is Outcome.NOT_APPLICABLE
         assert report[CheckName.STATUS].outcome is Outcome.NOT_APPLICABLE
         assert report.acceptance is Acceptance.ACCEPTED
+        await of_a_bound_badge(issuer, make_cohort)
         # A rotation of one kind leaves the others alone.
         await rotation.begin(issuer, folder, PASSPHRASE, KeyKind.P256)
         await AnchorWorker(issuer).run_until_done(timeout_seconds=60)

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from fixtures.shown import FixedClock, World
 
 from node.commands.verifier import verifier
+from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.jose.jws import prepare_jws
 from node.core.keys import KeyKind
 from node.core.status.bitstring import decode_list
@@ -429,6 +430,104 @@ async def test_pointers_that_point_to_nothing_are_refused(suite: Suite, pointers
     body = {"verifiableCredential": base, "options": {"selectivePointers": pointers}}
     status, answer = await suite.post("/credentials/derive", body)
     assert (status, answer["verified"]) == (400, False)
+
+
+BOUND = {binding: bind(binding, bytes(range(32))) for binding in Binding}
+
+
+def secrets_in(binding: Binding) -> Document:
+    """The secrets of a holder as options write them."""
+    holder = BOUND[binding].holder
+    nym = None if holder.prover_nym is None else f"{holder.prover_nym:064x}"
+    secret = None if holder.holder_secret is None else holder.holder_secret.hex()
+    found = {
+        "secretProverBlind": f"{holder.secret_prover_blind:064x}",
+        "holderSecret": secret,
+        "proverNym": nym,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+async def bound_badge(suite: Suite, binding: Binding, **more: Any) -> tuple[int, Any]:
+    key = KEYS[KeyKind.BLS12381_G2]
+    commitment = BOUND[binding].commitment_with_proof.hex()
+    asked = {"featureOption": binding, "commitmentWithProof": commitment, "mandatoryPointers": ["/issuer"]}
+    return await suite.issue(credential(key), **{**asked, **more})
+
+
+@pytest.mark.parametrize("binding", Binding)
+async def test_what_is_bound_to_secrets_is_derived_with_them_and_tells_its_verifier_a_name(
+    suite: Suite, binding: Binding
+) -> None:
+    status, body = await bound_badge(suite, binding)
+    assert status == 201
+    base, names = body["verifiableCredential"], []
+    for number in range(2):
+        occasion = {"challenge": f"challenge {number}", "domain": "https://employer.example"}
+        options = {**secrets_in(binding), **occasion, "selectivePointers": ["/credentialSubject"]}
+        body = {"verifiableCredential": base, "options": options}
+        async with suite.client.post("/credentials/derive", json=body) as answer:
+            assert answer.status == 201
+            derived = await answer.json()
+        body = {"verifiableCredential": derived, "options": occasion}
+        async with suite.client.post("/credentials/verify", json=body) as answer:
+            found = await answer.json()
+        assert found["verified"]
+        assert found["report"]["holder_secret"]["domain"] == occasion["domain"]
+        names.append(found["report"]["holder_secret"].get("pseudonym"))
+    assert names[0] == names[1]
+    assert (names[0] is not None) is binding.has_pseudonyms
+
+
+async def test_without_an_occasion_a_proof_says_for_whom_its_name_is(suite: Suite) -> None:
+    _, body = await bound_badge(suite, Binding.PSEUDONYM)
+    options = {**secrets_in(Binding.PSEUDONYM), "selectivePointers": ["/credentialSubject"]}
+    request = {"verifiableCredential": body["verifiableCredential"], "options": options}
+    assert (await suite.post("/credentials/derive", request))[0] == 400
+    options["verifierId"] = "https://employer.example"
+    status, derived = await suite.post("/credentials/derive", request)
+    assert status == 201
+    assert (await suite.verify(derived))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"featureOption": "pseudonym"}, "proof does not hold"),
+        ({"featureOption": "holder_binding"}, "expected one of"),
+        ({"featureOption": None}, "what a commitment is to"),
+        ({"commitmentWithProof": "uAA"}, "lower-case hex"),
+        ({"commitmentWithProof": ""}, "lower-case hex"),
+    ],
+    ids=str,
+)
+async def test_a_commitment_to_something_else_is_refused(suite: Suite, options: Document, words: str) -> None:
+    status, body = await bound_badge(suite, Binding.HOLDER, **options)
+    assert status == 400
+    assert words in json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"secretProverBlind": "00" * 32},
+        {"holderSecret": "ab"},
+        {"secretProverBlind": "xyz"},
+        {"challenge": "one"},
+        {"verifierId": 1},
+        {"proverNym": "01" * 32},
+    ],
+    ids=str,
+)
+async def test_without_its_secrets_nothing_is_derived_from_a_bound_credential(
+    suite: Suite, options: Document
+) -> None:
+    _, body = await bound_badge(suite, Binding.HOLDER)
+    request = {"verifiableCredential": body["verifiableCredential"], "options": options}
+    assert (await suite.post("/credentials/derive", request))[0] == 400
+    async with suite.client.post("/credentials/derive", json=request) as answer:
+        assert answer.status == 400
 
 
 async def test_nothing_is_derived_from_other_proofs(suite: Suite) -> None:

@@ -17,10 +17,12 @@ from node.core.canonical.contexts import DATA_INTEGRITY_V2
 from node.core.credential import BASE_CONTEXT_1_1, check_credential, check_presentation
 from node.core.dataintegrity import Disclosure, prepare_proof, proofs_of, selective_suite_of
 from node.core.dataintegrity.bbs_2023 import BbsDisclosure
+from node.core.dataintegrity.bbs_binding import Binding, Committed, check_commitment
 from node.core.did.document import ASSERTION_METHOD, AUTHENTICATION
 from node.core.envelope import enveloped, read_envelope
 from node.core.errors import Malformed, NotFound
 from node.core.keys import KeyKind
+from node.core.members import within
 from node.core.problem import MALFORMED_VALUE_ERROR
 from node.core.securing import BBS, ECDSA_SD, USUAL_SUITES
 from node.core.status.entry import StatusEntry, UnknownStatusEntry, parse_status_entries
@@ -29,7 +31,8 @@ from node.core.times import format_datetime_stamp
 from node.core.verify.intake import Intake, shown
 from node.core.verify.report import CheckName, Outcome
 from node.keystore import generate_secret
-from node.services.derivation import derive_all, one_proof, pointers_of
+from node.services.derivation import derive_all, hex_option, one_proof, pointers_of
+from node.services.securing import committed_for
 from node.services.suite.concessions import as_specified
 from node.services.suite.keys import SuiteKey
 from node.services.suite.status import SuiteStatusLists
@@ -51,6 +54,7 @@ _FEATURES: Final = {
         Feature.PRESENTATION_JOSE,
     )
 }
+_BINDING_OPTIONS: Final = ("featureOption", "commitmentWithProof")
 _PROOF_OPTIONS: Final = ("created", "expires", "domain", "challenge", "nonce")
 
 
@@ -93,9 +97,11 @@ class SuiteIssuers:
         if facts.version == "1.1":
             context = _with_context(credential["@context"], DATA_INTEGRITY_V2)
             credential, judged = {**credential, "@context": context}, {**judged, "@context": context}
-        secured = await self._examiner.work(lambda: self._issue(judged, options, key))
+        unbound = {name: value for name, value in options.items() if name not in _BINDING_OPTIONS}
+        # What is bound to a holder's secrets nobody else can derive from: what is checked is the same without.
+        secured = await self._examiner.work(lambda: self._issue(judged, unbound, key))
         await self._check(secured)
-        if judged != credential:
+        if judged != credential or unbound != options:
             secured = await self._examiner.work(lambda: self._issue(credential, options, key))
         if facts.id is not None:
             self._keep(facts.id, _Kept(secured, parse_status_entries(judged)))
@@ -151,7 +157,9 @@ class SuiteIssuers:
             },
             self._examiner.verifier.canonicalizer,
             key_kind=key.kind,
-            disclosure=_disclosure(key, pointers) if cryptosuite in _SELECTIVE_SUITES.values() else None,
+            disclosure=_disclosure(key, pointers, _committed(options))
+            if cryptosuite in _SELECTIVE_SUITES.values()
+            else None,
         )
         secured = prepared.finish(key.signer.sign(prepared.message))
         return one_proof(secured)
@@ -223,10 +231,31 @@ def _text(options: JsonObject, name: str) -> str | None:
     return value
 
 
-def _disclosure(key: SuiteKey, pointers: tuple[str, ...]) -> Disclosure:
+def _committed(options: JsonObject) -> Committed:
+    """What a holder commits to (bbs-2023), by the names of the draft and its vectors; hex as there."""
+    feature = options.get("featureOption")
+    if feature in (None, "baseline"):
+        if "commitmentWithProof" in options:
+            raise Malformed("featureOption tells what a commitment is to", path=("options", "featureOption"))
+        return Committed(b"")
+    if feature not in list(Binding):
+        raise Malformed(f"expected one of {', '.join(Binding)}", path=("options", "featureOption"))
+    binding, commitment = Binding(feature), hex_option(options, "commitmentWithProof")
+    with within("options", "commitmentWithProof"):
+        check_commitment(binding, commitment)
+    return committed_for(binding, commitment)
+
+
+def _disclosure(key: SuiteKey, pointers: tuple[str, ...], unseen: Committed) -> Disclosure:
     hmac_key = secrets.token_bytes(32)
     if key.kind is KeyKind.BLS12381_G2:
-        return BbsDisclosure(pointers, hmac_key, public_key=key.public_key)
+        return BbsDisclosure(
+            pointers,
+            hmac_key,
+            public_key=key.public_key,
+            commitment_with_proof=unseen.commitment_with_proof,
+            signer_nym_entropy=unseen.signer_nym_entropy,
+        )
     return Disclosure(pointers, hmac_key, generate_secret(KeyKind.P256))
 
 
