@@ -14,6 +14,7 @@ from node.core.evm.network import Network, format_chain, parse_networks
 from node.core.keys import PublicKey
 from node.core.strict_json import parse_json
 from node.core.verify.intake import MAX_INPUT_BYTES
+from node.core.verify.materials import Mode
 from node.core.verify.trust import TrustList, parse_trust_list
 from node.core.verify.verifier import Standards
 
@@ -64,16 +65,19 @@ def load_checkpoints(paths: Iterable[Path]) -> list[Checkpoint]:
     return [_parsed(path, parse_checkpoint) for path in paths]
 
 
-def checkpoint_mirror(
-    url: str, keys: Sequence[str], *, development: bool
-) -> tuple[str, tuple[PublicKey, ...]]:
-    """Where a checkpoint file is fetched from, and the keys of which one must have signed it."""
-    if not url.startswith(("https://", "http://") if development else "https://"):
+def checkpoint_mirrors(
+    urls: Sequence[str], keys: Sequence[str], mode: Mode, *, development: bool
+) -> tuple[PublicKey, ...]:
+    """The keys of which one must have signed each file fetched from `urls`; Misconfigured where none may be."""
+    schemes = ("https://", "http://") if development else ("https://",)
+    if not all(url.startswith(schemes) for url in urls):
         raise Misconfigured("a checkpoint file is fetched from an https URL")
-    if not keys:
+    if urls and mode not in (Mode.MIRROR, Mode.FULL):
+        raise Misconfigured(f"mode {mode} fetches no checkpoint file: --mode mirror does")
+    if urls and not keys:
         raise Misconfigured("a checkpoint file from a URL must be signed: name the key with --checkpoint-key")
     try:
-        return url, tuple(map(parse_checkpoint_key, keys))
+        return tuple(map(parse_checkpoint_key, keys))
     except Malformed as error:
         raise Misconfigured(f"--checkpoint-key: {error.detail}") from error
 

@@ -134,12 +134,12 @@ def _signer(key: Path, passphrase_file: Path | None) -> Signer:
 @as_json_option
 def fetch(file: Path, url: str, keys: tuple[str, ...], *, development: bool, as_json: bool) -> None:
     """Keep FILE as new as the one at URL, which must be signed; one that is older than FILE is refused."""
-    from node.commands.loading import checkpoint_mirror  # noqa: PLC0415
+    from node.commands.loading import checkpoint_mirrors  # noqa: PLC0415
+    from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.services.checkpoints import Mirror  # noqa: PLC0415
 
-    fetched, asked = asyncio.run(
-        _fetched(Mirror(*checkpoint_mirror(url, keys, development=development), file))
-    )
+    mirror = Mirror(url, checkpoint_mirrors([url], keys, Mode.MIRROR, development=development), file)
+    fetched, asked = asyncio.run(_fetched(mirror))
     _tell(file, fetched, asked, None, as_json=as_json)
 
 

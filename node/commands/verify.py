@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from node.commands.endpoints import asking
 from node.core.errors import Malformed
 from node.core.times import parse_datetime_stamp
 
 if TYPE_CHECKING:
     from node.core.evm.agreement import Endpoints
     from node.core.evm.light_client.settings import LightClientSettings
+    from node.core.keys import PublicKey
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
     from node.core.verify.report import IssuerNamed, Report
     from node.core.verify.verifier import Verifier
+    from node.outbound.checkpoints import Mirrored
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXIT: Final = {"accepted": 0, "refused": 1, "undetermined": 3}
@@ -64,31 +67,26 @@ class Moment(click.ParamType[datetime]):
     "--mode",
     type=click.Choice(["offline", "chain", "mirror", "full"]),
     show_envvar=True,
-    help="What may be opened: nothing, the chain endpoint, also mirrors, also hosts that the document "
-    "names.  [default: chain with --rpc, else offline]",
+    help="What may be opened: nothing, the chain endpoints, also mirrors, also hosts that the document "
+    "names.  [default: mirror with a URL as --checkpoint, chain with --rpc, else offline]",
 )
 @click.option(
     "--checkpoint",
     "checkpoints",
     multiple=True,
-    type=_FILE,
+    metavar="FILE|URL",
     show_envvar=True,
-    help="File of block hashes that you trust; needs no network.",
+    help="File of block hashes that you trust; needs no network. One at an https URL must be signed.",
 )
 @click.option(
-    "--rpc",
+    "--checkpoint-key",
+    "checkpoint_keys",
     multiple=True,
-    metavar="[OPERATOR=]URL",
+    metavar="KEY",
     show_envvar=True,
-    help="JSON-RPC endpoint of a chain; of several, a majority of operators must agree.",
+    help="Whose signature a checkpoint file from a URL must carry: a Multikey or did:key.",
 )
-@click.option(
-    "--agree",
-    type=click.IntRange(1),
-    metavar="N",
-    show_envvar=True,
-    help="How many operators must agree.  [default: the smallest majority]",
-)
+@partial(asking, required=False)
 @click.option(
     "--beacon",
     "beacons",
@@ -134,9 +132,9 @@ def verify(
     ctx: click.Context,
     files: Sequence[Path],
     mode: str | None,
-    checkpoints: Sequence[Path],
-    rpc: Sequence[str],
-    agree: int | None,
+    checkpoints: Sequence[str],
+    checkpoint_keys: Sequence[str],
+    endpoints: Endpoints,
     beacons: Sequence[str],
     light_client_checkpoints: Sequence[str],
     networks: Path | None,
@@ -160,6 +158,7 @@ def verify(
 
     \b
         bonafides verify bundle.json --trust trust.json --checkpoint checkpoint.json
+        bonafides verify bundle.json --trust trust.json --checkpoint URL --checkpoint-key KEY
         bonafides verify bundle.json --trust trust.json --rpc URL
         bonafides verify bundle.json --trust trust.json --rpc URL --rpc URL --rpc URL
         bonafides verify bundle.json --trust trust.json --rpc URL --beacon URL --light-client-checkpoint ROOT
@@ -171,25 +170,28 @@ def verify(
     """
     # Imported here: `--help` needs none of it.
     from node.commands import loading  # noqa: PLC0415
-    from node.core.evm.agreement import Endpoints  # noqa: PLC0415
     from node.core.evm.light_client.settings import light_client_settings  # noqa: PLC0415
     from node.core.verify.holder import Asked  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
 
+    urls = tuple(one for one in checkpoints if "://" in one)
+    usual = Mode.MIRROR if urls else Mode.CHAIN if endpoints.every else Mode.OFFLINE
     verifier = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(networks),
         trust=loading.load_trust(trust),
-        checkpoints=loading.load_checkpoints(checkpoints),
+        checkpoints=loading.load_checkpoints(Path(one) for one in checkpoints if one not in urls),
         policy=named_policy(policy).limited_to(max_header_age),
-        mode=Mode(mode) if mode else Mode.CHAIN if rpc else Mode.OFFLINE,
+        mode=Mode(mode) if mode else usual,
     )
+    keys = loading.checkpoint_mirrors(urls, checkpoint_keys, verifier.mode, development=development)
     judge = _Judge(
         verifier,
-        Endpoints.of(rpc, agree),
-        light_client_settings(beacons, light_client_checkpoints, with_endpoints=bool(rpc)),
+        endpoints,
+        (urls, keys),
+        light_client_settings(beacons, light_client_checkpoints, with_endpoints=bool(endpoints.every)),
         Asked(challenge, tuple(domains) or None),
         as_of,
         development,
@@ -207,6 +209,7 @@ class _Judge:
         self,
         verifier: Verifier,
         endpoints: Endpoints,
+        mirrors: tuple[Sequence[str], Sequence[PublicKey]],
         light_clients: Sequence[LightClientSettings],
         asked: Asked,
         as_of: datetime | None,
@@ -214,6 +217,7 @@ class _Judge:
     ) -> None:
         self.verifier = verifier
         self.endpoints = endpoints
+        self.mirrors = mirrors
         self.light_clients = light_clients
         self.asked = asked
         self.as_of = as_of
@@ -258,9 +262,14 @@ class _Judge:
         from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
         from node.outbound.light_client import light_clients  # noqa: PLC0415
 
+        mirrored = await self._ask_mirrors()
         beacons = tuple(url for one in self.light_clients for url in one.servers)
         policy = EgressPolicy(
-            self.verifier.mode, self.endpoints, beacons=beacons, allow_loopback=self.development
+            self.verifier.mode,
+            self.endpoints,
+            beacons=beacons,
+            mirrors=tuple(self.mirrors[0]),
+            allow_loopback=self.development,
         )
         sources = [one.source for one in light_clients(self.light_clients, self.verifier.networks.every)]
         reports = []
@@ -281,7 +290,16 @@ class _Judge:
                             sources=sources,
                         )
                     )
-        return reports
+        return [mirrored.told_in(report) for report in reports]
+
+    async def _ask_mirrors(self) -> Mirrored:
+        """Once for all files; what is newer than the files that were named is judged by."""
+        from node.outbound.checkpoints import Mirrored, with_mirrors  # noqa: PLC0415
+
+        urls, keys = self.mirrors
+        mirrored = await with_mirrors(self.verifier, urls, keys) if urls else Mirrored(self.verifier)
+        self.verifier = mirrored.verifier
+        return mirrored
 
 
 def _as_json(path: Path, report: Report) -> str:

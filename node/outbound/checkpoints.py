@@ -7,13 +7,18 @@ the source of headers vouches for; who signs it vouches for that source.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from node.core.errors import Malformed, NotVerified, Unavailable
+from yarl import URL
+
+from node.core.errors import BonafidesError, Malformed, NotVerified, Unavailable
 from node.core.evm.checkpoint import MAX_FILE_BYTES, Checkpoint, parse_checkpoint
 from node.core.evm.network import Network
 from node.core.keys import PublicKey
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Mode
+from node.core.verify.report import Report
+from node.core.verify.verifier import Verifier
 from node.outbound.fetch import CHECKPOINT_FILE, fetch_json
 from node.outbound.headers import HeaderSource
 from node.outbound.http import Egress, EgressLimits, EgressPolicy, NamedBy
@@ -45,6 +50,32 @@ async def fetch_checkpoint(egress: Egress, url: str, keys: Sequence[PublicKey]) 
             continue
         return checkpoint
     raise NotVerified("the checkpoint file is signed by no key that is configured")
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A verifier with what its mirrors have, who was asked for it, and why something was not taken."""
+
+    verifier: Verifier
+    contacted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def told_in(self, report: Report) -> Report:
+        """A report by that verifier which says so."""
+        contacted = tuple(dict.fromkeys((*self.contacted, *report.contacted)))
+        return replace(report, contacted=contacted, notes=(*report.notes, *self.notes))
+
+
+async def with_mirrors(verifier: Verifier, urls: Sequence[str], keys: Sequence[PublicKey]) -> Mirrored:
+    """The verifier with the checkpoint files at `urls`, each signed by one of `keys`, if newer than those it has."""
+    notes = []
+    async with mirror_egress(verifier.mode, urls) as egress:
+        for url in urls:
+            try:
+                verifier = verifier.with_checkpoint(await fetch_checkpoint(egress, url, keys))
+            except BonafidesError as error:
+                notes.append(f"the checkpoint file of {URL(url).host} was not used: {error.detail}")
+        return Mirrored(verifier, egress.contacted, tuple(notes))
 
 
 async def extend_checkpoint(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fixtures import lying_chain as lies
 from fixtures.chain import RunningChain
 from fixtures.lying_chain import LyingChain
+from fixtures.web_folder import serve_folder
 
 from node.cli import main
 from node.core.evm.checkpoint import Checkpoint, parse_checkpoint, parse_checkpoint_key
@@ -62,17 +59,8 @@ def operator(devchain: RunningChain, tmp_path: Path, endpoints: list[LyingChain]
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """The URL under which the operator's folder is on the web."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serve_folder(tmp_path) as url:
+        yield url
 
 
 def test_a_file_is_made_signed_and_extended(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,13 @@ class Verifier:
             mode,
         )
 
+    def with_checkpoint(self, arrived: Checkpoint) -> Verifier:
+        """The same with a newer checkpoint file; NotVerified where the one that it has is newer or says otherwise."""
+        kept = self.checkpoints.get(arrived.chain_id)
+        if kept is not None:
+            arrived.check_follows(kept)
+        return replace(self, checkpoints={**self.checkpoints, arrived.chain_id: arrived})
+
     def for_one_report(self) -> Verifier:
         """The same with an end to the work on all documents of one report together."""
         return replace(self, canonicalizer=self.canonicalizer.for_one_report())
