@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SETTINGS_FILE: Final = "issuer.json"
 NETWORKS_FILE: Final = "networks.json"
 DATABASE_FILE: Final = "issuer.db"
-TERMS: Final = ("batch_size", "batch_age", "max_fee", "low_balance")
-"""Members of `issuer.json` about anchoring: items, seconds, gwei, anchors."""
+TERMS: Final = ("agree", "batch_size", "batch_age", "max_fee", "low_balance")
+"""Members of `issuer.json` about anchoring: operators, items, seconds, gwei, anchors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,11 @@ class Folder:
         return replace(
             self, rpc=rpc or self.rpc, database=database or self.database, terms={**self.terms, **given}
         )
+
+    @property
+    def agree(self) -> int | None:
+        """How many operators of endpoints must agree; None: the smallest majority."""
+        return int(self.terms["agree"]) if "agree" in self.terms else None
 
     def anchoring_terms(self) -> AnchoringTerms:
         """When batches are closed, and what may be paid; defaults where nothing was said."""
@@ -191,7 +196,8 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
         chain = None
         if settings.chain is not None and folder.rpc is not None:
             networks = {**standards.networks, **folder.networks()}
-            chain = await stack.enter_async_context(open_chain(folder.rpc, networks, settings.chain))
+            opening = open_chain(folder.rpc, networks, settings.chain, folder.agree)
+            chain = await stack.enter_async_context(opening)
         keyring = Keyring(folder.path, passphrase)
         yield Issuer(
             database,
@@ -206,18 +212,26 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
 
 @asynccontextmanager
 async def open_chain(
-    rpc: str, networks: dict[int, Network], name: str | None = None
+    rpc: str, networks: dict[int, Network], name: str | None = None, agree: int | None = None
 ) -> AsyncIterator[ChainAccess]:
-    """The chain behind an endpoint: the one called `name` (CAIP-2), or whichever the endpoint says it is."""
+    """The chain behind endpoints: the one called `name` (CAIP-2), or whichever the first endpoint says it is.
+
+    `rpc` holds them with blanks between, each URL or OPERATOR=URL; `agree` operators must say the same.
+    """
+    from node.core.evm.agreement import Endpoints  # noqa: PLC0415
     from node.core.evm.network import format_chain, parse_chain  # noqa: PLC0415
     from node.outbound.chain import ChainClient  # noqa: PLC0415
     from node.services.issuer import ChainAccess  # noqa: PLC0415
 
-    async with ChainClient(rpc) as client:
+    endpoints = Endpoints.of(rpc.split(), agree)
+    async with AsyncExitStack() as stack:
+        client, *others = [
+            await stack.enter_async_context(ChainClient(endpoint.url)) for endpoint in endpoints.every
+        ]
         chain_id = parse_chain(name) if name is not None else await client.chain_id()
         network = networks.get(chain_id)
         if network is None:
             raise Misconfigured(
                 f"{format_chain(chain_id)} is in no table of networks: give one with --networks"
             )
-        yield ChainAccess(client, network)
+        yield ChainAccess(client, network, tuple(others), endpoints)

@@ -189,7 +189,7 @@ async def _init_chain(
     networks = {**standards.networks, **place.networks()}
     store = await open_database(place.database_url)
     try:
-        async with open_chain(place.rpc or "", networks) as chain:
+        async with open_chain(place.rpc or "", networks, agree=place.agree) as chain:
             await chain.check()
             where = setup.Place(place.path, store, passphrase)
             made = await setup.create_on_chain(where, standards, chain, name, url)

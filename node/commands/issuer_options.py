@@ -25,6 +25,11 @@ MAX_BATCH_SIZE: Final = 100_000
 CREDENTIAL_HELP: Final = "CREDENTIAL is an id, a digest, a row's id, or COHORT/ROW."
 
 
+def _joined(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """Endpoints as `issuer.json` keeps them, with blanks between: one alone as it is."""
+    return " ".join(values) or None
+
+
 def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
     """The options by which every command finds its issuer."""
     for option in (
@@ -37,10 +42,13 @@ def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
         ),
         click.option(
             "--rpc",
-            metavar="URL",
+            multiple=True,
+            callback=_joined,
+            metavar="[OPERATOR=]URL",
             envvar="BONAFIDES_ISSUER_RPC",
             show_envvar=True,
-            help="JSON-RPC endpoint of the chain.  [default: as at init]",
+            help="JSON-RPC endpoint of the chain; of several, a majority of operators must agree on what is final."
+            "  [default: as at init]",
         ),
         click.option(
             "--passphrase-file",
@@ -67,6 +75,14 @@ def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
 def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
     """The options about when batches close and what may be paid, for a command with `**terms`."""
     for option in (
+        click.option(
+            "--agree",
+            type=click.IntRange(1),
+            metavar="N",
+            envvar="BONAFIDES_ISSUER_AGREE",
+            show_envvar=True,
+            help="How many operators of endpoints must agree.  [default: as at init, else the smallest majority]",
+        ),
         click.option(
             "--low-balance",
             type=click.IntRange(0),

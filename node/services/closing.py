@@ -38,7 +38,7 @@ class Standing:
 async def standing(issuer: Issuer) -> Standing:
     """What the chain shows at its finalized block, and what would be withdrawn."""
     chain = issuer.require_chain()
-    finalized = await chain.client.finalized()
+    finalized = await chain.finalized()
     owner = await registration.owner_at(issuer, finalized)
     async with issuer.store.reading() as reading:
         counts = await reading.credentials.counts()
@@ -53,7 +53,7 @@ async def close(issuer: Issuer) -> None:
     Nothing is signed from here on, and what nobody claimed is withdrawn. Conflict while something waits for the chain.
     """
     chain = issuer.require_chain()
-    is_closed = await _closed_block(issuer, await chain.client.finalized()) != 0
+    is_closed = await _closed_block(issuer, await chain.finalized()) != 0
     call = CredentialRegistryCalls(chain.network.credential_registry).close(issuer.identity)
     async with issuer.store.transaction() as transaction:
         if await transaction.outbox.find("close", call.data) is not None:
@@ -72,7 +72,7 @@ async def abandon(issuer: Issuer) -> None:
     Conflict while the identity is open, or something waits for the chain.
     """
     chain = issuer.require_chain()
-    if not await _closed_block(issuer, await chain.client.finalized()):
+    if not await _closed_block(issuer, await chain.finalized()):
         raise Conflict("the identity is open: close it first")
     call = DidRegistryCalls(chain.network.did_registry).change_owner(issuer.identity, NOBODY)
     async with issuer.store.transaction() as transaction:
@@ -89,7 +89,7 @@ async def abandon(issuer: Issuer) -> None:
 async def _closed_block(issuer: Issuer, finalized: Header) -> int:
     chain = issuer.require_chain()
     slot = registry.closed_slot(issuer.identity)
-    return await chain.client.storage_at(chain.network.credential_registry, slot, finalized.hash)
+    return await chain.slot(finalized, slot)
 
 
 async def _require_quiet(transaction: Transaction) -> None:

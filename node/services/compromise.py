@@ -52,7 +52,7 @@ async def declared(issuer: Issuer) -> dict[str, int]:
     lost = [key for key in keys if key.state in (KeyState.COMPROMISING, KeyState.COMPROMISED)]
     if not lost:
         return {}
-    finalized = await issuer.require_chain().client.finalized()
+    finalized = await issuer.require_chain().finalized()
     windows = {key.multibase: await registration.key_window(issuer, key, finalized) for key in lost}
     return {name: window.compromised_since for name, window in windows.items() if window.compromised_since}
 

@@ -19,6 +19,7 @@ broadcast twice is one transaction, for its nonce is the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -258,7 +259,7 @@ class Dispatcher:
     async def _send(self, entry: OutboxEntry) -> OutboxEntry:
         attempts = await self._attempts(entry)
         try:
-            await self._transactions.broadcast(attempts[-1].raw)
+            await self._broadcast(attempts[-1].raw)
         except TransactionRefused as error:
             if error.code == "underpriced" and await self._is_next(attempts[-1], entry):
                 return await self._replace(entry, attempts[-1])
@@ -266,6 +267,14 @@ class Dispatcher:
                 raise
             # Used up by an earlier attempt of ours, or by somebody else with the same key; or it is not its turn yet.
         return await self._mark_sent(entry)
+
+    async def _broadcast(self, raw: bytes) -> None:
+        """Hand the bytes to every endpoint; it is enough that one takes them. Else what the first one says."""
+        told = await asyncio.gather(
+            *(Transactions(client).broadcast(raw) for client in self._chain.clients), return_exceptions=True
+        )
+        if all(told):
+            raise next(error for error in told if error is not None)
 
     async def _mark_sent(self, entry: OutboxEntry) -> OutboxEntry:
         async with self._entry(entry, State.SIGNED, State.SENT) as (transaction, now_at):
@@ -304,7 +313,7 @@ class Dispatcher:
                 return now_at
             await transaction.outbox.record_attempt(entry.id, signed.hash, signed.raw, self._issuer.clock())
             entry = await _known(transaction, entry.id)
-        await self._transactions.broadcast(signed.raw)
+        await self._broadcast(signed.raw)
         return await self._mark_sent(entry)
 
     # --- sent

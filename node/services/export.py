@@ -66,7 +66,7 @@ async def did_document_json(issuer: Issuer) -> bytes:
     if not issuer.on_chain:
         return orjson.dumps(resolve_did_key(issuer.settings.did).raw, option=orjson.OPT_INDENT_2)
     chain = issuer.require_chain()
-    finalized = await chain.client.finalized()
+    finalized = await chain.finalized()
     endpoint = RegistryEndpoint(chain.client, chain.network.did_registry)
     history = await fetch_ethr_history(endpoint, issuer.identity, block=finalized.hash)
     result = document_from_events(

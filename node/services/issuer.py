@@ -8,7 +8,7 @@ is first needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 from node import keystore
 from node.core.did.ethr_identity import ethereum_address
 from node.core.errors import Malformed, Misconfigured, NotVerified, Unavailable
+from node.core.evm.agreement import Endpoints
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network
@@ -26,6 +27,7 @@ from node.core.openbadges import Profile
 from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
 from node.outbound.chain import ChainClient
+from node.outbound.headers import voices_of
 from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store, Transaction
 
 # What one answer of `eth_getProof` is asked for here: paths of a large contract, each of a few nodes of its own.
@@ -61,14 +63,36 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class ChainAccess:
-    """The chain on which the issuer has its identity, by one endpoint of the operator's."""
+    """A chain, by the endpoints of the operator's.
+
+    Which block is final is taken from as many operators as must agree; what is proven against it from any endpoint.
+    `client` is asked for all that nobody need believe: gas, prices, receipts.
+    """
 
     client: ChainClient
     network: Network
+    others: tuple[ChainClient, ...] = ()
+    endpoints: Endpoints = field(default_factory=Endpoints)
+
+    @property
+    def clients(self) -> tuple[ChainClient, ...]:
+        """One for each endpoint, in the order of the configuration."""
+        return (self.client, *self.others)
 
     async def check(self) -> None:
-        """Misconfigured unless the endpoint speaks for the network of the table, registry code included."""
-        network, client = self.network, self.client
+        """Misconfigured unless an endpoint speaks for the network of the table, registry code included."""
+        failures = []
+        for client in self.clients:
+            try:
+                await self._check(client)
+            except (Misconfigured, Unavailable) as error:
+                failures.append(error)
+            else:
+                return
+        raise failures[0]
+
+    async def _check(self, client: ChainClient) -> None:
+        network = self.network
         if await client.chain_id() != network.chain_id or await client.genesis_hash() != network.genesis:
             raise Misconfigured(f"{client.host} is an endpoint of another chain than {network.chain}")
         if keccak256(await client.code(network.credential_registry)) != network.code_hash:
@@ -76,7 +100,9 @@ class ChainAccess:
 
     async def finalized(self) -> Header:
         """The newest final header: what everything that the issuer believes of the chain is proven against."""
-        return await self.client.finalized()
+        if not self.others:
+            return await self.client.finalized()
+        return (await voices_of(self.network, self.endpoints, self.clients).newest()).value
 
     async def slots(self, header: Header, slots: Sequence[bytes]) -> Mapping[bytes, int]:
         """Storage slots of the CredentialRegistry after the block of `header`, proven.
@@ -92,20 +118,38 @@ class ChainAccess:
             values |= proven.values
         return values
 
+    async def slot(self, header: Header, slot: bytes) -> int:
+        """One of `slots`."""
+        return (await self.slots(header, [slot]))[slot]
+
     async def nonce(self, header: Header, address: bytes) -> int:
         """How many transactions `address` has sent up to the block of `header`, proven."""
         account = (await self._proven(header, address, ())).account
         return 0 if account is None else account.nonce
 
+    async def code_hash(self, header: Header, address: bytes) -> bytes | None:
+        """The hash of the code at `address` after the block of `header`, proven; None where there is no account."""
+        return (await self._proven(header, address, ())).code_hash
+
     async def _proven(self, header: Header, address: bytes, slots: Sequence[bytes]) -> ProvenSlots:
-        host = self.client.host
-        nodes = await self.client.proof_nodes(address, slots, header.hash)
-        try:
-            return prove_slots(header, nodes, address, slots)
-        except (Malformed, NotVerified) as error:
-            raise Unavailable(
-                f"chain endpoint {host} is at fault: it gave a wrong proof: {error.detail}", asked=host
-            ) from error
+        failures = []
+        for client in self.clients:
+            try:
+                return await _proof(client, header, address, slots)
+            except Unavailable as error:
+                failures.append(error)
+        raise failures[0]
+
+
+async def _proof(client: ChainClient, header: Header, address: bytes, slots: Sequence[bytes]) -> ProvenSlots:
+    nodes = await client.proof_nodes(address, slots, header.hash)
+    try:
+        return prove_slots(header, nodes, address, slots)
+    except (Malformed, NotVerified) as error:
+        raise Unavailable(
+            f"chain endpoint {client.host} is at fault: it gave a wrong proof: {error.detail}",
+            asked=client.host,
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

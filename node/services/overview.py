@@ -100,7 +100,7 @@ async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
         body["final_block"] = finalized.number
         for key in keys:
             if key.role is KeyRole.WRITER and key.state is KeyState.ACTIVE:
-                record = await writer_record(issuer, key, finalized.hash)
+                record = await writer_record(issuer, key, finalized)
                 body["writer_until"] = format_datetime_stamp(from_unix(record.until))
                 if ends_soon(issuer, record):
                     until = body["writer_until"]

@@ -169,8 +169,7 @@ async def settle(issuer: Issuer, finalized: Header) -> bool:
 
 
 async def _slot(issuer: Issuer, slot: bytes, finalized: Header) -> int:
-    chain = issuer.require_chain()
-    return await chain.client.storage_at(chain.network.credential_registry, slot, finalized.hash)
+    return await issuer.require_chain().slot(finalized, slot)
 
 
 async def owner_at(issuer: Issuer, header: Header) -> bytes:
@@ -184,7 +183,7 @@ async def owner_at(issuer: Issuer, header: Header) -> bytes:
 
 
 async def key_window(issuer: Issuer, key: IssuerKey, header: Header) -> KeyWindow:
-    """The window of an assertion key as it stands at a block, by the endpoint's word."""
+    """The window of an assertion key as it stands at a block, proven."""
     data = parse_multikey(key.multibase).multicodec_bytes
     return KeyWindow.from_word(await _slot(issuer, registry.key_slot(issuer.identity, data), header))
 
@@ -225,7 +224,7 @@ async def _settle_owner(issuer: Issuer, key: IssuerKey, finalized: Header) -> bo
 
 
 async def _settle_writer(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
-    record = await writer_record(issuer, key, finalized.hash)
+    record = await writer_record(issuer, key, finalized)
     if WRITER_ROLES & ~record.roles:
         return False
     async with issuer.store.transaction() as transaction:

@@ -151,8 +151,8 @@ async def _ending_writers(issuer: Issuer) -> list[IssuerKey]:
         active = [key for key in await reading.keys.all(KeyRole.WRITER) if key.state is KeyState.ACTIVE]
     if not active:
         return []
-    finalized = await issuer.require_chain().client.finalized()
-    return [key for key in active if ends_soon(issuer, await writer_record(issuer, key, finalized.hash))]
+    finalized = await issuer.require_chain().finalized()
+    return [key for key in active if ends_soon(issuer, await writer_record(issuer, key, finalized))]
 
 
 async def shortages(issuer: Issuer) -> list[Shortage]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from node.core.evm import registry
+from node.core.evm.header import Header
 from node.core.evm.registry import WriterRecord
 from node.core.times import from_unix
 from node.services.issuer import Issuer, address_of
@@ -18,14 +19,12 @@ from node.storage.base import IssuerKey, KeyRole
 RENEW_BEFORE: Final = timedelta(days=365)
 
 
-async def writer_record(issuer: Issuer, writer: IssuerKey, block_hash: bytes) -> WriterRecord:
-    """The roles of a writer as they stand at a block."""
+async def writer_record(issuer: Issuer, writer: IssuerKey, header: Header) -> WriterRecord:
+    """The roles of a writer as they stand at a block, proven."""
     async with issuer.store.reading() as reading:
         (owner, *_) = await reading.keys.all(KeyRole.OWNER)
-    chain = issuer.require_chain()
     slot = registry.writer_slot(issuer.identity, address_of(owner), address_of(writer))
-    word = await chain.client.storage_at(chain.network.credential_registry, slot, block_hash)
-    return WriterRecord.from_word(word)
+    return WriterRecord.from_word(await issuer.require_chain().slot(header, slot))
 
 
 def ends_soon(issuer: Issuer, record: WriterRecord) -> bool:
