@@ -121,7 +121,7 @@ def find_key(
         answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
     shown = snapshot(did)
     if isinstance(shown, Witnessed) and (isinstance(answer, Missing) or shown.is_newer_than(answer)):
-        return _witnessed(shown, named)
+        return _witnessed(shown, named, answer)
     if isinstance(answer, Missing):
         return _not_at_hand(did, answer, shown if isinstance(shown, Uncounted) else None)
     found = _in_document(answer.document, named, answer.source)
@@ -183,15 +183,19 @@ def _not_at_hand(did: str, answer: Missing, shown: Uncounted | None) -> KeyMissi
         reason = Reason.KEY_UNKNOWN  # a bundle has it
     elif not did.startswith(METHODS):
         reason = Reason.KEY_NOT_LOOKED_UP
-    elif shown is not None and shown.reason is not None:
-        reason = shown.reason
     else:
         reason = Reason.KEY_NOT_ASKED if answer.forbidden else Reason.KEY_UNREACHABLE
     return KeyMissing(reason, detail)
 
 
-def _witnessed(shown: Witnessed, named: KeyNamed) -> KeyFound | KeyMissing:
+def _witnessed(shown: Witnessed, named: KeyNamed, answer: DocumentAnswer | Missing) -> KeyFound | KeyMissing:
     """A method that is not in a snapshot may have been added since, unless the DID was ended in it."""
+    if shown.doubt is not None and isinstance(answer, Missing):
+        detail = f"the key is not at hand: {answer.reason}; and there is only {shown.source}"
+        return KeyMissing(shown.doubt, detail)
+    if shown.doubt is not None:
+        detail = f"the log that its site serves lacks an entry that is in {shown.source}"
+        return KeyMissing(Reason.KEY_UNREACHABLE, detail)
     found = _in_document(shown.seen.document, named, shown.source)
     if isinstance(found, KeyFound):
         return found

@@ -3,7 +3,7 @@
 A witness is an identity on a chain that the verifier's own trust list names beside an issuer. What it anchored (kind 4)
 dates the document: a site may have said something else since, so a snapshot counts no longer than any other proof of
 a key, as the policy limits it. Of a did:webvh the whole log is anchored: it is verified here as if it had been
-fetched, and its head is an entry that a site can no longer withhold.
+fetched, and its head is an entry that a site can no longer withhold, however long ago it was seen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from node.core.did.document import DidDocument, parse_did_document
 from node.core.did.webvh import read_log
 from node.core.errors import Malformed, NotVerified
 from node.core.strict_json import parse_json_object
-from node.core.times import format_datetime_stamp
 from node.core.verify.anchored import CLOCK_TOLERANCE_SECONDS, check_witness, span
 from node.core.verify.ledger import Identity, Ledger, Wanted
 from node.core.verify.materials import DocumentAnswer
@@ -42,10 +41,14 @@ class SeenDocument:
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """What a witness of the issuer's saw, within the time that the policy allows; `source` is for a basis."""
+    """What a witness of the issuer's saw; `source` is for a basis.
+
+    `doubt`: why it tells no key for the time asked for; that the site withholds entries, it tells all the same.
+    """
 
     seen: SeenDocument
     source: str
+    doubt: Reason | None = None
 
     def is_newer_than(self, answer: DocumentAnswer) -> bool:
         """Whether the log that a site serves lacks the entry that the witness saw: the newer ones are withheld."""
@@ -54,10 +57,9 @@ class Witnessed:
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """Why a snapshot that came with a bundle does not count; `reason` where a newer one would."""
+    """Why a snapshot that came with a bundle does not count."""
 
     detail: str
-    reason: Reason | None = None
 
 
 def read_document(did: str, data: bytes, now: datetime) -> SeenDocument:
@@ -116,13 +118,10 @@ def _judge(
     moment, state = found.time, ledger.state
     if found.check.outcome is not Outcome.PASSED or moment is None or state is None:
         return Uncounted(found.check.basis)
+    source = f"a snapshot of its document, {found.check.basis}, vouched for by {state.source}"
     if (moment - now).total_seconds() > CLOCK_TOLERANCE_SECONDS:
-        return Uncounted(f"{format_datetime_stamp(moment)} is ahead of this clock", Reason.CLOCK)
+        return Witnessed(seen, f"{source}, which is ahead of this clock", Reason.CLOCK)
     age, limit = int((as_of - moment).total_seconds()), policy.max_header_age_seconds
     if age > limit:
-        detail = f"{found.check.basis}, {span(age)} before the time asked for; the limit is {span(limit)}"
-        return Uncounted(detail, Reason.SNAPSHOT_OLD)
-    source = (
-        f"a snapshot of its document, {found.check.basis}, vouched for by {state.source}; {span(age)} old"
-    )
-    return Witnessed(seen, source)
+        return Witnessed(seen, f"{source}; {span(age)} old, the limit is {span(limit)}", Reason.SNAPSHOT_OLD)
+    return Witnessed(seen, f"{source}; {span(age)} old")

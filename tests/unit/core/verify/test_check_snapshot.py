@@ -284,7 +284,7 @@ def test_why_a_snapshot_does_not_count_is_told() -> None:
     for witnesses in ((), (OTHER_WITNESS,)):
         assert "does not name who made it" in Case(witnesses=witnesses).report()[CheckName.PROOF].basis
     old = Case(shown=replace(SEEN, anchor=anchor_word(at=NOW - timedelta(days=40))))
-    assert "40 days before" in old.report()[CheckName.PROOF].basis
+    assert "40 days old, the limit is 24 hours" in old.report()[CheckName.PROOF].basis
 
 
 def test_a_snapshot_beside_an_issuer_of_another_method_changes_nothing() -> None:
@@ -379,6 +379,15 @@ def test_a_site_that_withholds_the_anchored_head_of_its_log_is_not_believed() ->
         "snapshot"
         not in of_log(served=school_with_log({}, {})[1], mode=Mode.FULL).report()[CheckName.PROOF].basis
     )
+
+
+def test_an_anchored_head_binds_a_site_however_long_ago_it_was_seen() -> None:
+    issuer, log = newer_key()
+    long_ago = replace(SEEN, anchor=anchor_word(at=NOW - timedelta(days=40)))
+    case = Case(issuer=issuer, data=log.to_bytes(), site=versions(Log()), mode=Mode.FULL, shown=long_ago)
+    proof = case.report()[CheckName.PROOF]
+    assert (proof.outcome, proof.reason) == (UNKNOWN, Reason.KEY_UNREACHABLE)
+    assert "lacks an entry" in proof.basis
 
 
 def test_entries_after_the_anchored_head_are_the_site_s_to_tell() -> None:
