@@ -26,7 +26,7 @@ from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.outbound.light_client import light_clients
-from node.services.follower import Followers
+from node.services.follower import STEP_SECONDS, Followers
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
 from node.services.replica import StoredReplica
 from node.services.suite.issuers import SuiteIssuers
@@ -62,6 +62,7 @@ class VerifierOptions:
     """Where light clients keep what they learned; None: nowhere."""
     follow: bool = False
     """Whether chains are followed, and checks answered from the replica alone."""
+    follow_seconds: float = STEP_SECONDS
     name: str | None = None
     development: bool = False
     request_seconds: int = REQUEST_SECONDS
@@ -163,7 +164,7 @@ class _Node:
             self._followers = Followers(
                 store, networks, self._egress, sources=self._sources, clock=self._options.clock
             )
-            tasks.append(asyncio.create_task(self._followers.run()))
+            tasks.append(asyncio.create_task(self._followers.run(self._options.follow_seconds)))
         try:
             yield
         finally:
