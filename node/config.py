@@ -20,9 +20,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from node.core.errors import Misconfigured
+from node.core.errors import Malformed, Misconfigured
 from node.core.evm.agreement import Endpoints, parse_endpoint
+from node.core.evm.checkpoint import parse_checkpoint_key
 from node.core.evm.light_client.settings import LightClientSettings, light_client_settings
+from node.core.keys import PublicKey
 
 PREFIX: Final = "BONAFIDES_"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -65,6 +67,16 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _file_or_url(text: object) -> str:
+    if not _is_url(str(text)):
+        return str(_existing_file(Path(str(text))))
+    return _web_url(str(text))
+
+
 def _web_url(url: str) -> str:
     parts = _split(url)
     if parts.username is not None or parts.query or parts.fragment:
@@ -102,6 +114,7 @@ def _sqlite_url(path: Path) -> str:
 
 Seconds = Annotated[int, BeforeValidator(_duration)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+FileOrUrl = Annotated[str, BeforeValidator(_file_or_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 # Several in one variable stand with blanks between them, as click reads options that may be repeated.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
@@ -197,6 +210,13 @@ class IssuerConfig(ServerSettings):
         ge=1,
         description="How many operators of endpoints must say the same. Default: the smallest majority.",
     )
+    witness_rpc: EndpointTexts = Field(
+        (), description="Endpoints of a second chain, as a further witness of time, with blanks between them."
+    )
+    witness_network: str | None = Field(None, description="CAIP-2 id of the second chain.")
+    witness: Literal["any", "all"] | None = Field(
+        None, description="Which of two chains must have a batch before it is done. Default: all."
+    )
     low_balance: int | None = Field(
         None,
         ge=0,
@@ -215,9 +235,10 @@ class VerifierConfig(ServerSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "VERIFIER_")
 
     port: int = Field(8803, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    mode: Literal["offline", "chain"] | None = Field(
+    mode: Literal["offline", "chain", "mirror"] | None = Field(
         None,
-        description="What may be contacted: nothing, or the chain endpoint. Default: chain where there is one.",
+        description="What may be contacted: nothing, the chain endpoints, or also the mirror of checkpoint. "
+        "Default: what the others need.",
     )
     policy: Literal["strict", "any-issuer-unsafe", "signature-only-unsafe"] = Field(
         "strict", description="What is accepted; the permissive ones say so in their names."
@@ -225,8 +246,14 @@ class VerifierConfig(ServerSettings):
     trust: ExistingFile | None = Field(
         None, description="Trust list. Without one no issuer is recognised and nothing is accepted by strict."
     )
-    checkpoint: ExistingFile | None = Field(
-        None, description="Checkpoint file with trusted headers; trusted because it is named here."
+    checkpoint: FileOrUrl | None = Field(
+        None,
+        description="Checkpoint file with trusted headers; trusted because it is named here. One at an https URL must "
+        "be signed; its newest form stays in dir.",
+    )
+    checkpoint_key: Texts = Field(
+        (),
+        description="Multikey or did:key of whoever signs the checkpoint file at a URL; several with blanks.",
     )
     follow: bool = Field(
         False,
@@ -278,6 +305,21 @@ class VerifierConfig(ServerSettings):
         return self
 
     @model_validator(mode="after")
+    def _mirror_is_signed(self) -> Self:
+        url = self.checkpoint_url
+        if url is not None and not (url.startswith("https://") or self.development):
+            raise _fault("checkpoint is fetched from an https URL")
+        if url is not None and not self.checkpoint_key:
+            raise _fault("checkpoint at a URL needs checkpoint_key")
+        if url is not None and self.mode not in (None, "mirror"):
+            raise _fault("checkpoint at a URL needs mode mirror")
+        try:
+            self.mirror_keys  # noqa: B018 - read, and so checked
+        except Malformed as error:
+            raise _fault(f"checkpoint_key: {error.detail}") from error
+        return self
+
+    @model_validator(mode="after")
     def _endpoints_can_agree(self) -> Self:
         try:
             Endpoints.of(self.rpc, self.agree)
@@ -304,9 +346,26 @@ class VerifierConfig(ServerSettings):
         return Endpoints.of(self.rpc, self.agree)
 
     @property
-    def reach(self) -> Literal["offline", "chain"]:
+    def checkpoint_url(self) -> str | None:
+        """`checkpoint`, where it is a URL."""
+        return self.checkpoint if self.checkpoint is not None and _is_url(self.checkpoint) else None
+
+    @property
+    def checkpoint_file(self) -> Path | None:
+        """`checkpoint`, where it is a file."""
+        return None if self.checkpoint is None or _is_url(self.checkpoint) else Path(self.checkpoint)
+
+    @property
+    def mirror_keys(self) -> tuple[PublicKey, ...]:
+        """Of which one must have signed the file at `checkpoint_url`."""
+        return tuple(map(parse_checkpoint_key, self.checkpoint_key))
+
+    @property
+    def reach(self) -> Literal["offline", "chain", "mirror"]:
         """`mode`, or what it is by default."""
-        return self.mode or ("chain" if self.rpc else "offline")
+        if self.mode is not None:
+            return self.mode
+        return "mirror" if self.checkpoint_url is not None else "chain" if self.rpc else "offline"
 
     @property
     def database_url(self) -> str:

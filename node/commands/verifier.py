@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,6 +12,7 @@ from node.commands.verifier_folder import folder_option, make_folder
 from node.commands.verifier_follow import follow
 from node.core.errors import Misconfigured
 
+_SEVERAL: Final = ("rpc", "beacon", "light_client_checkpoint", "checkpoint_key")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -80,12 +81,25 @@ verifier.add_command(follow)
 )
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
-@click.option("--checkpoint", type=_FILE, show_envvar=True, help="File of block hashes that you trust.")
+@click.option(
+    "--checkpoint",
+    metavar="FILE|URL",
+    show_envvar=True,
+    help="File of block hashes that you trust. One at an https URL must be signed, and is asked for every hour.",
+)
+@click.option(
+    "--checkpoint-key",
+    multiple=True,
+    metavar="KEY",
+    show_envvar=True,
+    help="Whose signature a checkpoint file from a URL must carry: a Multikey or did:key.",
+)
 @click.option(
     "--mode",
-    type=click.Choice(["offline", "chain"]),
+    type=click.Choice(["offline", "chain", "mirror"]),
     show_envvar=True,
-    help="What may be opened: nothing, or the chain endpoints.  [default: chain with --rpc, else offline]",
+    help="What may be opened: nothing, the chain endpoints, also the URL of --checkpoint.  "
+    "[default: what the other options need]",
 )
 @click.option(
     "--policy",
@@ -137,21 +151,25 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
+    from node.services.checkpoints import Mirror  # noqa: PLC0415
     from node.services.suite.keys import read_seed  # noqa: PLC0415
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
     from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
-    several = {name: options[name] or None for name in ("rpc", "beacon", "light_client_checkpoint")}
+    several = {name: options[name] or None for name in _SEVERAL}
     config = load_config(VerifierConfig, dir=folder, **{**options, **several})
     judge = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(config.networks),
         trust=loading.load_trust(config.trust),
-        checkpoints=loading.load_checkpoints([config.checkpoint] if config.checkpoint else []),
+        checkpoints=loading.load_checkpoints([config.checkpoint_file] if config.checkpoint_file else []),
         policy=named_policy(config.policy).limited_to(config.max_header_age),
         mode=Mode(config.reach),
     )
     make_folder(config.dir)
+    mirror = None
+    if config.checkpoint_url is not None:
+        mirror = Mirror(config.checkpoint_url, config.mirror_keys, config.dir / "checkpoint.json")
     tls = TlsFiles.of(config.tls_cert, config.tls_key)
     seed = read_seed(config.suite_keys) if config.suite_keys is not None else None
 
@@ -165,6 +183,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 light_clients=config.light_clients,
                 folder=config.dir,
                 follow=config.follow,
+                mirror=mirror,
                 name=name,
                 development=config.development,
                 request_seconds=config.challenge_seconds,

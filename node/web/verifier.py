@@ -7,6 +7,7 @@ VC API, requests to wallets, and the base path for interoperability suites.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,14 +19,17 @@ from aiohttp import BodyPartReader, web
 
 from node.core.errors import BonafidesError, Malformed
 from node.core.evm.agreement import Endpoint, Endpoints
+from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.light_client.settings import LightClientSettings
 from node.core.strict_json import JsonObject
 from node.core.verify.holder import Asked
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
+from node.outbound.checkpoints import mirror_egress
 from node.outbound.http import Egress, EgressPolicy
 from node.outbound.light_client import light_clients
+from node.services.checkpoints import Mirror
 from node.services.follower import STEP_SECONDS, Followers
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
 from node.services.replica import StoredReplica
@@ -45,6 +49,9 @@ from node.web.vc_api import VcApi
 _MAX_FIELD_BYTES: Final = 4096
 _MAX_PARTS: Final = 16
 _PURGE_SECONDS: Final = 60.0
+_MIRROR_SECONDS: Final = 3600.0
+# So long a start waits for the mirror. One that is down does not keep a verifier down.
+_FIRST_SECONDS: Final = 5.0
 
 log = logging.getLogger("bonafides.verifier")
 
@@ -63,6 +70,8 @@ class VerifierOptions:
     follow: bool = False
     """Whether chains are followed, and checks answered from the replica alone."""
     follow_seconds: float = STEP_SECONDS
+    mirror: Mirror | None = None
+    """Whose checkpoint file is kept up to date."""
     name: str | None = None
     development: bool = False
     request_seconds: int = REQUEST_SECONDS
@@ -100,6 +109,7 @@ class _Node:
             options.verifier.mode,
             options.endpoints,
             beacons=tuple(url for one in options.light_clients for url in one.servers),
+            mirrors=(options.mirror.url,) if options.mirror is not None else (),
             allow_loopback=options.development,
         )
         self._options = options
@@ -166,6 +176,9 @@ class _Node:
             )
             tasks.append(asyncio.create_task(self._followers.run(self._options.follow_seconds)))
         try:
+            if (mirror := self._options.mirror) is not None:
+                await self._begin_with(mirror)
+                tasks.append(asyncio.create_task(self._follow_mirror(mirror)))
             yield
         finally:
             for task in tasks:
@@ -174,6 +187,29 @@ class _Node:
             self._examiner.close()
             await self._egress.close()
             await store.close()
+
+    async def _begin_with(self, mirror: Mirror) -> None:
+        if (kept := mirror.kept()) is not None:
+            self._believe(kept)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ask_mirror(mirror), _FIRST_SECONDS)
+
+    async def _follow_mirror(self, mirror: Mirror) -> None:
+        """Ask the mirror now and then: no check does, so that it learns of none."""
+        while True:
+            await asyncio.sleep(_MIRROR_SECONDS)
+            await self._ask_mirror(mirror)
+
+    async def _ask_mirror(self, mirror: Mirror) -> None:
+        try:
+            # By a guard of its own: the files are larger than anything else that is fetched.
+            async with mirror_egress(Mode.MIRROR, [mirror.url]) as egress:
+                self._believe(await mirror.renewed(egress))
+        except BonafidesError as error:
+            log.warning("the checkpoint file could not be renewed: %s", error.detail)
+
+    def _believe(self, checkpoint: Checkpoint) -> None:
+        self._examiner.verifier = self._examiner.verifier.with_checkpoint(checkpoint)
 
     async def _purge(self) -> None:
         while True:

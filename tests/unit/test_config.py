@@ -29,6 +29,18 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+_KEY = "z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH"
+
+
+def test_a_checkpoint_file_at_a_url_asks_its_mirror() -> None:
+    config = load_config(
+        VerifierConfig, checkpoint="https://a.example/c.json", checkpoint_key=(_KEY, f"did:key:{_KEY}")
+    )
+    assert (config.reach, config.checkpoint_file) == ("mirror", None)
+    assert len(set(config.mirror_keys)) == 1
+    assert load_config(VerifierConfig, checkpoint=__file__).checkpoint_url is None
+
+
 def test_defaults_are_safe_and_local() -> None:
     for role in (IssuerConfig, VerifierConfig):
         config = load_config(role)
@@ -84,6 +96,27 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     ("role", "options", "expected"),
     [
         ("verifier", {"mode": "chain"}, "BONAFIDES_VERIFIER_*: mode chain needs rpc"),
+        ("verifier", {"checkpoint": "no such file"}, "--checkpoint: names no file"),
+        (
+            "verifier",
+            {"checkpoint": "https://a.example/c.json"},
+            "BONAFIDES_VERIFIER_*: checkpoint at a URL needs checkpoint_key",
+        ),
+        (
+            "verifier",
+            {"checkpoint": "http://a.example/c.json", "checkpoint_key": _KEY},
+            "BONAFIDES_VERIFIER_*: checkpoint is fetched from an https URL",
+        ),
+        (
+            "verifier",
+            {"checkpoint": "https://a.example/c.json", "checkpoint_key": f"{_KEY} did:web:x"},
+            "BONAFIDES_VERIFIER_*: checkpoint_key: ",
+        ),
+        (
+            "verifier",
+            {"checkpoint": "https://a.example/c.json", "checkpoint_key": _KEY, "mode": "offline"},
+            "BONAFIDES_VERIFIER_*: checkpoint at a URL needs mode mirror",
+        ),
         (
             "verifier",
             {"rpc": "http://a.example http://b.example", "agree": 1},
