@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from node.commands.issuer_close import close
+from node.commands.issuer_doctor import doctor
 from node.commands.issuer_init import init
 from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
@@ -41,6 +42,7 @@ for _command in (
     key,
     token,
     close,
+    doctor,
     status,
     export,
     serve,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +19,9 @@ from node.commands.issuer_options import (
     run_async,
 )
 from node.core.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from node.services.issuer import Issuer
 
 # A credential is about somebody, and a bundle opens the evidence as well.
 _PERSONAL: Final = frozenset({"bundle", "document"})
@@ -82,6 +86,11 @@ def _print_overview(found: dict[str, Any]) -> None:
     "--did-document", type=click.Path(dir_okay=False, path_type=Path), help="Write the issuer's DID document."
 )
 @click.option(
+    "--did-configuration",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what links the DID with the origin of the issuer's URL; signs, so needs the passphrase.",
+)
+@click.option(
     "--checkpoint",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a checkpoint file of the chain.",
@@ -113,6 +122,7 @@ async def export(
     bundle: Path | None,
     document: Path | None,
     did_document: Path | None,
+    did_configuration: Path | None,
     checkpoint: Path | None,
     audit: Path | None,
     records: Path | None,
@@ -122,7 +132,8 @@ async def export(
 ) -> None:
     """Write credentials, bundles, the DID document, a checkpoint file, or the whole record.
 
-    Needs no passphrase but for --blockcerts, whose proof is a transaction that the identity's owner sends.
+    Needs no passphrase but for --blockcerts, whose proof is a transaction that the identity's owner sends, and for
+    --did-configuration.
     """
     from node.services import export as exporting  # noqa: PLC0415
 
@@ -134,22 +145,24 @@ async def export(
         return
     if (bundle or document) and credential is None:
         raise Misconfigured("name the credential: --credential")
-    if not any((bundle, document, did_document, checkpoint, audit, records)):
-        raise Misconfigured(
-            "say what to write: --bundle, --document, --did-document, --checkpoint, --audit or --records"
-        )
+    name = credential or ""
+    pieces: list[tuple[str, Path | None, Callable[[Issuer], Awaitable[bytes]]]] = [
+        ("bundle", bundle, lambda node: exporting.bundle_json(node, name)),
+        ("document", document, lambda node: exporting.document_json(node, name)),
+        ("did_document", did_document, exporting.did_document_json),
+        ("did_configuration", did_configuration, exporting.did_configuration_json),
+        ("checkpoint", checkpoint, exporting.checkpoint_json),
+        ("audit", audit, exporting.audit_json),
+    ]
+    if records is None and not any(target for _, target, _ in pieces):
+        options = ", ".join("--" + piece.replace("_", "-") for piece, _, _ in pieces)
+        raise Misconfigured(f"say what to write: {options} or --records")
     written: dict[str, str] = {}
-    async with opened(folder, None, rpc, database, keys=False) as node:
-        if bundle is not None and credential is not None:
-            _write(bundle, await exporting.bundle_json(node, credential), written, "bundle")
-        if document is not None and credential is not None:
-            _write(document, await exporting.document_json(node, credential), written, "document")
-        if did_document is not None:
-            _write(did_document, await exporting.did_document_json(node), written, "did_document")
-        if checkpoint is not None:
-            _write(checkpoint, await exporting.checkpoint_json(node), written, "checkpoint")
-        if audit is not None:
-            _write(audit, await exporting.audit_json(node), written, "audit")
+    signs = did_configuration is not None
+    async with opened(folder, passphrase_file, rpc, database, keys=signs) as node:
+        for piece, target, make in pieces:
+            if target is not None:
+                _write(target, await make(node), written, piece)
         if records is not None:
             await exporting.write_records(node, records)
             written["records"] = str(records)

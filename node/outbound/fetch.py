@@ -96,6 +96,15 @@ CHECKPOINT_FILE: Final = FetchPurpose(
 )
 
 
+# Well Known DID Configuration (DIF).
+DID_CONFIGURATION: Final = FetchPurpose(
+    "DID configuration",
+    (_JSON, "application/did-configuration+json", _LD_JSON),
+    256 * 1024,
+    problem.INVALID_DID,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class FetchedJson:
     """A JSON object as it came: digests are over `body`."""

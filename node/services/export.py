@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -22,8 +23,11 @@ from node.core.encoding import encode_base64url, encode_hex
 from node.core.errors import Misconfigured, NotFound, Unavailable
 from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
-from node.core.evm.claim import KINDS, MAX_ITEMS, Claim, ClaimedAnchor, ClaimedKey, ClaimedList
+from node.core.evm.claim import KINDS as CLAIMED_KINDS
+from node.core.evm.claim import MAX_ITEMS, Claim, ClaimedAnchor, ClaimedKey, ClaimedList
+from node.core.jose.domain_linkage import did_configuration, origin_of, prepare_linkage
 from node.core.keys import parse_multikey
+from node.core.securing import KINDS, VC_JWT
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
@@ -41,6 +45,7 @@ from node.storage.base import (
 )
 
 MAX_CHECKPOINT_HEADERS: Final = 5000
+_LINKED_FOR: Final = timedelta(days=365)
 
 
 async def bundle_json(issuer: Issuer, name: str) -> bytes:
@@ -76,6 +81,22 @@ async def did_document_json(issuer: Issuer) -> bytes:
         at_block=finalized.number,
     )
     return orjson.dumps(result.document.raw, option=orjson.OPT_INDENT_2)
+
+
+async def did_configuration_json(issuer: Issuer) -> bytes:
+    """What the origin of the issuer's URL serves to say that the DID is its own, signed for a year."""
+    key = await issuer.signing_key(kinds=KINDS[VC_JWT])
+    now = issuer.clock()
+    prepared = prepare_linkage(
+        issuer.settings.did,
+        origin_of(issuer.settings.url),
+        key.signer.public_key,
+        key.verification_method,
+        begins=now,
+        ends=now + _LINKED_FOR,
+    )
+    token = prepared.finish(key.signer.sign(prepared.message))
+    return orjson.dumps(did_configuration([token]), option=orjson.OPT_INDENT_2)
 
 
 async def checkpoint_json(issuer: Issuer) -> bytes:
@@ -126,7 +147,7 @@ async def _is_closed(reading: Transaction) -> bool:
 
 
 def _claimed_anchor(tally: BatchTally) -> ClaimedAnchor:
-    entries = {KINDS[kind]: number for kind, number in tally.kinds.items()}
+    entries = {CLAIMED_KINDS[kind]: number for kind, number in tally.kinds.items()}
     return ClaimedAnchor(tally.batch.size, tally.batch.root, entries)
 
 

@@ -1,0 +1,397 @@
+"""`issuer doctor`: whether all that issuing rests on is as it should be, and what to do where it is not.
+
+Reads only: database, chain, and what the issuer's own URL serves, asked as a stranger would. What cannot be asked now
+is unknown and never good. Each examination stands for itself: one that fails leaves the others as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from node.core.did.document import ASSERTION_METHOD, DidDocument
+from node.core.did.ethr import document_from_events
+from node.core.did.ethr_identity import parse_did_ethr
+from node.core.did.key import resolve_did_key
+from node.core.encoding import encode_hex
+from node.core.errors import BonafidesError, NotFound, NotVerified, Unavailable
+from node.core.evm import registry
+from node.core.evm.header import Header
+from node.core.evm.network import NetworkClass
+from node.core.jose.domain_linkage import CONFIGURATION_PATH, origin_of, read_did_configuration
+from node.core.keys import parse_multikey
+from node.core.strict_json import parse_json_object
+from node.core.times import format_datetime_stamp, from_unix
+from node.outbound.chain import ChainClient
+from node.outbound.fetch import DID_CONFIGURATION, STATUS_LIST, fetch_json
+from node.outbound.http import Egress
+from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
+from node.services import costs, registration
+from node.services.closing import NOBODY
+from node.services.issuer import ChainAccess, Issuer, address_of, purposes_of
+from node.services.writers import ends_soon, writer_record
+from node.storage.base import IssuerKey, KeyRole, KeyState, StatusList, TransactionState
+
+# FORMATS.md section 9, "freshness": what is further ahead of the clock is not known to be fresh.
+_AHEAD: Final = timedelta(seconds=60)
+# A chain that makes blocks is not further behind, whatever its network allows.
+_BEHIND: Final = timedelta(minutes=10)
+# Final blocks that an endpoint may lag behind another: two epochs of mainnet.
+_LAG: Final = 64
+_FOR_GOOD: Final = "none: that is for good"
+_ENDED: Final = (KeyState.COMPROMISING, KeyState.COMPROMISED)
+
+
+class Level(StrEnum):
+    """How a finding is to be taken."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    FAULT = "fault"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of a subject; `remedy` is there unless all is good."""
+
+    subject: str
+    level: Level
+    detail: str
+    remedy: str | None = None
+
+
+_Word = tuple[Level, str, str | None]
+"""A finding whose subject is told by who asked."""
+_Words = AsyncIterator[_Word]
+
+
+def _good(detail: str) -> _Word:
+    return Level.GOOD, detail, None
+
+
+def _warning(detail: str, remedy: str) -> _Word:
+    return Level.WARNING, detail, remedy
+
+
+def _fault(detail: str, remedy: str) -> _Word:
+    return Level.FAULT, detail, remedy
+
+
+async def examine(issuer: Issuer, egress: Egress) -> list[Finding]:
+    """All findings, in the order in which things rest on each other. `egress` may fetch from the issuer's own URL."""
+    examinations: list[tuple[str, Callable[[], _Words]]] = []
+    if issuer.on_chain and issuer.chain is None:
+        return [Finding("endpoint", Level.FAULT, "none is known", "give the chain's endpoint with --rpc URL")]
+    if issuer.chain is not None:
+        chain = _Chain(issuer, issuer.chain)
+        examinations += [
+            ("endpoint", chain.endpoints),
+            ("clock", chain.clock),
+            ("contracts", chain.contracts),
+            ("identity", chain.identity),
+            ("keys", chain.keys),
+            ("writer", chain.writers),
+            ("balance", chain.balance),
+            ("transactions", lambda: _transactions(issuer)),
+        ]
+    served = _Served(issuer, egress)
+    examinations += [
+        ("DID document", served.document),
+        ("status lists", served.lists),
+        ("domain", served.domain),
+    ]
+    found = []
+    for subject, examination in examinations:
+        found += await _all(subject, examination())
+    return found
+
+
+async def _all(subject: str, words: _Words) -> list[Finding]:
+    found = []
+    try:
+        async for word in words:
+            found.append(Finding(subject, *word))  # noqa: PERF401 - what was found before an error is kept
+    except BonafidesError as error:
+        remedy = "mend that first: the rest of it was not looked at"
+        found.append(Finding(subject, Level.UNKNOWN, error.detail, remedy))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """What the chain shows."""
+
+    issuer: Issuer
+    access: ChainAccess
+
+    async def endpoints(self) -> _Words:
+        """Chain and genesis of each, and whether they name the same final blocks."""
+        network = self.access.network
+        final: list[tuple[ChainClient, Header]] = []
+        for client in self.access.clients:
+            try:
+                finding, header = await self._endpoint(client)
+            except Unavailable as error:
+                remedy = "see that it runs and can be reached, or use another"
+                yield _fault(error.detail, remedy)
+                continue
+            yield finding
+            if header is not None:
+                final.append((client, header))
+        if len(final) > 1:
+            async for finding in self._compared(final):
+                yield finding
+        elif network.network_class is not NetworkClass.DEVELOPMENT:
+            detail = "one endpoint's word: nothing shows that it is on the chain that others see"
+            yield _warning(detail, "name others, of other operators, with more --rpc")
+
+    async def _endpoint(self, client: ChainClient) -> tuple[_Word, Header | None]:
+        network = self.access.network
+        if await client.chain_id() != network.chain_id or await client.genesis_hash() != network.genesis:
+            detail = f"{client.host} is an endpoint of another chain than {network.chain}"
+            return _fault(detail, "name one of this chain with --rpc"), None
+        header = await client.finalized()
+        detail = f"{client.host} is of {network.chain}; block {header.number} is final"
+        return _good(detail), header
+
+    async def _compared(self, final: Sequence[tuple[ChainClient, Header]]) -> _Words:
+        height = min(header.number for _, header in final)
+        hashes = {client.host: (await client.header(height)).hash for client, _ in final}
+        if len(set(hashes.values())) > 1:
+            detail = f"{' and '.join(hashes)} name different blocks {height}"
+            yield _fault(
+                detail,
+                "find out which one lies, and sign nothing until then",
+            )
+            return
+        yield _good(f"{' and '.join(hashes)} name the same block {height}")
+        newest = max(header.number for _, header in final)
+        for client, header in final:
+            if newest - header.number > _LAG:
+                detail = f"{client.host} is {newest - header.number} final blocks behind"
+                yield _warning(detail, "use one that keeps up")
+
+    async def clock(self) -> _Words:
+        """This machine's clock beside the newest block's."""
+        newest = from_unix((await self.access.client.header("latest")).timestamp)
+        now = self.issuer.clock()
+        if newest - now > _AHEAD:
+            detail = f"the newest block is of {format_datetime_stamp(newest)}, after this machine's time"
+            yield _fault(detail, "set the clock: this machine is behind (NTP)")
+        elif now - newest > _BEHIND:
+            detail = (
+                f"the newest block is of {format_datetime_stamp(newest)}, long before this machine's time"
+            )
+            remedy = (
+                "set the clock if this machine is ahead (NTP); else the endpoint lags or the chain stands"
+            )
+            yield _warning(detail, remedy)
+        else:
+            yield _good(f"{format_datetime_stamp(now)}, as the chain's")
+
+    async def contracts(self) -> _Words:
+        """The code at both addresses of the table, proven."""
+        network = self.access.network
+        finalized = await self.access.finalized()
+        for name, address, expected in (
+            ("CredentialRegistry", network.credential_registry, network.code_hash),
+            ("DID registry", network.did_registry, network.did_registry_code_hash),
+        ):
+            if expected is None:
+                continue
+            if await self.access.code_hash(finalized, address) == expected:
+                yield _good(f"the {name} has the code of the table, proven")
+            else:
+                detail = f"another code than that of our {name} stands at {encode_hex(address)}, or none"
+                yield _fault(detail, "see whether --rpc and --networks are of one chain")
+
+    async def identity(self) -> _Words:
+        """Who owns it, and whether it is open."""
+        finalized = await self.access.finalized()
+        closed = await self.access.slot(finalized, registry.closed_slot(self.issuer.identity))
+        if closed:
+            yield _warning(
+                f"closed in block {closed}: nothing can be issued",
+                "none: that is for good",
+            )
+        owner = await registration.owner_at(self.issuer, finalized)
+        async with self.issuer.store.reading() as reading:
+            ours = address_of(await registration.owner_of(reading))
+        if owner == ours:
+            yield _good(f"owned by the owner's key {encode_hex(ours)}")
+        elif owner == NOBODY:
+            yield _warning("abandoned: its owner is nobody", _FOR_GOOD)
+        else:
+            detail = f"owned by {encode_hex(owner)}, which is not the owner's key here"
+            remedy = "unless you moved it, the owner's key was stolen: tell those who trust this issuer"
+            yield _fault(detail, remedy)
+
+    async def keys(self) -> _Words:
+        """Each assertion key's window beside what the database takes it for."""
+        finalized = await self.access.finalized()
+        async with self.issuer.store.reading() as reading:
+            keys = await reading.keys.all(KeyRole.ASSERTION)
+        for key in keys:
+            yield await self._key(key, finalized)
+        if not any(key.state is KeyState.ACTIVE for key in keys):
+            yield _fault("none is active: nothing can be signed", "`issuer key add` makes one")
+
+    async def _key(self, key: IssuerKey, finalized: Header) -> _Word:
+        window = await registration.key_window(self.issuer, key, finalized)
+        name = f"{key.multibase} ({key.state})"
+        if key.state in (KeyState.PREPARED, KeyState.ADDING):
+            return _warning(f"{name} is not final on the chain", "run `issuer anchor`")
+        if not window.valid_from:
+            return _fault(f"{name} is not on the chain", "is this the right chain and --networks?")
+        if window.compromised_since and key.state not in _ENDED:
+            detail = f"{name} is compromised since block {window.compromised_since}, and this database does not know"
+            return _fault(
+                detail,
+                "`issuer key compromise` with an earlier block",
+            )
+        if window.until and key.state is KeyState.ACTIVE:
+            detail = f"{name} ended in block {window.until}, and this database signs with it"
+            return _fault(detail, "`issuer key rotate` replaces it; what it signed since then is void")
+        if window.purposes != purposes_of(parse_multikey(key.multibase)):
+            return _fault(
+                f"{name} is registered for other purposes",
+                "`issuer key rotate` replaces it",
+            )
+        until = f"until block {window.until}" if window.until else "open"
+        lost = f", compromised since block {window.compromised_since}" if window.compromised_since else ""
+        return _good(f"{name}: from block {window.valid_from}, {until}{lost}")
+
+    async def writers(self) -> _Words:
+        """What the writer may do, and until when."""
+        finalized = await self.access.finalized()
+        async with self.issuer.store.reading() as reading:
+            writers = await reading.keys.all(KeyRole.WRITER)
+        for key in writers:
+            record = await writer_record(self.issuer, key, finalized)
+            name, until = encode_hex(address_of(key)), from_unix(record.until)
+            if registration.WRITER_ROLES & ~record.roles or until <= self.issuer.clock():
+                detail = f"{name} may not anchor, revoke and suspend, or not any more"
+                yield _fault(detail, "`issuer init` as before names it, by the owner's key")
+            elif ends_soon(self.issuer, record):
+                detail = f"{name} may write until {format_datetime_stamp(until)}"
+                yield _warning(detail, "`issuer init` as before renews it")
+            else:
+                yield _good(f"{name} may write until {format_datetime_stamp(until)}")
+
+    async def balance(self) -> _Words:
+        """Who can pay."""
+        short = await costs.warnings(self.issuer, self.access)
+        for warning in short:
+            yield _warning(warning.partition(": ")[0], "send it ether")
+        if not short:
+            yield _good("owner and writer can pay for what is ahead")
+
+
+async def _transactions(issuer: Issuer) -> _Words:
+    async with issuer.store.reading() as reading:
+        parked = await reading.outbox.in_state(TransactionState.PARKED)
+    for entry in parked:
+        detail = f"{entry.purpose} (transaction {entry.id}) is set aside: {entry.fault}"
+        yield _fault(detail, "mend its reason, then `issuer anchor --retry`")
+    if not parked:
+        yield _good("none is set aside")
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What strangers see."""
+
+    issuer: Issuer
+    egress: Egress
+
+    async def document(self) -> _Words:
+        """Whether the DID document lists the keys that sign, and none that was lost."""
+        document = await self._resolved()
+        async with self.issuer.store.reading() as reading:
+            keys = await reading.keys.all(KeyRole.ASSERTION)
+        for key in keys:
+            if key.verification_method is not None:
+                yield self._listed(key, key.verification_method, document)
+
+    async def _resolved(self) -> DidDocument:
+        did = self.issuer.settings.did
+        if not self.issuer.on_chain:
+            return resolve_did_key(did)
+        chain = self.issuer.require_chain()
+        finalized = await chain.finalized()
+        endpoint = RegistryEndpoint(chain.client, chain.network.did_registry)
+        history = await fetch_ethr_history(endpoint, self.issuer.identity, block=finalized.hash)
+        found = document_from_events(
+            parse_did_ethr(did), history.events, block_time=finalized.timestamp, at_block=finalized.number
+        )
+        return found.document
+
+    def _listed(self, key: IssuerKey, method: str, document: DidDocument) -> _Word:
+        name = f"#{method.rpartition('#')[2]}"
+        try:
+            is_listed = document.method(method, ASSERTION_METHOD).public_key == parse_multikey(key.multibase)
+        except NotVerified:
+            is_listed = False
+        if key.state in _ENDED and is_listed:
+            remedy = "see `issuer status` for a call that is set aside"
+            return _fault(f"{name} was lost, and is listed still", remedy)
+        if key.state is KeyState.ACTIVE and not is_listed:
+            detail = f"{name}, which signs, is not listed: strangers cannot verify what it signs"
+            return _fault(detail, "`issuer key rotate` lists another one")
+        return _good(f"{name} is {'' if is_listed else 'not '}listed, as it should be")
+
+    async def lists(self) -> _Words:
+        """Whether each open list is served at its URL, as it was signed last."""
+        async with self.issuer.store.reading() as reading:
+            lists = [one for one in await reading.status_lists.all() if one.is_open]
+        for one in lists:
+            yield await self._list(one)
+
+    async def _list(self, one: StatusList) -> _Word:
+        name = f"{one.purpose} list {one.url}"
+        serve = "`issuer serve` has to be reachable there"
+        try:
+            served = (await fetch_json(self.egress, one.url, purpose=STATUS_LIST)).document
+        except BonafidesError as error:
+            return _fault(f"{name} cannot be fetched: {error.detail}", serve)
+        async with self.issuer.store.reading() as reading:
+            signed = await reading.status_lists.load_credential(one.list_id)
+        if signed is None or served != parse_json_object(signed.document):
+            detail = f"{name} is not what was signed last"
+            return _warning(detail, f"an hour's cache is no fault; else {serve}")
+        if signed.valid_until <= self.issuer.clock():
+            return _fault(f"{name} is over", "keep `issuer serve` running: it signs anew")
+        return _good(f"{name} is served")
+
+    async def domain(self) -> _Words:
+        """Whether the origin of the issuer's URL says that the DID is its own, and the DID that it is."""
+        settings = self.issuer.settings
+        origin = origin_of(settings.url)
+        url = f"{origin}{CONFIGURATION_PATH}"
+        remedy = f"`issuer export --did-configuration FILE`, and serve it at {url}"
+        try:
+            fetched = await fetch_json(self.egress, url, purpose=DID_CONFIGURATION)
+            linked = read_did_configuration(fetched.document)
+        except NotFound:
+            detail = f"{origin} does not say that the DID is its own"
+            yield _warning(detail, remedy)
+            return
+        except BonafidesError as error:
+            yield _warning(f"{url}: {error.detail}", remedy)
+            return
+        document = await self._resolved()
+        faults = []
+        for linkage in linked:
+            try:
+                linkage.verify(document, origin, self.issuer.clock())
+            except NotVerified as error:
+                faults.append(error.detail)
+            else:
+                yield _good(f"{origin} and the DID say that they belong together")
+                return
+        detail = f"{url} does not link the DID: {'; '.join(faults[:3]) or 'it holds no token'}"
+        yield _fault(detail, remedy)
