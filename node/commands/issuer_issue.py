@@ -297,10 +297,11 @@ async def renew(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Issue again what bbs-2023 secures and runs out within a week; to be run once a week at least.
+    """Issue again what bbs-2023 secures and runs out within a week; to be run once a week, unless `serve` runs.
 
     Such credentials live four weeks at most and have no status entry. Wallets get the new one where they got the last,
-    or by the links that are printed here. On a chain each week has a key of its own, which is added first.
+    or by the links that are printed here, each once, also of what `serve` renewed. On a chain each week has a key of
+    its own, which is added first.
     """
     from node.core.keys import KeyKind  # noqa: PLC0415
     from node.services import offering, renewal, rotation  # noqa: PLC0415
@@ -313,9 +314,11 @@ async def renew(
             await rotation.begin(node, folder, passphrase, KeyKind.BLS12381_G2)
             worker = AnchorWorker(node)
             await (worker.tick() if no_wait else finish(worker, "adding the key of the week", close=False))
-        issued = await renewal.renew(node)
-        made = await offering.offer(node, issued, bearer=True)
-        links = {one.credential_id: one for one in made}
+        await renewal.renew(node)
+        renewed = await renewal.renewed(node)
+        # Also of what a server renewed: each gets one link.
+        links = {one.credential_id: one for one in await offering.offer(node, renewed, bearer=True)}
+        issued = [one for one in renewed if one.credential_id in links]
         if as_json:
             rows = [_issued_json(one, links.get(one.credential_id)) for one in issued]
             print_json({"issuer": node.settings.did, "credentials": rows})
@@ -323,8 +326,7 @@ async def renew(
         if not issued:
             click.echo("nothing to renew: no bbs-2023 credential is in its last week", err=True)
         for one in issued:
-            link = links.get(one.credential_id)
-            click.echo(f"{one.row}  renewed  {one.credential_id}  {link.link if link else 'offered before'}")
+            click.echo(f"{one.row}  renewed  {one.credential_id}  {links[one.credential_id].link}")
 
 
 @click.command()
@@ -344,7 +346,7 @@ async def anchor(
     retry: bool,
     no_wait: bool,
     as_json: bool,
-    **terms: float | None,
+    **terms: Any,
 ) -> None:
     """Close the open batch, take everything to the chain, and wait until it is final and proven."""
     from node.services import anchoring, costs  # noqa: PLC0415

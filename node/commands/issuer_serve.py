@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
@@ -88,9 +88,9 @@ def serve(
     *,
     development: bool,
     as_json: bool,
-    **terms: float | None,
+    **terms: Any,
 ) -> None:
-    """Serve wallets (OpenID4VCI), status lists and the VC API, and anchor in the background.
+    """Serve wallets (OpenID4VCI), status lists and the VC API; anchor and renew in the background.
 
     Prints one line when it is ready and runs until SIGTERM or SIGINT. Without TLS of its own it stands behind a proxy
     that has it; the public URL is https either way, but for --development.
@@ -129,8 +129,11 @@ async def _serve(
     as_json: bool,
 ) -> None:
     import logging  # noqa: PLC0415
+    from functools import partial  # noqa: PLC0415
 
     from node.commands.issuer_folder import open_issuer  # noqa: PLC0415
+    from node.core.keys import KeyKind  # noqa: PLC0415
+    from node.services import rotation  # noqa: PLC0415
     from node.services.setup import check_url  # noqa: PLC0415
     from node.web.issuer import make_issuer_app  # noqa: PLC0415
     from node.web.serve import print_ready, serve_app  # noqa: PLC0415
@@ -141,7 +144,10 @@ async def _serve(
         if not public.startswith("https://") and not development:
             raise Misconfigured(f"the public URL {public} is not https: only --development admits that")
         await issuer.signing_key()  # a wrong passphrase is told now, not at the first claim
-        app = make_issuer_app(issuer, url=public)
+        add_key = None
+        if issuer.on_chain:
+            add_key = partial(rotation.begin, issuer, place.path, passphrase, KeyKind.BLS12381_G2)
+        app = make_issuer_app(issuer, url=public, add_key=add_key)
         await serve_app(app, host, _port(port, public), tls=tls, ready=print_ready(as_json=as_json))
 
 

@@ -11,7 +11,7 @@ its own (FORMATS.md section 3), which is asked for here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -39,6 +39,9 @@ from node.storage.base import (
     SignedCredential,
     Transaction,
 )
+
+AddKey = Callable[[], Awaitable[object]]
+"""Asks for a new BLS12-381 key in the place of the newest; while one is on its way, for no other."""
 
 _BEFORE: Final = timedelta(weeks=1)
 _PREFIX: Final = "next:"
@@ -69,6 +72,29 @@ async def renew(issuer: Issuer) -> list[Issued]:
     for cohort in dict.fromkeys(record.intent.cohort for record in due):
         await issuance.sign_intended(issuer, cohort)
     return [await _issued(issuer, record) for record in due]
+
+
+async def renew_in_time(issuer: Issuer, add_key: AddKey | None = None) -> int:
+    """What a server does again and again: ask for the key of the week where one is wanted, and renew when it stands.
+
+    How many were renewed. Conflict where a key is wanted and nobody is here who can make one.
+    """
+    if add_key is not None and await needs_key(issuer):
+        await add_key()
+        return 0
+    return len(await renew(issuer))
+
+
+async def renewed(issuer: Issuer) -> list[Issued]:
+    """The successors that are valid and not renewed themselves: those whose holders may want a link."""
+    now, found = issuer.clock(), []
+    async with issuer.store.reading() as reading:
+        async for record in _signed(reading):
+            assert record.signed is not None  # noqa: S101 - its state says so
+            is_successor = record.intent.row_key.startswith(_PREFIX)
+            if is_successor and _until(record.signed) > now and await newest(reading, record) is record:
+                found.append(await _told(reading, record))
+    return found
 
 
 async def newest(reading: Transaction, record: CredentialRecord) -> CredentialRecord:
@@ -107,19 +133,24 @@ async def _due(issuer: Issuer) -> list[CredentialRecord]:
     """What is in its last week, or over, and was neither renewed nor ended."""
     now = issuer.clock()
     found: list[CredentialRecord] = []
-    after = ""
     async with issuer.store.reading() as reading:
-        keys = [key.multibase for key in await _keys(reading)]
-        while keys and (page := await reading.credentials.page(after=after, state=CredentialState.SIGNED)):
-            after = page[-1].intent.credential_id
-            for record in page:
-                assert record.signed is not None  # noqa: S101 - its state says so
-                if record.signed.key_multibase not in keys or not _runs_out(record.signed, now):
-                    continue
+        async for record in _signed(reading):
+            assert record.signed is not None  # noqa: S101 - its state says so
+            if _runs_out(record.signed, now):
                 successor = await _successor(reading, record)
                 if successor is None or successor.state is CredentialState.INTENDED:
                     found.append(record)
     return found
+
+
+async def _signed(reading: Transaction) -> AsyncIterator[CredentialRecord]:
+    """All that is secured by bbs-2023."""
+    keys, after = [key.multibase for key in await _keys(reading)], ""
+    while keys and (page := await reading.credentials.page(after=after, state=CredentialState.SIGNED)):
+        after = page[-1].intent.credential_id
+        for record in page:
+            if record.signed is not None and record.signed.key_multibase in keys:
+                yield record
 
 
 async def _keys(reading: Transaction) -> Sequence[IssuerKey]:
@@ -178,13 +209,29 @@ def _intent(issuer: Issuer, record: CredentialRecord) -> Intent:
 async def _issued(issuer: Issuer, record: CredentialRecord) -> Issued:
     async with issuer.store.reading() as reading:
         successor = await _successor(reading, record)
-    assert successor is not None  # noqa: S101 - it was made by this run, or another at the same time
-    row = record.intent.row_key.removeprefix("id:")
-    signed = successor.signed
+        assert successor is not None  # noqa: S101 - it was made by this run, or another at the same time
+        return await _told(reading, successor)
+
+
+async def _told(reading: Transaction, record: CredentialRecord) -> Issued:
+    """What became of a row, by its newest credential."""
+    signed = record.signed
     return Issued(
-        row,
-        successor.intent.credential_id,
-        successor.state,
+        await _row_of(reading, record),
+        record.intent.credential_id,
+        record.state,
         None if signed is None else signed.digest,
         None if signed is None else signed.subject_did,
     )
+
+
+async def _row_of(reading: Transaction, record: CredentialRecord) -> str:
+    """The row of the cohort that the first of its line was issued for."""
+    for _ in range(_MAX_CHAIN):
+        before = None
+        if record.intent.row_key.startswith(_PREFIX):
+            before = await reading.credentials.load(record.intent.row_key.removeprefix(_PREFIX))
+        if before is None:
+            break
+        record = before
+    return record.intent.row_key.removeprefix("id:")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -22,7 +22,7 @@ from node.core.oid4vci.metadata import issuer_metadata_url
 from node.core.securing import BBS, DC_SD_JWT, DEFAULT_SECURING, KINDS, TOKENS
 from node.core.status.entry import REVOCATION, SUSPENSION
 from node.core.strict_json import Json, JsonObject
-from node.services import issuance, revocation, status_lists
+from node.services import issuance, renewal, revocation, status_lists
 from node.services.derivation import pointers_of
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
@@ -44,6 +44,8 @@ MAX_CREDENTIAL_BYTES: Final = 4 * 1024 * 1024
 MAX_STATUS_BYTES: Final = 64 * 1024
 _LIST_SECONDS: Final = 3600
 _HOUSEKEEPING_SECONDS: Final = 60.0
+# All that was ever signed by a BLS12-381 key is looked through; a week is long.
+_RENEWING_SECONDS: Final = 3600.0
 # An endpoint that hangs must not hold up the end.
 _STOP_SECONDS: Final = 3.0
 # What VC API clients and test suites send beside a credential. Only the first two decide anything here.
@@ -69,10 +71,17 @@ _OVER_HTTP: Final = KINDS.keys() - {BBS, DC_SD_JWT}
 log = logging.getLogger("bonafides.issuer")
 
 
-def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool = True) -> web.Application:
+def make_issuer_app(
+    issuer: Issuer,
+    *,
+    url: str | None = None,
+    with_worker: bool = True,
+    add_key: renewal.AddKey | None = None,
+) -> web.Application:
     """Everything that an issuer serves; `url` is its public URL, by default the one in its settings.
 
-    `with_worker=False` leaves anchoring to somebody else, such as `issuer anchor`.
+    `with_worker=False` leaves anchoring and renewing to somebody else, such as `issuer anchor`. `add_key` makes the
+    BLS12-381 key of a week, which needs the passphrase.
     """
     desk = OfferDesk(issuer, url or issuer.settings.url)
     base = base_path(desk.url)
@@ -93,6 +102,8 @@ def make_issuer_app(issuer: Issuer, *, url: str | None = None, with_worker: bool
     app[WARNINGS] = warnings
     add_health_routes(app, lambda: _lacking(issuer), lambda: warnings)
     app.cleanup_ctx.append(_housekeeping)
+    if with_worker:
+        app.cleanup_ctx.append(lambda app: _renewing(app, add_key))
     if with_worker and issuer.chain is not None:
         app.cleanup_ctx.append(_anchoring)
     return app
@@ -321,25 +332,31 @@ async def _lacking(issuer: Issuer) -> dict[str, str]:
 async def _housekeeping(app: web.Application) -> AsyncIterator[None]:
     """Sign lists again in time, and forget what is over."""
     issuer, desk = app[ISSUER], app[DESK]
-
-    async def do(job: Callable[[], Awaitable[int]]) -> None:
-        try:
-            await job()
-        except BonafidesError as error:
-            log.warning("housekeeping: %s", error.detail)
-        except Exception:
-            # Whatever it was, lists that nobody renews would run out in silence, and nonces fill up.
-            log.exception("housekeeping")
-
-    async def keep() -> None:
-        while True:
-            await do(lambda: status_lists.publish_due(issuer))
-            await do(desk.forget_expired)
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-
-    task = asyncio.create_task(keep())
+    jobs = (lambda: status_lists.publish_due(issuer), desk.forget_expired)
+    task = asyncio.create_task(_again_and_again("housekeeping", jobs, _HOUSEKEEPING_SECONDS))
     yield
     await _ended(task)
+
+
+async def _renewing(app: web.Application, add_key: renewal.AddKey | None) -> AsyncIterator[None]:
+    """Issue again in time what bbs-2023 secures."""
+    jobs = (lambda: renewal.renew_in_time(app[ISSUER], add_key),)
+    task = asyncio.create_task(_again_and_again("renewing", jobs, _RENEWING_SECONDS))
+    yield
+    await _ended(task)
+
+
+async def _again_and_again(name: str, jobs: Sequence[Callable[[], Awaitable[int]]], seconds: float) -> None:
+    while True:
+        for job in jobs:
+            try:
+                await job()
+            except BonafidesError as error:
+                log.warning("%s: %s", name, error.detail)
+            except Exception:
+                # Whatever it was, lists that nobody renews would run out in silence, and nonces fill up.
+                log.exception(name)
+        await asyncio.sleep(seconds)
 
 
 async def _anchoring(app: web.Application) -> AsyncIterator[None]:

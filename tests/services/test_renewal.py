@@ -267,6 +267,44 @@ async def test_a_holder_who_claims_again_gets_the_newest(
     assert ends == ["2026-03-30T00:00:00Z", "2026-04-20T00:00:00Z"]
 
 
+async def test_a_server_asks_for_the_key_of_the_week_and_renews_when_it_stands(
+    bbs: Issuer, make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await issue(bbs, make_cohort, ("s1", ALICE, "90"))
+    later, asked = replace(bbs, clock=lambda: LAST_WEEK), []
+
+    async def add() -> None:
+        asked.append(1)
+
+    assert await renewal.renew_in_time(bbs, add) == 0
+    assert asked == []
+    assert await renewal.renew_in_time(later, add) == 0
+    assert asked == [1]
+    with pytest.raises(Conflict, match="earlier week"):
+        await renewal.renew_in_time(later)
+    await in_last_week(bbs, monkeypatch)
+    assert await renewal.renew_in_time(later, add) == 1
+    assert await renewal.renew_in_time(later, add) == 0
+    assert asked == [1]
+
+
+async def test_of_what_was_renewed_the_newest_is_told_by_its_row(
+    bbs: Issuer, make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await issue(bbs, make_cohort, ("s1", ALICE, "90"))
+    assert await renewal.renewed(bbs) == []
+    later = await in_last_week(bbs, monkeypatch)
+    first = await renewal.renew(later)
+    assert await renewal.renewed(later) == first
+    latest = replace(bbs, clock=lambda: LAST_WEEK + timedelta(weeks=3))
+    await add_key(latest, KeyKind.BLS12381_G2, monkeypatch, 4)
+    (second,) = await renewal.renew(latest)
+    assert await renewal.renewed(latest) == [second]
+    assert (second.row, second.credential_id == first[0].credential_id) == ("s1", False)
+    over = replace(bbs, clock=lambda: LAST_WEEK + timedelta(weeks=9))
+    assert await renewal.renewed(over) == []
+
+
 async def test_keys_that_were_retired_renew_nothing_by_themselves(
     bbs: Issuer, make_cohort: MakeCohort
 ) -> None:

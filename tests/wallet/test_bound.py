@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -200,6 +201,24 @@ async def test_what_is_renewed_keeps_secret_and_names(town: Town, store: WalletS
     assert (second.valid_until or "") > (first.valid_until or "")
     assert second.secrets == first.secrets
     assert name_for(town, second, "https://employer.example") == before
+
+
+async def test_a_server_renews_by_itself(
+    town: Town, store: WalletStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.receive(store, await town.offer(**BOTH))
+    town.now = IN_LAST_WEEK
+    done, renew = asyncio.Queue[int](), renewal.renew_in_time
+
+    async def and_tell(issuer: Issuer, add_key: renewal.AddKey | None) -> int:
+        done.put_nowait(await renew(issuer, add_key))
+        return 0
+
+    monkeypatch.setattr(renewal, "renew_in_time", and_tell)
+    async with TestServer(make_issuer_app(town.issuer)), asyncio.timeout(5):
+        assert await done.get() == 1
+    await town.renew(store)
+    assert len(store.holdings()) == 2
 
 
 async def test_a_renewed_badge_by_a_new_offer_finds_the_secret_that_it_is_bound_to(
