@@ -69,6 +69,17 @@ def _start() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def start_other(_start: Any) -> Any:
+    """Starts a script that is told nothing beforehand."""
+
+    def start(script: str) -> OtherSoftware:
+        process: OtherSoftware = _start(script, {})
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="session")
 def start_other_software(_start: Any) -> Any:
     """Starts one more process for embedded proofs, which knows other DID documents or schemas."""
 
