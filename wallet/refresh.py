@@ -58,10 +58,11 @@ class Refresher:
         now: datetime,
         newest: bool = False,
     ) -> None:
-        self._verifier = replace(verifier, mode=Mode.CHAIN)
+        # Judged by the header that the proof is made at, and by no other.
+        self._verifier = replace(verifier, mode=Mode.CHAIN, checkpoints={})
         self._egress = egress
         networks = self._verifier.networks
-        self._chains = ChainEndpoints(egress, {**networks.ours, **networks.operator})
+        self._chains = ChainEndpoints(egress, networks.every)
         self._now = now
         self._at_newest = newest
         self._targets: dict[int, _Target] = {}

@@ -74,18 +74,18 @@ class FakeChain:
 
 class FakeEgress:
     contacted = ("rpc.example:443",)
-    policy = EgressPolicy(endpoints=Endpoints.of(["https://rpc.example"]))
 
-    def __init__(self, chain: FakeChain) -> None:
-        self._chain = chain
+    def __init__(self, *chains: FakeChain) -> None:
+        self._chains = {f"https://{chain.host}": chain for chain in chains}
+        self.policy = EgressPolicy(endpoints=Endpoints.of(self._chains))
 
-    def chain(self, _: str) -> FakeChain:
-        return self._chain
+    def chain(self, url: str) -> FakeChain:
+        return self._chains[url]
 
 
-async def refreshed(holding: Holding, chain: FakeChain, *, story: Story | None = None) -> Refreshed:
+async def refreshed(holding: Holding, *chains: FakeChain, story: Story | None = None) -> Refreshed:
     verifier = (story or Story()).verifier()
-    egress: Any = FakeEgress(chain)
+    egress: Any = FakeEgress(*chains)
     return await Refresher(verifier, egress, now=NOW).refresh(holding)
 
 
@@ -129,6 +129,20 @@ async def test_a_proof_that_does_not_hold_never_takes_the_place_of_the_old() -> 
     chain = FakeChain(Story(), FRESH, lie=replace(FRESH, heads=10))
     with pytest.raises(NotVerified, match="the old one was kept"):
         await refreshed(holding_of(Story()), chain)
+
+
+async def test_another_endpoint_proves_what_one_does_not() -> None:
+    liar = FakeChain(Story(), FRESH, lie=replace(FRESH, heads=10), host="liar.test:443")
+    done = await refreshed(holding_of(Story()), liar, FakeChain(Story(), FRESH))
+    assert done.report is not None
+    assert "2 of 2 operators" in done.report[CheckName.HEADER].basis
+    assert liar.asked
+
+
+async def test_endpoints_that_disagree_renew_nothing() -> None:
+    other = FakeChain(Story(), replace(FRESH, heads=10), host="other.test:443")
+    with pytest.raises(Unavailable, match="fewer than 2 of 2 operators"):
+        await refreshed(holding_of(Story()), other, FakeChain(Story(), FRESH))
 
 
 async def test_a_chain_that_does_not_know_the_anchor_changes_nothing() -> None:
