@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -24,13 +24,14 @@ from node.core.errors import Malformed, Misconfigured
 
 if TYPE_CHECKING:
     from node.core.evm.network import Network
-    from node.services.issuer import AnchoringTerms, ChainAccess, Issuer
+    from node.services.issuer import AnchoringTerms, ChainAccess, Issuer, Witness
 
 SETTINGS_FILE: Final = "issuer.json"
 NETWORKS_FILE: Final = "networks.json"
 DATABASE_FILE: Final = "issuer.db"
 TERMS: Final = ("agree", "batch_size", "batch_age", "max_fee", "low_balance")
 """Members of `issuer.json` about anchoring: operators, items, seconds, gwei, anchors."""
+WITNESS: Final = ("witness_rpc", "witness_network", "witness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Folder:
     """Without a chain: whether credentials get status entries by default; None in folders of earlier releases."""
     terms: Mapping[str, float] = field(default_factory=dict)
     """Those of `TERMS` that were given."""
+    witness_rpc: str | None = None
+    witness_network: str | None = None
+    """CAIP-2 id of a second chain, as a further witness of time."""
+    witness: str | None = None
+    """`any` or `all`: which of the chains must have a batch before the worker is done."""
 
     @classmethod
     def begun(cls, path: Path) -> Folder:
@@ -64,7 +70,7 @@ class Folder:
             ) from error
         except Malformed as error:
             raise Misconfigured(f"{path / SETTINGS_FILE}: {error.detail}") from error
-        known = {name: body.get(name) for name in ("rpc", "database")}
+        known = {name: body.get(name) for name in ("rpc", "database", *WITNESS)}
         status = body.get("status")
         return cls(
             path,
@@ -85,12 +91,17 @@ class Folder:
         *,
         rpc: str | None = None,
         database: str | None = None,
-        terms: Mapping[str, float | None] | None = None,
+        terms: Mapping[str, Any] | None = None,
     ) -> Folder:
-        """The folder with what the command line says instead."""
+        """The folder with what the command line says instead; `terms` are those of `TERMS` and `WITNESS`."""
         given = {name: value for name, value in (terms or {}).items() if value is not None}
+        witness = {name: given.pop(name) for name in WITNESS if name in given}
         return replace(
-            self, rpc=rpc or self.rpc, database=database or self.database, terms={**self.terms, **given}
+            self,
+            rpc=rpc or self.rpc,
+            database=database or self.database,
+            terms={**self.terms, **given},
+            **witness,
         )
 
     @property
@@ -193,11 +204,12 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
         if settings is None:
             raise Misconfigured(f"{folder.path} holds no issuer yet: run `bonafides issuer init` again")
         standards = load_standards()
-        chain = None
+        chain = witness = None
         if settings.chain is not None and folder.rpc is not None:
             networks = {**standards.networks, **folder.networks()}
             opening = open_chain(folder.rpc, networks, settings.chain, folder.agree)
             chain = await stack.enter_async_context(opening)
+            witness = await _open_witness(stack, folder, networks, settings.chain)
         keyring = Keyring(folder.path, passphrase)
         yield Issuer(
             database,
@@ -206,8 +218,25 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
             standards,
             chain,
             anchoring=folder.anchoring_terms(),
+            witness=witness,
             status_by_default=folder.status,
         )
+
+
+async def _open_witness(
+    stack: AsyncExitStack, folder: Folder, networks: dict[int, Network], own: str
+) -> Witness | None:
+    from node.services.issuer import Witness  # noqa: PLC0415
+
+    rpc, name = folder.witness_rpc, folder.witness_network
+    if rpc is None and name is None:
+        return None
+    if rpc is None or name is None:
+        raise Misconfigured("a second chain needs both --witness-rpc and --witness-network")
+    if name == own:
+        raise Misconfigured(f"{name} is the chain of the issuer's DID: a witness is another one")
+    chain = await stack.enter_async_context(open_chain(rpc, networks, name))
+    return Witness(chain, is_needed=folder.witness != "any")
 
 
 @asynccontextmanager

@@ -76,7 +76,7 @@ async def init(
     faucet: Path | None,
     development: bool,
     as_json: bool,
-    **terms: float | None,
+    **terms: Any,
 ) -> None:
     """Make an issuer: keys, identity, status lists. Run again, it goes on where it stopped.
 

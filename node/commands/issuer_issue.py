@@ -24,6 +24,7 @@ from node.commands.issuer_options import (
 )
 
 if TYPE_CHECKING:
+    from node.services.anchoring import Tick
     from node.services.issuance import Issued, Plan
     from node.services.issuer import Issuer
     from node.services.offers import NewOffer
@@ -367,6 +368,7 @@ async def anchor(
             "block": tick.block,
             "waiting": tick.waiting,
             "batches": tick.batches,
+            "on_second_chain_alone": tick.elsewhere,
             "transactions": tick.transactions,
             "set_aside": tick.parked,
             "troubles": [trouble.detail for trouble in tick.troubles],
@@ -377,11 +379,19 @@ async def anchor(
         if as_json:
             print_json(body)
             return
-        click.echo(f"final as of block {tick.block}" if tick.is_done else "on its way: see `issuer status`")
+        click.echo(_outcome(tick))
         if body["paid"]["newest_batch"] is not None:
             click.echo(f"  {costs.batch_in_words(body['paid']['newest_batch'])}")
         for warning in tick.warnings:
             click.echo(f"warning: {warning}", err=True)
+
+
+def _outcome(tick: Tick) -> str:
+    if not tick.is_done:
+        return "on its way: see `issuer status`"
+    if tick.elsewhere:
+        return "final on the second chain; on the issuer's own it is on its way, and bundles follow it"
+    return f"final as of block {tick.block}"
 
 
 async def _print_anchoring_cost(node: Issuer, *, as_json: bool) -> None:

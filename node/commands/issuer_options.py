@@ -76,6 +76,30 @@ def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
     """The options about when batches close and what may be paid, for a command with `**terms`."""
     for option in (
         click.option(
+            "--witness",
+            type=click.Choice(["any", "all"]),
+            envvar="BONAFIDES_ISSUER_WITNESS",
+            show_envvar=True,
+            help="With a second chain: which of the two must have a batch before it is done.  [default: all]",
+        ),
+        click.option(
+            "--witness-network",
+            metavar="CAIP2",
+            envvar="BONAFIDES_ISSUER_WITNESS_NETWORK",
+            show_envvar=True,
+            help="A second chain, in the table of networks, to which each commitment goes as well, as a further"
+            " witness of time: eip155:…. No verdict reads it.",
+        ),
+        click.option(
+            "--witness-rpc",
+            multiple=True,
+            callback=_joined,
+            metavar="[OPERATOR=]URL",
+            envvar="BONAFIDES_ISSUER_WITNESS_RPC",
+            show_envvar=True,
+            help="JSON-RPC endpoint of the second chain.",
+        ),
+        click.option(
             "--agree",
             type=click.IntRange(1),
             metavar="N",
@@ -144,7 +168,7 @@ def opened(
     *,
     keys: bool = True,
     passphrase: str | None = None,
-    terms: Mapping[str, float | None] | None = None,
+    terms: Mapping[str, Any] | None = None,
 ) -> Any:
     """The issuer of a folder, for `async with`; with `keys`, its passphrase is asked for first."""
     from node.commands.issuer_folder import Folder, open_issuer  # noqa: PLC0415

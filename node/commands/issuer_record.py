@@ -53,14 +53,18 @@ def _print_overview(found: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
+    from node.services.costs import paid_in_words  # noqa: PLC0415
+
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(f"{found['name']}\n{found['did']}\n{found['url']}")
     for warning in found["warnings"]:
         console.print(f"warning: {warning}", markup=False)
-    from node.services.costs import paid_in_words  # noqa: PLC0415
-
-    for title in ("chain", "credentials", "anchoring", "transactions", "paid"):
-        rows = paid_in_words(found[title]) if title == "paid" else found.get(title)
+    tables = {title: found.get(title) for title in ("chain", "credentials", "anchoring", "transactions")}
+    tables["paid"] = paid_in_words(found["paid"])
+    if second := found.get("second_chain"):
+        tables["second chain"] = {"chain": second["chain"]} | second["transactions"]
+        tables["paid there"] = paid_in_words(second["paid"])
+    for title, rows in tables.items():
         if not rows:
             continue
         table = Table(title=title, title_justify="left", show_header=False)

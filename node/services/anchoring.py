@@ -2,7 +2,7 @@
 
     tick   1  close the open batch: full, or the oldest has waited long enough (`AnchoringTerms`), or asked to
            2  put status words that changed into the outbox
-           3  advance the outbox (`dispatch.py`)
+           3  advance the outbox (`dispatch.py`), and that of a second chain (`witness_chain.py`)
            4  read back keys, writers and lists at the finalized block (`registration.py`)
            5  go on with a key rotation that was begun (`rotation.py`)
            6  publish list credentials; open the next list before one is full
@@ -17,6 +17,7 @@ harm either: the contract keeps the first.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from node.core.evm.header import Header
 from node.services import bundles, costs, registration, rotation, sealing, status_lists
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
+from node.services.witness_chain import WitnessChain
 from node.storage.base import (
     AnchorItem,
     Batch,
@@ -39,6 +41,7 @@ from node.storage.base import (
 )
 
 TICK_SECONDS: Final = 0.5
+_ENDED: Final = (TransactionState.FINAL, TransactionState.PARKED)
 _BALANCE_EVERY: Final = timedelta(minutes=5)
 _MAX_WORDS: Final = 256  # a call takes no more
 
@@ -49,8 +52,9 @@ class Tick:
 
     block: int  # number of the finalized block
     waiting: int  # items in the open batch
-    batches: int  # closed and not final
-    transactions: int  # in the outbox, neither final nor parked
+    batches: int  # closed and not final, on no chain where either is enough
+    elsewhere: int  # closed and final on the second chain alone, where either is enough
+    transactions: int  # in the outbox, neither final nor parked; with a second chain that is needed, on both
     parked: int
     bundles: int  # made in this step
     unproven: int  # final credentials that still lack a bundle
@@ -79,6 +83,7 @@ class AnchorWorker:
         self._chain = issuer.require_chain()
         self._calls = CredentialRegistryCalls(self._chain.network.credential_registry)
         self._dispatcher = Dispatcher(issuer, self._chain, self._settle)
+        self._witness = None if issuer.witness is None else WitnessChain(issuer, issuer.witness)
         self._checked = False
         self._warned_at: datetime | None = None
         self._warnings: tuple[str, ...] = ()
@@ -93,6 +98,8 @@ class AnchorWorker:
         await self._close_batches(close=close)  # 1
         await self._send_words()  # 2
         troubles = await self._dispatcher.advance(finalized)  # 3
+        if self._witness is not None:
+            troubles += await self._witness.advance()
         await registration.settle(self._issuer, finalized)  # 4
         await rotation.advance(self._issuer)  # 5
         await status_lists.publish_due(self._issuer)  # 6
@@ -157,7 +164,8 @@ class AnchorWorker:
     async def parked(self) -> int:
         """How many calls are set aside."""
         async with self._store.reading() as reading:
-            return (await reading.outbox.counts())[TransactionState.PARKED]
+            _, parked = await self._under_way(reading)
+        return parked
 
     # --- 1, batches
 
@@ -176,6 +184,8 @@ class AnchorWorker:
         call = self._calls.anchor(self._issuer.identity, batch.commitment)
         entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now)
         await transaction.batches.attach(batch.id, entry.id)
+        if self._witness is not None:
+            await self._witness.promise(transaction, batch, writer)
 
     # --- 2, status words
 
@@ -216,18 +226,19 @@ class AnchorWorker:
     async def _summary(self, finalized: Header, proving: bundles.Proving, troubles: list[Trouble]) -> Tick:
         async with self._store.reading() as reading:
             waiting = await reading.batches.waiting()
-            batches: tuple[Batch, ...] = await reading.batches.unfinished()
-            counts = await reading.outbox.counts()
+            batches = await reading.batches.unfinished()
+            elsewhere = await self._witnessed(reading)
+            transactions, parked = await self._under_way(reading)
             settling = await rotation.is_settling(reading) or any(
                 not one.is_open for one in await reading.status_lists.all()
             )
-        ended = (TransactionState.FINAL, TransactionState.PARKED)
         return Tick(
             block=finalized.number,
             waiting=waiting.count,
-            batches=len(batches),
-            transactions=sum(number for state, number in counts.items() if state not in ended),
-            parked=counts[TransactionState.PARKED],
+            batches=len(batches) - len(elsewhere),
+            elsewhere=len(elsewhere),
+            transactions=transactions,
+            parked=parked,
             bundles=proving.made,
             unproven=proving.left,
             settling=settling,
@@ -235,10 +246,28 @@ class AnchorWorker:
             warnings=self._warnings,
         )
 
+    async def _under_way(self, reading: Transaction) -> tuple[int, int]:
+        """How many calls wait for the chain, and how many are set aside, of those for which the worker has to wait."""
+        counts = Counter(await reading.outbox.counts())
+        if self._witness is not None and self._witness.is_needed:
+            counts.update(await reading.outbox.counts(self._witness.name))
+        for batch in await self._witnessed(reading):
+            assert batch.state is not None  # noqa: S101 - a batch that was promised to two chains
+            counts[batch.state] -= 1
+        under_way = sum(number for state, number in counts.items() if state not in _ENDED)
+        return under_way, counts[TransactionState.PARKED]
+
+    async def _witnessed(self, reading: Transaction) -> list[Batch]:
+        """Batches that need not be waited for, since the second chain has them and either is enough."""
+        if self._witness is None or self._witness.is_needed:
+            return []
+        known = await reading.batches.witnessed()
+        return [batch for batch in await reading.batches.unfinished() if batch.id in known]
+
     async def _look_at_balances(self) -> None:
         now = self._issuer.clock()
         if self._warned_at is None or now - self._warned_at >= _BALANCE_EVERY:
-            self._warnings = tuple(await costs.warnings(self._issuer, self._chain))
+            self._warnings = tuple(await costs.warnings(self._issuer))
             self._warned_at = now
 
 

@@ -5,6 +5,7 @@ Wei throughout. An estimate is by the endpoint's word: its count of gas, and wha
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from node.chain.transactions import CredentialRegistryCalls
 from node.core.encoding import encode_hex
+from node.core.errors import Unavailable
 from node.outbound.chain import Reverted
 from node.services import registration
 from node.services.issuer import GWEI, ChainAccess, Issuer, address_of
@@ -131,8 +133,17 @@ def _of_batches(batches: Sequence[BatchCost]) -> dict[str, int] | None:
     return {"batches": len(batches), "items": items, **body, "wei_per_item": _share(body["wei"], items)}
 
 
-async def warnings(issuer: Issuer, chain: ChainAccess) -> list[str]:
-    """Who will soon be unable to pay for what it has to do, at the price of now."""
+async def warnings(issuer: Issuer) -> list[str]:
+    """`warnings_of` every chain. A second one that cannot be asked is left out: the worker tells of it."""
+    found = await warnings_of(issuer, issuer.require_chain())
+    if issuer.witness is not None:
+        with contextlib.suppress(Unavailable):
+            found += await warnings_of(issuer, issuer.witness.chain)
+    return found
+
+
+async def warnings_of(issuer: Issuer, chain: ChainAccess) -> list[str]:
+    """Who will soon be unable to pay for what it has to do there, at the price of now."""
     async with issuer.store.reading() as reading:
         owners, writers = [await reading.keys.all(role) for role in (KeyRole.OWNER, KeyRole.WRITER)]
     price = max(1, (await chain.client.gas_price()).now)

@@ -90,8 +90,10 @@ class Dispatcher:
         self.fault: Misconfigured | None = None
         """Why the calls of one sender could not be signed at the last step, such as a key that is kept elsewhere."""
 
-    async def advance(self, finalized: Header) -> list[Trouble]:
-        """Take every entry as far as it goes now; what stands in the way of those that do not move."""
+    async def advance(self, finalized: Header, purpose: str | None = None) -> list[Trouble]:
+        """Take every entry, or those of one purpose, as far as it goes now; what stands in the way of those that do
+        not move.
+        """
         self._canonical.clear()
         self._price = self.fault = None
         async with self._store.reading() as reading:
@@ -99,6 +101,7 @@ class Dispatcher:
                 *await reading.outbox.in_state(State.PARKED, _LIMIT, self._name),
                 *await reading.outbox.unfinished(limit=_LIMIT, chain=self._name),
             ]
+        entries = [entry for entry in entries if purpose in (None, entry.purpose)]
         effects = {entry.id: effect_of(self._calls, entry) for entry in entries}
         await self._seen.look(finalized, [effect for effect in effects.values() if effect is not None])
         troubles: list[Trouble] = []

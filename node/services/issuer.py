@@ -153,6 +153,15 @@ async def _proof(client: ChainClient, header: Header, address: bytes, slots: Seq
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """A second chain, to which each commitment goes as well: a further witness of time, which no verdict reads."""
+
+    chain: ChainAccess
+    is_needed: bool
+    """Whether the worker is done only when both chains have a batch; else either is enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnchoringTerms:
     """When batches are closed, and what may be paid."""
 
@@ -191,6 +200,7 @@ class Issuer:
     chain: ChainAccess | None = None
     clock: Callable[[], datetime] = now_utc
     anchoring: AnchoringTerms = AnchoringTerms()
+    witness: Witness | None = None
     status_by_default: bool | None = None
     """Without a chain: what `init` was told; None where nobody wrote it down, and an open list says it."""
 

@@ -9,7 +9,7 @@ from node.core.errors import Unavailable
 from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
 from node.services import costs, renewal
-from node.services.issuer import Issuer, address_of
+from node.services.issuer import Issuer, Witness, address_of
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
 
@@ -32,6 +32,8 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
             "lists": await _lists(reading),
             "keys": await _keys(reading),
         }
+        if issuer.witness is not None:
+            body["second_chain"] = await _second_chain(reading, issuer.witness)
     body["warnings"] = []
     if due := await renewal.count_due(issuer):
         body["warnings"].append(f"{due} credentials run out within a week: `issuer renew` issues them again")
@@ -47,6 +49,17 @@ async def _anchoring(reading: Transaction) -> dict[str, Any]:
         "waiting": waiting.count,
         "waiting_since": None if waiting.oldest is None else format_datetime_stamp(waiting.oldest),
         "batches_under_way": len(unfinished),
+    }
+
+
+async def _second_chain(reading: Transaction, witness: Witness) -> dict[str, Any]:
+    name = witness.chain.network.chain
+    counts = await reading.outbox.counts(name)
+    return {
+        "chain": name,
+        "waited_for": witness.is_needed,
+        "transactions": {str(state): number for state, number in counts.items()},
+        "paid": await costs.paid(reading, name),
     }
 
 
@@ -107,7 +120,7 @@ async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
                     warnings.append(f"the writer can write until {until}: `issuer init` as before renews it")
             balance = await client.balance(address_of(key)) / 10**18
             body[f"{key.role}"] = f"{encode_hex(address_of(key))} has {balance:.6f} ether"
-        warnings += await costs.warnings(issuer, issuer.chain)
+        warnings += await costs.warnings(issuer)
     except Unavailable as error:
         body["unreachable"] = error.detail
     return body
