@@ -42,7 +42,7 @@ up: $(STAMP) ## All roles running with the sample cohort, until Ctrl-C
 	@$(BIN)/bonafides demo --up $(if $(DIR),--dir "$(DIR)")
 
 test: $(STAMP) ## The tests that need nothing but Python
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not node_js and not anvil and not chromium and not postgres and not wheel"
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not node_js and not anvil and not chromium and not postgres and not wheel and not exhaustive"
 
 test-all: $(STAMP) ## Every test: also those that need Node.js, Anvil, Chromium, PostgreSQL or uv
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup

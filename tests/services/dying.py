@@ -11,10 +11,13 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from fixtures.issuers import PASSPHRASE
 
 from node.commands.issuer_folder import Folder, open_issuer
@@ -29,15 +32,26 @@ Step = tuple[str, str, str]
 """What is killed: "before" or "after" a function of a module."""
 
 _context: Final = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__, "node.chain.transactions", "node.core.canonical.expansion"])
+# `__main__` so that no child imports it again; the others are what work imports on its way.
+_PRELOADED: Final = (__name__, "__main__", "eth_abi", "eth_account", "node.core.canonical.expansion")
+_context.set_forkserver_preload([*_PRELOADED])
+
+
+def ended(work: Callable[..., None], *arguments: Any) -> int | None:
+    """How a child that does `work` ends, as `Process.exitcode`; None where it did not within a minute."""
+    with pytest.MonkeyPatch.context() as environment:
+        # A server that cannot find what it is to preload says nothing, and every child imports it.
+        environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    child = _context.Process(target=work, args=arguments)
+    child.start()
+    child.join(60)
+    return child.exitcode
 
 
 def killed_at(step: Step, folder: Path, work: str, *arguments: str) -> bool:
     """Do `work` (a function of this module) for the issuer in `folder`; whether it died at the step."""
-    child = _context.Process(target=_run, args=(step, folder, work, *arguments))
-    child.start()
-    child.join(60)
-    return child.exitcode == -signal.SIGKILL
+    return ended(_run, step, folder, work, *arguments) == -signal.SIGKILL
 
 
 async def issue(issuer: Issuer, cohort_folder: str) -> None:
