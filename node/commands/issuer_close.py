@@ -52,12 +52,13 @@ async def close(
 
     async with opened(folder, passphrase_file, rpc, database) as node:
         found = await closing.standing(node)
-        if not found.is_abandoned and (abandon or not found.closed_block):
-            _confirm(node, _meaning(found, abandon=abandon), confirm)
+        if not found.is_abandoned:
+            if abandon or not found.closed_block:
+                _confirm(node, _meaning(found, abandon=abandon), confirm)
             worker = AnchorWorker(node)
             if not found.closed_block:
                 await finish(worker, "anchoring what waits")
-                await closing.close(node)
+            await closing.close(node)
             await finish(worker, "closing", done=_settled)
             if abandon:
                 await closing.abandon(node)

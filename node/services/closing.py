@@ -50,16 +50,15 @@ async def standing(issuer: Issuer) -> Standing:
 async def close(issuer: Issuer) -> None:
     """Ask for the identity to be closed and its keys to end; asked for twice it is once.
 
-    Nothing is signed from here on, and what nobody claimed is withdrawn. Conflict while something waits for the chain.
+    Nothing is signed from here on, and what nobody claimed is withdrawn. Conflict while something waits for the chain,
+    unless the identity is closed already: by this database before it was restored, or by the owner's own hand.
     """
     chain = issuer.require_chain()
     is_closed = await _closed_block(issuer, await chain.finalized()) != 0
     call = CredentialRegistryCalls(chain.network.credential_registry).close(issuer.identity)
     async with issuer.store.transaction() as transaction:
-        if await transaction.outbox.find("close", call.data) is not None:
-            return
-        await _require_quiet(transaction)
-        if not is_closed:  # by this database before it was restored, or by the owner's own hand
+        if not is_closed and await transaction.outbox.find("close", call.data) is None:
+            await _require_quiet(transaction)
             await registration.ask_as_owner(issuer, transaction, "close", call)
         for key in await transaction.keys.all(KeyRole.ASSERTION):
             await _end(issuer, transaction, key)

@@ -237,7 +237,8 @@ class _Chain:
             keys = await reading.keys.all(KeyRole.ASSERTION)
         for key in keys:
             yield await self._key(key, finalized)
-        if not any(key.state is KeyState.ACTIVE for key in keys):
+        is_closed = await self.access.slot(finalized, registry.closed_slot(self.issuer.identity))
+        if not is_closed and not any(key.state is KeyState.ACTIVE for key in keys):
             yield _fault("none is active: nothing can be signed", "`issuer key add` makes one")
 
     async def _key(self, key: IssuerKey, finalized: Header) -> _Word:
@@ -284,7 +285,7 @@ class _Chain:
 
     async def balance(self) -> _Words:
         """Who can pay."""
-        short = await costs.warnings(self.issuer, self.access)
+        short = await costs.warnings(self.issuer)
         for warning in short:
             yield _warning(warning.partition(": ")[0], "send it ether")
         if not short:

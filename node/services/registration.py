@@ -119,11 +119,12 @@ async def compromise_key(issuer: Issuer, transaction: Transaction, key: IssuerKe
 
 
 async def revoke_attribute(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
-    """Ask for a key to be taken out of the DID document."""
+    """Ask for a key to be taken out of the DID document; once."""
     did_registry, _ = _registries(issuer)
     data = parse_multikey(key.multibase).multicodec_bytes
     call = did_registry.revoke_attribute(issuer.identity, ATTRIBUTE, data)
-    await ask_as_owner(issuer, transaction, "revoke_attribute", call)
+    if await transaction.outbox.find("revoke_attribute", call.data) is None:
+        await ask_as_owner(issuer, transaction, "revoke_attribute", call)
 
 
 async def ask_as_owner(issuer: Issuer, transaction: Transaction, purpose: str, call: Call) -> OutboxEntry:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from pathlib import Path
+
 import pytest
-from fixtures.issuers import MakeCohort
+from fixtures.issuers import PASSPHRASE, MakeCohort
 from services.test_anchoring import finish, judge
 from services.test_compromise import own_school
 from services.test_rotation import sign_one, states
 
+from node.commands.issuer_folder import Folder, open_issuer
 from node.core.errors import Conflict, Misconfigured, Refused
 from node.core.strict_json import parse_json_object
 from node.core.verify.report import CheckName, Outcome
@@ -34,7 +39,18 @@ async def outcomes(issuer: Issuer, digest: bytes) -> list[Outcome]:
     return [Outcome(found[name]) for name in (CheckName.ANCHOR, CheckName.KEY, CheckName.STATUS)]
 
 
-async def test_closed_then_revoked_then_abandoned(own_school: Issuer, make_cohort: MakeCohort) -> None:
+async def closes_again(folder: Path) -> None:
+    """A database that was restored from before the closing learns of it by closing again."""
+    async with open_issuer(Folder.load(folder), PASSPHRASE) as restored:
+        assert await states(restored) == [KeyState.ACTIVE]
+        await closing.close(restored)
+        assert (await finish(restored)).parked == 0
+        assert await states(restored) == [KeyState.RETIRED]
+
+
+async def test_closed_then_revoked_then_abandoned(
+    own_school: Issuer, make_cohort: MakeCohort, tmp_path: Path
+) -> None:
     issuer = own_school
     first = await sign_one(issuer, make_cohort, "first")
     offered = make_cohort(("s9", "", "50"), cohort="offered")
@@ -48,6 +64,7 @@ async def test_closed_then_revoked_then_abandoned(own_school: Issuer, make_cohor
         await closing.abandon(issuer)
     assert await closing.standing(issuer) == closing.Standing(0, is_abandoned=False, unclaimed=1)
 
+    await asyncio.to_thread(shutil.copytree, tmp_path / "school", tmp_path / "restored")
     await closing.close(issuer)
     await closing.close(issuer)
     with pytest.raises(Misconfigured, match="no assertion key is active any more"):
@@ -56,14 +73,15 @@ async def test_closed_then_revoked_then_abandoned(own_school: Issuer, make_cohor
         await closing.abandon(issuer)
     assert (await finish(issuer)).parked == 0
     standing = await closing.standing(issuer)
-    assert standing.closed_block > 0
-    assert (standing.is_abandoned, standing.unclaimed) == (False, 0)
+    assert (standing.closed_block > 0, standing.is_abandoned, standing.unclaimed) == (True, False, 0)
     assert await states(issuer) == [KeyState.RETIRED]
     (offer_row,) = await issuance.results(issuer, offered)
     assert offer_row.state is CredentialState.WITHDRAWN
     document = parse_json_object(await export.did_document_json(issuer))
     assert [method["id"].rpartition("#")[2] for method in document["verificationMethod"]] == ["controller"]
     assert await outcomes(issuer, first) == [Outcome.PASSED] * 3
+
+    await closes_again(tmp_path / "restored")
 
     # Its badges can be revoked still.
     await revoke(issuer, first)
