@@ -42,7 +42,7 @@ from node.core.evm.state_proof import EMPTY_ROOT, prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
-from node.outbound.chain import ChainClient
+from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
 from node.outbound.gather import OpenSource
 from node.outbound.headers import ChainEndpoints, HeaderSource, Voices, strongest
 from node.outbound.http import Egress, EgressLimits
@@ -54,8 +54,10 @@ from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, Repli
 # Words are taken back so many blocks at most; a day of Ethereum, and what EIP-2935 remembers.
 KEPT_BLOCKS: Final = 8_192
 KEPT_HEADERS: Final = 256
-# A path of a large trie has some eight nodes of its own, and a proof 512 at most.
-PROVEN_AT_ONCE: Final = 48
+# Anvil makes the whole trie anew for each answer, so that few large ones are quickest.
+PROVEN_AT_ONCE: Final = MAX_PROOF_SLOTS
+_MAX_NODES: Final = 16 * PROVEN_AT_ONCE  # a path of a large trie has some eight nodes of its own
+_PROOFS_SIDE_BY_SIDE: Final = 4
 STEP_SECONDS: Final = 5.0
 _LIMITS: Final = EgressLimits(requests=None, total_bytes=None, total_seconds=None)
 

@@ -83,7 +83,7 @@ _Node = _Branch | _FullBranch | _Extension | _Leaf
 class NodePool:
     """The trie nodes of one bundle or one answer, by hash; remembers which were used."""
 
-    def __init__(self, nodes: Iterable[bytes]) -> None:
+    def __init__(self, nodes: Iterable[bytes], max_nodes: int = MAX_POOL_NODES) -> None:
         self._raw: dict[bytes, bytes] = {}
         self._parsed: dict[bytes, _Node] = {}
         for node in nodes:
@@ -92,8 +92,8 @@ class NodePool:
             digest = keccak256(node)
             if digest in self._raw:
                 raise Malformed("a trie node stands twice in the pool")
-            if len(self._raw) == MAX_POOL_NODES:
-                raise Malformed(f"more than {MAX_POOL_NODES} trie nodes")
+            if len(self._raw) == max_nodes:
+                raise Malformed(f"more than {max_nodes} trie nodes")
             self._raw[digest] = node
 
     def node(self, digest: bytes) -> _Node:
@@ -240,14 +240,20 @@ class ProvenSlots:
 
 
 def prove_slots(
-    header: Header, nodes: Iterable[bytes], address: bytes, slots: Sequence[bytes]
+    header: Header,
+    nodes: Iterable[bytes],
+    address: bytes,
+    slots: Sequence[bytes],
+    *,
+    max_nodes: int = MAX_POOL_NODES,
 ) -> ProvenSlots:
     """The values of `slots` of the account at `address` after the block of `header`.
 
     `nodes` prove exactly this: a node that is left over is Malformed. The caller compares `code_hash`, which
-    alone proves nothing (the genuine code can be deployed with forged storage): the address decides.
+    alone proves nothing (the genuine code can be deployed with forged storage): the address decides. `max_nodes` is
+    for those who asked for more slots than any bundle shows.
     """
-    pool = NodePool(nodes)
+    pool = NodePool(nodes, max_nodes)
     account = prove_account(pool, header.state_root, address)
     root = account.storage_root if account else EMPTY_ROOT
     values = {slot: prove_slot(pool, root, slot) for slot in slots}
