@@ -60,12 +60,21 @@ def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path,
         school.json(*init)
     made = school.json(*init, "--faucet", str(faucet))
     assert made["did"] == f"did:ethr:{devchain.chain_id:#x}:{made['owner']}"
-    assert school.json(*init) == made  # run again, it finds everything done
+    assert (
+        school.json(*init, "--batch-size", "1", "--max-fee", "150.5") == made
+    )  # run again, it finds all done
+    kept = json.loads((school.folder / "issuer" / "issuer.json").read_text())
+    assert kept["terms"] == {"batch_size": 1, "max_fee": 150.5}
 
     plan = school.json("issue", *inputs, "--dry-run")
     assert (plan["new"], plan["signed_at_once"], plan["signed_at_claim"]) == (2, 1, 1)
+    assert plan["anchoring"]["batches"] == 2
+    assert 0 < plan["anchoring"]["wei_per_item"] * 2 <= plan["anchoring"]["wei"] + 1
     issued = school.json("issue", *inputs)
     assert [row["state"] for row in issued["credentials"]] == ["signed", "waiting"]
+    estimate = school.json("anchor", "--dry-run")
+    assert (estimate["waiting"], estimate["anchoring"]["batches"]) == (1, 1)
+    assert "1 waiting: 1 anchor of" in school.run("anchor", "--dry-run").stdout
     with pytest.raises(Misconfigured, match="needs a P-256 key"):
         school.json("issue", *inputs, "--securing", "ecdsa-sd-2023", "--dry-run")
     added = school.json("key", "add", "--kind", "P-256")
@@ -76,6 +85,8 @@ def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path,
     assert all(row["offer"]["link"].startswith("openid-credential-offer://") for row in issued["credentials"])
     anchored = school.json("anchor")
     assert anchored["done"] is True
+    assert anchored["paid"]["newest_batch"]["items"] == 1
+    assert anchored["paid"]["newest_batch"]["gas"] <= estimate["anchoring"]["gas"]
 
     out = tmp_path / "out"
     bundle_file, checkpoint = out / "bundle.json", out / "checkpoint.json"
@@ -95,6 +106,8 @@ def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path,
     assert school.json("revoke", "s1", "--reason", "plagiarism")["effective"] is True
     status = school.json("status")
     assert status["set_aside"] == []
+    assert status["paid"]["calls"]["set_status"]["transactions"] == 1
+    assert "each item anchored" in school.run("status").stdout
     assert status["credentials"]["signed"] == 1
 
 

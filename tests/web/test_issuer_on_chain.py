@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -113,3 +115,25 @@ async def test_a_credential_comes_at_once_its_bundle_when_final_and_a_revocation
     monkeypatch.setattr(bundles, "load_bundle", false_bundle)
     async with school.client.get(path, headers=bearer(token)) as answer:
         assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+
+
+async def test_health_tells_who_is_short_of_ether_while_everything_goes_on(
+    initialised: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr(ChainClient, "balance", nothing)
+    async with (
+        open_issuer(Folder.load(initialised), PASSPHRASE) as issuer,
+        TestClient(TestServer(make_issuer_app(issuer))) as client,
+        asyncio.timeout(30),
+    ):
+        body: dict[str, Any] = {}
+        while "warnings" not in body:
+            await asyncio.sleep(0.1)
+            async with client.get("/health") as answer:
+                assert answer.status == 200
+                body = await answer.json()
+    assert body["status"] == "ok"
+    assert "send it ether" in body["warnings"][0]
