@@ -330,6 +330,8 @@ def _in_words(path: Path, report: Report) -> str:
     lines = [f"{path}: {report.acceptance}", f"  {verdict.headline} {verdict.sentence}".rstrip()]
     if report.issuer is not None:
         lines.append(f"  issued by {_named(report.issuer)}")
+    if report.holder_secret is not None and report.holder_secret.pseudonym is not None:
+        lines.append(f"  known to {report.holder_secret.domain} as {report.holder_secret.pseudonym}")
     lines.append(
         f"  policy {report.policy}, mode {report.mode}, asked: {', '.join(report.contacted) or 'nobody'}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,8 @@ from fixtures.shown import BASE_CONTEXT, Person, World, bundle_of
 
 from node.core.bundle import parse_bundle
 from node.core.cose import prepare_cose
-from node.core.dataintegrity.bbs_2023 import presentation_header_of
+from node.core.dataintegrity.bbs_2023 import nym_domain_of, presentation_header_of
+from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.envelope import enveloped, read_envelope
 from node.core.jose.claims import numeric_date
 from node.core.jose.jwe import encrypt
@@ -153,10 +154,10 @@ class Wallet:
         prepared = prepare_key_binding(shown, signer.public_key, **{**asked, **changes})
         return shown + prepared.finish(signer.sign(prepared.message))
 
-    def derived(self, key: Any, suite: str, **options: Any) -> Json:
+    def derived(self, key: Any, suite: str, *, more: Json | None = None, **options: Any) -> Json:
         """The one claim of a badge under ecdsa-sd-2023 or bbs-2023, by somebody whom the verifier does not list."""
         always = ("/issuer", "/validFrom", "/validUntil", "/credentialSubject/id")
-        issuer = with_key(key, suite, mandatory=always)
+        issuer = with_key(key, suite, mandatory=always, more=more or {})
         ends = {"validFrom": "2026-06-01T00:00:00Z", "validUntil": "2026-06-15T00:00:00Z"}
         document = self.document(evidence=None, **ends) | {"issuer": issuer.did}
         derive = deriving("/credentialSubject/id", "/credentialSubject/achievement/name", **options)
@@ -343,6 +344,34 @@ async def test_a_proof_of_bbs_2023_is_derived_for_one_request(
     assert result["sentence"] == (None if satisfied else HELD_BY_NOBODY)
     assert answered in outcomes(result, "challenge", "domain")
     assert result["acceptance"] == ("undetermined" if satisfied and answered == "passed" else "refused")
+
+
+@pytest.mark.parametrize("binding", Binding)
+async def test_a_secret_answers_where_a_holder_is_asked_for_and_a_pseudonym_is_shown(
+    served: Served, binding: Binding
+) -> None:
+    made, wallet = await asked(served, query("ldp_vc", **NAMED))
+    bound = bind(binding, bytes(range(32)))
+    more: Json = {"commitment_with_proof": bound.commitment_with_proof}
+    if binding.has_pseudonyms:
+        more["signer_nym_entropy"] = (7).to_bytes(32, "big")
+    client_id = wallet.request.client_id
+    shown = wallet.derived(
+        BbsKey("school"),
+        "bbs-2023",
+        more=more,
+        presentation_header=presentation_header_of(wallet.request.nonce, client_id),
+        entropy=bytes(range(32)),
+        holder=replace(bound.holder, nym_domain=nym_domain_of(client_id)),
+    )
+    await served.answer(wallet.request, shown)
+    result = await served.result(made)
+    assert result["satisfied"]
+    assert outcomes(result, "proof", "holder_binding", "challenge", "domain") == {"passed"}
+    name = result["answers"][0]["report"]["holder_secret"].get("pseudonym")
+    assert (name is not None) is binding.has_pseudonyms
+    _, page = await served.get(urlsplit(made["result"]).path, HTML)
+    assert ("Known to you alone as" in page and str(name) in page) is binding.has_pseudonyms
 
 
 async def test_the_usual_question_is_answered_in_whatever_format(served: Served) -> None:
