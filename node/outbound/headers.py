@@ -132,12 +132,13 @@ class _Member:
 class Said(Generic[T]):
     """What enough operators said alike. `several`: by more than one endpoint's word.
 
-    `others` are those who said something else or nothing, a clause each.
+    `hosts` said it; `others` are those who said something else or nothing, a clause each.
     """
 
     value: T
     source: str
     several: bool
+    hosts: tuple[str, ...]
     others: tuple[str, ...]
 
     @property
@@ -235,9 +236,8 @@ class Voices:
         async def at_height(client: ChainClient) -> Header:
             return known.get(client) or await client.header(height)
 
-        answers = await self._ask(at_height)
-        said = self._said(f"block {height}", answers, lambda header: header.hash)
-        self._agreed = tuple(who for who, header in answers.given.items() if header == said.value)
+        said = await self.say(f"block {height}", at_height, lambda header: header.hash)
+        self._agreed = tuple(who for who in self._members if who.host in said.hosts)
         return replace(said, others=tuple(dict.fromkeys((*said.others, *final.failures))))
 
     # --- the rest ---
@@ -249,7 +249,14 @@ class Voices:
 
         SourcesDisagree where they contradict each other, Unavailable where too few answer.
         """
-        return self._said(what, await self._ask(question), key)
+        try:
+            return self._said(what, await self._ask(question), key)
+        except Unavailable:
+            if not self._late:
+                raise
+        # Who lies may well be the quickest: those who were not waited for are heard before it is left open.
+        self._late.clear()
+        return self._said(what, await self._ask(question, patient=True), key)
 
     async def read(
         self, question: Callable[[ChainClient], Awaitable[T]], besides: Sequence[str] = ()
@@ -282,8 +289,13 @@ class Voices:
             name = self._network.name
             raise Unavailable(f"{member.host} has the number of the chain {name}, but another genesis")
 
-    async def _ask(self, question: Callable[[ChainClient], Awaitable[T]]) -> _Answers[T]:
-        """Put a question to all at once. Who is late when enough have answered is not asked again."""
+    async def _ask(
+        self, question: Callable[[ChainClient], Awaitable[T]], *, patient: bool = False
+    ) -> _Answers[T]:
+        """Put a question to all at once, and `patient`, wait for all as long as one request may take.
+
+        Else who is late when enough have answered is not asked again at first.
+        """
 
         async def put(member: _Member) -> T:
             await self._identify(member)
@@ -305,7 +317,8 @@ class Voices:
                     self._take(tasks[task], task, given, failures)
                 if not done:
                     break
-                if deadline is None and len({one.endpoint.operator for one in given}) >= self.needed:
+                is_enough = len({one.endpoint.operator for one in given}) >= self.needed
+                if is_enough and deadline is None and not patient:
                     deadline = now() + GRACE_SECONDS
             for task in waiting:
                 self._late[tasks[task]] = failures[tasks[task]] = f"{tasks[task].host} gave no answer in time"
@@ -340,9 +353,9 @@ class Voices:
         value = next(value for value in answers.given.values() if key(value) == found.value)
         others = (*(f"{host} gives another {what}" for host in found.others), *answers.failures)
         if self.operators == 1:
-            return Said(value, _named(found.hosts[0]), several=False, others=others)
+            return Said(value, _named(found.hosts[0]), False, found.hosts, others)
         source = f"endpoints of {found.operators} of {self.operators} operators ({', '.join(found.hosts)})"
-        return Said(value, source, several=found.operators > 1, others=others)
+        return Said(value, source, found.operators > 1, found.hosts, others)
 
     def _too_few(self, what: str, answers: _Answers[T], *, disagreed: bool = False) -> Unavailable:
         failed = "".join(f"; {failure}" for failure in answers.failures)

@@ -106,15 +106,14 @@ async def checkpoint_json(issuer: Issuer) -> bytes:
     """
     chain = issuer.require_chain()
     client, network = chain.client, chain.network
-    newest = (await client.finalized()).number // network.step
+    newest = (await chain.finalized()).number // network.step
     oldest = max(0, newest - MAX_CHECKPOINT_HEADERS + 1)
     numbers = [index * network.step for index in range(oldest, newest + 1)]
-    blocks = await client.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
-    headers = []
-    for number, block in zip(numbers, blocks, strict=True):
-        if not isinstance(block, dict) or not isinstance(block.get("hash"), str):
-            raise Unavailable(f"chain endpoint {client.host} has no block {number}", asked=client.host)
-        headers.append((number, bytes.fromhex(block["hash"].removeprefix("0x"))))
+    found = await client.headers(numbers)
+    missing = [number for number in numbers if number not in found]
+    if missing:
+        raise Unavailable(f"chain endpoint {client.host} has no block {missing[0]}", asked=client.host)
+    headers = [(number, found[number].hash) for number in numbers]
     # Heads of the series only ever grow, so the newest index is a sequence that grows with them.
     checkpoint = Checkpoint(network.chain_id, network.genesis, network.step, newest, tuple(headers))
     return orjson.dumps(checkpoint.to_json())

@@ -6,6 +6,7 @@ alone, which no header proves, so that the signature counts only where enough op
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Iterator
@@ -340,3 +341,27 @@ async def test_urls_of_endpoints_stand_nowhere_in_a_report(issued: Issued, three
     three[1].tell(forged())
     texts = [f"{text}/?key=hunter2" for text in written(three)]
     assert "hunter2" not in json.dumps((await judged(issued, texts)).to_json())
+
+
+def slow(seconds: float) -> Lie:
+    """True, but late."""
+
+    def wrap(ask: Ask) -> Ask:
+        async def told(method: str, params: list[Any]) -> Any:
+            await asyncio.sleep(seconds)
+            return await ask(method, params)
+
+        return told
+
+    return wrap
+
+
+async def test_a_liar_that_is_quicker_than_the_honest_does_not_silence_them(
+    issued: Issued, three: list[LyingChain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headers, "GRACE_SECONDS", 0.05)
+    three[0].tell(forged())
+    three[1].tell(slow(0.1))
+    report = await judged(issued, written(three))
+    assert report.acceptance is Acceptance.ACCEPTED
+    assert f"{three[0].host} gives another block" in report[CheckName.HEADER].basis
