@@ -21,11 +21,43 @@ from node.core.evm import rlp
 from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.header import header_from_rpc, parse_header
 from node.core.evm.network import parse_networks
+from node.core.jose.key_set import origin_of, parse_keys, place_in_metadata
+from node.core.verify.trust import parse_trust_list
+from node.services.witness import parse_sight
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "bonafides"
 BUNDLE = json.loads((VECTORS / "bundles.json").read_text())["cases"][0]["input"]["bundle"]
 CHECKPOINT = json.loads((VECTORS / "checkpoints.json").read_text())["cases"][0]["input"]["file"]
 NETWORKS = json.loads(schemas.load_networks())
+
+DID = "did:web:school.example"
+SIGHT = {
+    "version": 1,
+    "did": DID,
+    "seen": "2026-06-01T09:00:00Z",
+    "didDocument": {
+        "bytes": "e30",
+        "salt": "A" * 43,
+        "index": 0,
+        "size": 1,
+        "path": [],
+        "identity": "0x" + "00" * 20,
+    },
+    "state": BUNDLE["state"],
+}
+TRUST_LIST = {
+    "issuers": [
+        {
+            "did": DID,
+            "name": "School",
+            "until": "2027-01-01T00:00:00Z",
+            "witnesses": ["did:ethr:0x" + "00" * 20],
+        }
+    ]
+}
+JWK = {"kty": "OKP", "crv": "Ed25519", "x": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik", "kid": "1"}
+ISSUER = "https://school.example"
+METADATA = {"issuer": ISSUER, "jwks_uri": "https://school.example/keys"}
 
 LEAVES = st.one_of(
     st.none(),
@@ -43,6 +75,11 @@ JSON = st.recursive(
     max_leaves=10,
 )
 
+
+def metadata_of_keys(value):
+    return place_in_metadata(value, ISSUER)
+
+
 PARSERS = {
     "bundle": (parse_bundle, BUNDLE),
     "anchor": (parse_anchor, BUNDLE["anchor"]),
@@ -51,10 +88,14 @@ PARSERS = {
     "credential digest": (credential_digest, BUNDLE["credential"]),
     "checkpoint": (parse_checkpoint, CHECKPOINT),
     "networks": (parse_networks, NETWORKS),
+    "sight": (parse_sight, SIGHT),
+    "trust list": (parse_trust_list, TRUST_LIST),
+    "keys": (parse_keys, {"keys": [JWK]}),
+    "metadata of keys": (metadata_of_keys, METADATA),
     "block": (header_from_rpc, {"number": "0x1", "hash": "0x" + "00" * 32}),
 }
 # These are given objects only: their callers have parsed a JSON object.
-OBJECTS_ONLY = {"credential digest", "block"}
+OBJECTS_ONLY = {"credential digest", "block", "keys", "metadata of keys"}
 
 
 def places(value, path=()):
@@ -106,3 +147,9 @@ def test_any_bytes_are_rlp_and_a_header_or_malformed(data):
 @given(st.text(st.characters(exclude_categories=()), max_size=40))
 def test_any_text_is_a_token_or_malformed(text):
     read_or_malformed(read_envelope, text)
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=20))
+def test_any_text_has_an_origin_or_is_malformed(text):
+    for url in (text, f"https://{text}", f"https://school.example{text}"):
+        read_or_malformed(origin_of, url)
