@@ -12,7 +12,19 @@ import platform
 import sys
 import time
 
-MODULES = ("verify", "tokens", "bbs", "selective", "batch", "trees", "start", "service", "gas", "light_client")
+MODULES = (
+    "verify",
+    "tokens",
+    "bbs",
+    "selective",
+    "batch",
+    "trees",
+    "start",
+    "service",
+    "follower",
+    "gas",
+    "light_client",
+)
 _WIDTHS = (68, 40, 36, 7)
 
 

@@ -54,7 +54,7 @@ PASSPHRASE = "bench"  # noqa: S105 - opens nothing that lasts
 IDENTITY = bytes(range(20))
 _KEY_URI = "file:keys/assertion-1.json"
 _ACHIEVEMENT = "urn:uuid:5e1a2c7e-94ab-4d0c-8b39-3a1d0c5f7a20"
-_TEMPLATE: dict[str, Any] = {
+TEMPLATE: dict[str, Any] = {
     "template": 1,
     "name": "Data structures",
     "achievement": {
@@ -138,8 +138,8 @@ async def _issue(suite: str, count: int) -> dict[str, _Lap]:
     with tempfile.TemporaryDirectory(prefix="bonafides-bench-") as name:
         folder = Path(name)
         template, cohort = folder / "template.json", folder / "cohort.csv"
-        template.write_text(json.dumps(_TEMPLATE))
-        _write_cohort(cohort, count)
+        template.write_text(json.dumps(TEMPLATE))
+        write_cohort(cohort, count)
         database = await open_database(sqlite_url(folder / "issuer.db"))
         try:
             return await _stages(await _issuer(folder, database), template, cohort, suite)
@@ -235,7 +235,7 @@ def _status_list(number: int, now: datetime) -> StatusList:
     )
 
 
-def _write_cohort(file: Path, count: int) -> None:
+def write_cohort(file: Path, count: int) -> None:
     """Rows of different lengths, marks and letters; some cells are empty."""
     chance = random.Random(count)  # noqa: S311 - the same cohort every time
     notes = ("", "", "with distinction", "avec mention très bien", "mit Auszeichnung", "优秀")
