@@ -219,9 +219,6 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
         with within("proof_types_supported", kind):
             read[kind] = _texts(_object(value, "a proof type"), "proof_signing_alg_values_supported")
     described = members.get("credential_metadata", {})
-    binding = members.get(COMMITMENT)
-    if binding is not None and binding not in list(Binding):
-        raise Malformed("binds to what is not known here", path=(COMMITMENT,))
     return CredentialConfiguration(
         id=name,
         format=form,
@@ -234,7 +231,7 @@ def _configuration(name: str, members: JsonObject) -> CredentialConfiguration:
         signing_algorithms=_algorithms(members),
         display_name=_display_name(described) if isinstance(described, dict) else None,
         vct=members["vct"] if form == DC_SD_JWT else None,
-        binding=None if binding is None else Binding(binding),
+        binding=next((one for one in Binding if one == members.get(COMMITMENT)), None),
         raw=members,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.core.dataintegrity.bbs_binding import Binding
 from node.core.errors import BonafidesError, Malformed, NotVerified, Refused, Unavailable
 from node.core.oid4vci.credential_request import (
     CredentialRequest,
@@ -22,6 +23,7 @@ from node.core.oid4vci.credential_request import (
 from node.core.oid4vci.credential_response import Deferred, Issued, Item, parse_credential_response
 from node.core.oid4vci.errors import parse_error
 from node.core.oid4vci.metadata import (
+    COMMITMENT,
     CredentialConfiguration,
     IssuerMetadata,
     ServerMetadata,
@@ -240,6 +242,19 @@ class TestMetadata:
         read = parse_issuer_metadata(metadata, ISSUER)
         assert read.configurations["other"].signing_algorithms == ("ES256",)
 
+    @pytest.mark.parametrize("binding", Binding)
+    def test_what_a_credential_is_bound_to_is_written_and_read(self, binding: Binding) -> None:
+        body = CredentialConfiguration("badge", "ldp_vc", types=("T",), binding=binding).to_json()
+        assert body[COMMITMENT] == binding
+        metadata = METADATA | {"credential_configurations_supported": {"badge": body}}
+        assert parse_issuer_metadata(metadata, ISSUER).configurations["badge"].binding is binding
+
+    @pytest.mark.parametrize("value", ["of a later release", "", 1, None, {}, ["pseudonym"]], ids=str)
+    def test_a_binding_that_is_not_known_is_passed_over(self, value: Any) -> None:
+        body = {**CredentialConfiguration("badge", "ldp_vc").to_json(), COMMITMENT: value}
+        metadata = METADATA | {"credential_configurations_supported": {"badge": body}}
+        assert parse_issuer_metadata(metadata, ISSUER).configurations["badge"].binding is None
+
     def test_binding_and_proof_types_are_both_there_or_both_absent(self) -> None:
         body = CredentialConfiguration("badge", "ldp_vc").to_json()
         assert not {"cryptographic_binding_methods_supported", "proof_types_supported"} & body.keys()
@@ -306,10 +321,18 @@ class TestTokens:
 
 
 class TestCredentials:
+    @pytest.mark.parametrize("value", ["", 1, [], "a b", "AA==", "A", "A" * 353], ids=str)
+    def test_a_commitment_that_is_no_base64url_or_too_long_is_refused(self, value: Any) -> None:
+        with pytest.raises(Refused, match=COMMITMENT) as caught:
+            parse_credential_request({"credential_configuration_id": "badge", COMMITMENT: value})
+        assert caught.value.code == "invalid_credential_request"
+
     def test_what_is_written_is_read(self) -> None:
         for request in (
             CredentialRequest("badge", None, "jwt", ("token",)),
             CredentialRequest(None, "badge-1"),
+            CredentialRequest("badge", None, "jwt", ("token",), bytes(112)),
+            CredentialRequest("badge", commitment=bytes(range(112))),
         ):
             assert parse_credential_request(request.to_json()) == request
         notification = Notification("id", NotificationEvent.DELETED, "words")
@@ -362,6 +385,7 @@ NAMES = st.sampled_from(
         *("credentials", "credential", "transaction_id", "interval", "notification_id", "event", "grants"),
         *("credential_identifier", "credential_configuration_id", "grant_type", "pre-authorized_code"),
         *("tx_code", "format", "type", "credential_definition", "@context", PRE_AUTHORIZED_CODE_GRANT),
+        COMMITMENT,
     ]
 )
 VALUES = st.recursive(
