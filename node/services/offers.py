@@ -405,7 +405,7 @@ def _expected_subject(record: CredentialRecord) -> str | None:
 
 
 def _check_commitment(record: CredentialRecord, request: CredentialRequest) -> None:
-    """Refused unless the request brings the commitment that the credential is bound to a holder by, and no other."""
+    """Refused unless the request brings a commitment where the credential is bound by one, and only there."""
     binding = configurations.binding_of(record)
     if binding is None and request.commitment:
         raise Refused("the credential is bound to no secret", code=codes.INVALID_CREDENTIAL_REQUEST)
