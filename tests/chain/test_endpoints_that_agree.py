@@ -214,6 +214,18 @@ async def test_one_that_is_configured_for_the_chain_counts_whatever_it_says(
     assert "is of the chain eip155:100" in report[CheckName.HEADER].basis
 
 
+async def test_a_silent_endpoint_counts_for_the_chain_that_it_is_configured_for(
+    issued: Issued, three: list[LyingChain]
+) -> None:
+    three[1].tell(lies.errors())
+    one, silent = f"alpha={three[0].url}", three[1].url
+    report = await judged(issued, [one, f"beta@1={silent}"])
+    assert report.header is not None
+    assert report.header.strength is Strength.ONE_ENDPOINT
+    report = await judged(issued, [one, f"beta={silent}"])
+    assert said(report, CheckName.HEADER) == (Outcome.UNKNOWN, Reason.CHAIN_UNREACHABLE)
+
+
 @pytest.mark.parametrize(
     "lie", [lies.wrong_proof(), lies.only(lies.errors(), "eth_getProof")], ids=["wrong proof", "no proof"]
 )
