@@ -132,6 +132,21 @@ def wrong_state(answers: Any) -> None:
             answers[need] = replace(answer, nodes=answer.nodes[1:])
 
 
+def torn(answers: Any) -> None:
+    """Endpoints name different blocks, and too few the same."""
+    for need in answers:
+        if isinstance(need, HeaderNeed):
+            answers[need] = Missing("fewer than 2 of 3 operators", disputed=True)
+
+
+def wrong_at_first(answers: Any) -> None:
+    """The first endpoint's proof is wrong; of another one that is asked then it is right."""
+    for need, answer in answers.items():
+        if isinstance(need, StateNeed) and isinstance(answer, StateAnswer):
+            right = replace(answer, source="the endpoint of another")
+            answers[need] = right if need.besides else replace(answer, nodes=answer.nodes[1:])
+
+
 def junk_header(bundle: Json) -> None:
     bundle["state"]["header"] = "AAAA"
 
@@ -173,6 +188,11 @@ HEADER = [
     Row("the endpoint vouches for a block beyond its newest", lambda: chained(own=replace(GOOD, number=4_000, anchor=0)), PASSED),
     Row("the endpoint's newest block is too old", lagging, UNKNOWN, Reason.HEADER_OLD),
     Row("endpoint and checkpoint file differ at that height", lambda: chained(checkpoint="shown", answers=contradicting), UNKNOWN, Reason.SOURCES_DISAGREE),
+    Row("endpoint and checkpoint file differ at the newest block of the file", lambda: chained(checkpoint="shown", answers=contradicting, bundled=False), UNKNOWN, Reason.SOURCES_DISAGREE),
+    Row("a checkpoint file of another genesis contradicts nobody", lambda: chained(checkpoint=checkpoint(genesis=bytes(32)), answers=contradicting), PASSED),
+    Row("endpoints that disagree", lambda: chained(answers=torn), UNKNOWN, Reason.SOURCES_DISAGREE),
+    Row("endpoints that disagree, but a checkpoint file", lambda: chained(checkpoint="shown", answers=torn), PASSED),
+    Row("another endpoint proves what one does not", lambda: chained(answers=wrong_at_first, bundled=False), PASSED),
     Row("the endpoint names another block at that height", lambda: chained(answers=other_hash), UNKNOWN, Reason.CHAIN_UNREACHABLE),
     Row("newer than the checkpoint file", lambda: Story(checkpoint=checkpoint(SHOWN_BLOCK - 1, bytes(32))), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
     Row("older than the checkpoint file, not in it", lambda: Story(checkpoint=checkpoint(SHOWN_BLOCK + 1, bytes(32))), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
@@ -540,3 +560,27 @@ def test_issuer_trust(row: Row) -> None:
 @pytest.mark.parametrize("check", TABLES)
 def test_the_table_has_exactly_the_possible_outcomes(check: CheckName) -> None:
     covers(TABLES[check], IMPOSSIBLE[check])
+
+
+@pytest.mark.parametrize(
+    ("story", "strength"),
+    [(Story, "checkpoint"), (hopped, "checkpoint"), (chained, "one_endpoint")],
+    ids=["a checkpoint file", "one hop to it", "one endpoint"],
+)
+def test_a_report_says_by_whose_word_its_header_is_trusted(story: Callable[[], Story], strength: str) -> None:
+    assert story().report().to_json()["header"]["strength"] == strength
+
+
+@pytest.mark.parametrize(
+    ("story", "told"),
+    [
+        (chained(answers=wrong_at_first), "the endpoint rpc.example gave a wrong proof for block"),
+        (chained(checkpoint="shown", answers=torn), "fewer than 2 of 3 operators"),
+        (chained(checkpoint="shown", answers=wrong_state), "the endpoint rpc.example gave a wrong proof"),
+    ],
+    ids=["before another one", "where a checkpoint file decides", "and no endpoint is right"],
+)
+def test_who_was_at_fault_is_named_though_the_header_is_trusted(story: Story, told: str) -> None:
+    check = story.report()[CheckName.HEADER]
+    assert check.outcome is PASSED
+    assert told in check.basis
