@@ -134,7 +134,9 @@ def _of_batches(batches: Sequence[BatchCost]) -> dict[str, int] | None:
 
 
 async def warnings(issuer: Issuer) -> list[str]:
-    """`warnings_of` every chain. A second one that cannot be asked is left out: the worker tells of it."""
+    """Who will soon be unable to pay, on every chain. A second one that cannot be asked is left out: the worker tells of
+    it.
+    """
     found = await warnings_of(issuer, issuer.require_chain())
     if issuer.witness is not None:
         with contextlib.suppress(Unavailable):
