@@ -68,7 +68,7 @@ class StoredReplica:
             newest = await _answering(tx, head)
             if isinstance(newest, Missing):
                 return newest
-            kept = await tx.replica.headers_at(need.chain_id, need.heights)
+            kept = await tx.replica.headers_at(need.chain_id, need.heights) if need.heights else []
         hashes = {header.number: header.hash for header in kept if header.is_sound}
         return HeaderAnswer(
             parse_header(newest.raw),
@@ -91,8 +91,11 @@ class StoredReplica:
             at = await tx.replica.header_by_hash(need.chain_id, need.block_hash)
             if at is None or not (at.is_sound or at == newest):
                 return Missing("this verifier's replica does not go back to that block")
-            identities = await tx.replica.identities(need.chain_id, [need.identity])
-            words = await tx.replica.words(need.chain_id, list(paths.values()), at.number)
+            identities = []
+            if not at.is_whole:
+                identities = await tx.replica.identities(need.chain_id, [need.identity])
+            earlier = None if at.number == newest.number else at.number
+            words = await tx.replica.words(need.chain_id, list(paths.values()), earlier)
         if not at.is_whole:
             missing = await self._missing(need, at, identities)
             if missing is not None:
