@@ -29,7 +29,8 @@ class _Keys:
 def verify_aggregate(committee: SyncCommittee, aggregate: SyncAggregate, message: bytes) -> None:
     """Raise NotVerified unless those members of `committee` that `aggregate` names signed `message`.
 
-    Malformed where a key or the signature is not a point of its group.
+    Malformed where a key is not a point of its group. `read_g2` refuses the identity, so that a sum of keys that is the
+    identity signs nothing.
     """
     keys = _keys(committee)
     signers = _sum_of_signers(keys, aggregate)
@@ -39,7 +40,7 @@ def verify_aggregate(committee: SyncCommittee, aggregate: SyncAggregate, message
     except Malformed as error:
         raise _wrong("no point of the curve") from error
     pairs = [(signers, engine.hash_to_g2(message, _DST)), (engine.negate(engine.g1), signature)]
-    if engine.is_identity(signers) or not engine.pairings_cancel(pairs):
+    if not engine.pairings_cancel(pairs):
         raise _wrong("not over this header by these members")
 
 

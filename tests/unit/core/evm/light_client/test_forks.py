@@ -52,6 +52,17 @@ def test_a_fork_begins_when_it_was_announced(number, slot, time, fork):
     assert beacon.slot_at(beacon.time_of(slot) - 1) == slot - 1
 
 
+def test_electra_lengthened_the_branches_of_states():
+    """specs/altair and specs/electra, light-client/sync-protocol.md, "Constants"."""
+    for fork in Fork:
+        found = (
+            fork.finalized_root_gindex,
+            fork.current_sync_committee_gindex,
+            fork.next_sync_committee_gindex,
+        )
+        assert found == ((169, 86, 87) if fork >= Fork.ELECTRA else (105, 54, 55))
+
+
 def test_before_the_first_fork_there_is_no_light_client():
     with pytest.raises(NotVerified, match="before the first fork"):
         SHIPPED[1].fork_of(74240 * 32 - 1)

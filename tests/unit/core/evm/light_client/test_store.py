@@ -13,7 +13,7 @@ from fixtures.beacon import EVERYBODY, PERIOD, Beacon, chain
 
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.light_client.beacon_api import parse_bootstrap, parse_finality_update, parse_updates
-from node.core.evm.light_client.containers import LightClientUpdate
+from node.core.evm.light_client.containers import LightClientUpdate, header_type
 from node.core.evm.light_client.forks import Fork
 from node.core.evm.light_client.store import WEAK_SUBJECTIVITY_SECONDS, LightClientStore, parse_store
 
@@ -128,6 +128,19 @@ def test_a_committee_out_of_a_state_whose_period_is_not_final_yet_is_not_taken()
     assert (store.period, store.next_sync_committee) == (1, BEACON.committee(2).public)
 
 
+def test_a_committee_is_not_taken_from_a_state_that_finalizes_only_the_period_before():
+    store = applied(started(slot=PERIOD + 16), BEACON.update(PERIOD + 20, PERIOD - 8))
+    assert store == started(slot=PERIOD + 16)
+    assert applied(store, BEACON.update(PERIOD + 20, PERIOD)).next_sync_committee is not None
+
+
+def test_a_signature_of_a_slot_that_has_not_begun_is_refused():
+    answer = BEACON.finality_update(40, 24, signed=42)
+    assert applied(started(), answer, now=42) != started()
+    with pytest.raises(NotVerified, match="out of order"):
+        applied(started(), answer, now=41)
+
+
 def test_another_next_committee_than_the_known_one_is_refused():
     store = applied(started(), BEACON.update(40, 24))
     store = replace(store, next_sync_committee=BEACON.committee(5).public)
@@ -145,7 +158,6 @@ def signed_by(other: int) -> dict[str, Any]:
 
 
 REFUSED: dict[str, Callable[[], dict[str, Any]]] = {
-    "signed in the future": lambda: BEACON.finality_update(40, 24, signed=LATER + 1),
     "signed in the attested slot": lambda: BEACON.finality_update(40, 24, signed=40),
     "finalized after attested": lambda: BEACON.finality_update(40, 48),
     "finalized at genesis": lambda: BEACON.finality_update(40, 0),
@@ -230,6 +242,16 @@ def test_a_header_in_a_later_shape_holds_nothing_that_its_fork_did_not_have(fork
     header = replace(beacon.header(24)[0], execution=Beacon(chain()).execution(24))
     with pytest.raises(NotVerified, match=defect):
         header.check(beacon.chain)
+
+
+def test_a_header_from_before_capella_has_a_blank_branch_in_a_later_shape():
+    beacon = Beacon(chain((Fork.BELLATRIX, 0)))
+    blank = header_type(Fork.DENEB).blank().execution
+    replace(beacon.header(24)[0], execution=blank, execution_branch=(bytes(32),) * 4).check(beacon.chain)
+    with pytest.raises(NotVerified, match="before Capella"):
+        replace(beacon.header(24)[0], execution=blank, execution_branch=(bytes(31) + b"1",) * 4).check(
+            beacon.chain
+        )
 
 
 def test_a_header_since_capella_names_its_execution_block():
