@@ -1,8 +1,9 @@
 """SimpleSerialize (consensus-specs, ssz/simple-serialize.md): what a light client needs of it.
 
-A type reads a value from the JSON of the Beacon API (integers in decimal text, bytes in lower-case hex with 0x),
-writes it back, and merkleizes it to its 32-byte `hash_tree_root`. The serialised form itself is not needed: nothing
-here is signed or sent as such. Reading is strict, but for members that are not known: they are the server's own.
+A type reads a value from the JSON of the Beacon API (integers in decimal text, bytes in hex with 0x, which some servers
+write with capitals), writes it back, and merkleizes it to its 32-byte `hash_tree_root`. The serialised form itself is
+not needed: nothing here is signed or sent as such. Reading is strict, but for members that are not known: they are the
+server's own.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class ByteVector:
 
     def parse(self, value: Json) -> bytes:
         """Exactly `length` bytes."""
-        return hex_value(value, self._length)
+        return hex_value(_lower(value), self._length)
 
     def to_json(self, value: bytes) -> str:
         """As `parse` reads it."""
@@ -104,8 +105,8 @@ class ByteList:
     def parse(self, value: Json) -> bytes:
         """At most `limit` bytes."""
         if not isinstance(value, str) or len(value) > 2 + 2 * self._limit:
-            raise Malformed(f"expected at most {self._limit} bytes of lower-case hex with 0x")
-        return decode_hex(value)
+            raise Malformed(f"expected at most {self._limit} bytes of hex with 0x")
+        return decode_hex(_lower(value))
 
     def to_json(self, value: bytes) -> str:
         """As `parse` reads it."""
@@ -188,7 +189,7 @@ class Branch:
         """At most 32 chunks."""
         if not isinstance(value, list) or len(value) > MAX_BRANCH:
             raise Malformed(f"expected a list of at most {MAX_BRANCH} digests")
-        return tuple(hex_value(item, CHUNK_BYTES) for item in value)
+        return tuple(hex_value(_lower(item), CHUNK_BYTES) for item in value)
 
     def to_json(self, value: Sequence[bytes]) -> list[str]:
         """As `parse` reads it."""
@@ -201,6 +202,11 @@ class Branch:
     def blank(self) -> tuple[bytes, ...]:
         """No siblings."""
         return ()
+
+
+def _lower(value: Json) -> Json:
+    # Lodestar writes addresses with the capitals of EIP-55.
+    return value.lower() if isinstance(value, str) else value
 
 
 def hash_pair(left: bytes, right: bytes) -> bytes:

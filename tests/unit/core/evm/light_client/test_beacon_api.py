@@ -36,6 +36,19 @@ def test_what_is_read_is_written_alike(fork):
         assert written.to_json(written.parse(answer["data"])) == answer["data"]
 
 
+def test_hex_is_read_in_either_case():
+    """beacon-APIs, types/primitive.yaml: `^0x[a-fA-F0-9]…`."""
+    answer = copy.deepcopy(UPDATE)
+    for holder, name in (
+        (answer["data"]["attested_header"]["execution"], "fee_recipient"),
+        (answer["data"]["finalized_header"]["execution"], "extra_data"),
+        (answer["data"]["sync_aggregate"], "sync_committee_signature"),
+        (answer["data"]["finality_branch"], 1),
+    ):
+        holder[name] = "0x" + holder[name][2:].upper()
+    assert beacon_api.parse_updates(body([answer])) == beacon_api.parse_updates(body([UPDATE]))
+
+
 def test_members_that_are_not_known_are_the_servers_own():
     answer = {**UPDATE, "extra": 1, "data": {**UPDATE["data"], "extra": {}}}
     assert beacon_api.parse_updates(body([answer])) == beacon_api.parse_updates(body([UPDATE]))
@@ -57,7 +70,7 @@ WRONG: dict[tuple[str | int, ...], list[Any]] = {
         "9" * 10_000,
         None,
     ],
-    ("data", "attested_header", "beacon", "state_root"): ["0x00", "00" * 32, "0x" + "AB" * 32, 0, None],
+    ("data", "attested_header", "beacon", "state_root"): ["0x00", "00" * 32, "0x" + "ag" * 32, 0, None],
     ("data", "finalized_header", "execution", "extra_data"): ["0x" + "00" * 33, "0x0", "00", None],
     ("data", "finalized_header", "execution", "base_fee_per_gas"): [str(2**256), 7],
     ("data", "finalized_header", "execution_branch"): [{}, ["0x00"], ["0x" + "00" * 32] * 33],
