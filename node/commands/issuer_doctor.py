@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
@@ -26,7 +26,7 @@ async def doctor(
     ctx: click.Context,
     folder: Path,
     passphrase_file: Path | None,  # noqa: ARG001 - every command has it
-    rpc: Any,
+    rpc: str | None,
     database: str | None,
     as_json: bool,
 ) -> None:

@@ -93,8 +93,10 @@ class AnchorWorker:
         a call could not be signed; everything else was done."""
         if not self._checked:
             await self._chain.check()
-            self._checked = True
         finalized = await self._chain.finalized()
+        if not self._checked:
+            await registration.learn_ends(self._issuer, finalized)
+            self._checked = True
         await self._close_batches(close=close)  # 1
         await self._send_words()  # 2
         troubles = await self._dispatcher.advance(finalized)  # 3

@@ -98,6 +98,9 @@ async def examine(issuer: Issuer, egress: Egress) -> list[Finding]:
             ("balance", chain.balance),
             ("transactions", lambda: _transactions(issuer)),
         ]
+    if issuer.witness is not None:
+        second = _Chain(issuer, issuer.witness.chain)
+        examinations += [("second chain", second.endpoints), ("second chain", second.contracts)]
     served = _Served(issuer, egress)
     examinations += [
         ("DID document", served.document),
@@ -145,9 +148,10 @@ class _Chain:
         if len(final) > 1:
             async for finding in self._compared(final):
                 yield finding
-        elif network.network_class is not NetworkClass.DEVELOPMENT:
-            detail = "one endpoint's word: nothing shows that it is on the chain that others see"
-            yield _warning(detail, "name others, of other operators, with more --rpc")
+        operators = {endpoint.operator for endpoint in self.access.endpoints.every}
+        if len(operators) < 2 and network.network_class is not NetworkClass.DEVELOPMENT:
+            detail = "one operator's word: nothing shows that it is the chain that others see"
+            yield _warning(detail, "name endpoints of other operators with more --rpc")
 
     async def _endpoint(self, client: ChainClient) -> tuple[_Word, Header | None]:
         network = self.access.network
@@ -160,15 +164,12 @@ class _Chain:
 
     async def _compared(self, final: Sequence[tuple[ChainClient, Header]]) -> _Words:
         height = min(header.number for _, header in final)
-        hashes = {client.host: (await client.header(height)).hash for client, _ in final}
-        if len(set(hashes.values())) > 1:
-            detail = f"{' and '.join(hashes)} name different blocks {height}"
-            yield _fault(
-                detail,
-                "find out which one lies, and sign nothing until then",
-            )
+        hosts = " and ".join(client.host for client, _ in final)
+        if len({(await client.header(height)).hash for client, _ in final}) > 1:
+            detail = f"{hosts} name different blocks {height}"
+            yield _fault(detail, "find out which one lies, and sign nothing until then")
             return
-        yield _good(f"{' and '.join(hashes)} name the same block {height}")
+        yield _good(f"{hosts} name the same block {height}")
         newest = max(header.number for _, header in final)
         for client, header in final:
             if newest - header.number > _LAG:
@@ -186,10 +187,7 @@ class _Chain:
             detail = (
                 f"the newest block is of {format_datetime_stamp(newest)}, long before this machine's time"
             )
-            remedy = (
-                "set the clock if this machine is ahead (NTP); else the endpoint lags or the chain stands"
-            )
-            yield _warning(detail, remedy)
+            yield _warning(detail, "if this machine is ahead, set its clock (NTP); else the endpoint lags")
         else:
             yield _good(f"{format_datetime_stamp(now)}, as the chain's")
 
@@ -214,10 +212,7 @@ class _Chain:
         finalized = await self.access.finalized()
         closed = await self.access.slot(finalized, registry.closed_slot(self.issuer.identity))
         if closed:
-            yield _warning(
-                f"closed in block {closed}: nothing can be issued",
-                "none: that is for good",
-            )
+            yield _warning(f"closed in block {closed}: nothing can be issued", _FOR_GOOD)
         owner = await registration.owner_at(self.issuer, finalized)
         async with self.issuer.store.reading() as reading:
             ours = address_of(await registration.owner_of(reading))
@@ -249,19 +244,17 @@ class _Chain:
         if not window.valid_from:
             return _fault(f"{name} is not on the chain", "is this the right chain and --networks?")
         if window.compromised_since and key.state not in _ENDED:
-            detail = f"{name} is compromised since block {window.compromised_since}, and this database does not know"
+            detail = f"{name} is compromised since block {window.compromised_since}, which the database does not know"
             return _fault(
-                detail,
-                "`issuer key compromise` with an earlier block",
+                detail, "run `issuer anchor`, which takes it out of use; `issuer key add` makes another"
             )
         if window.until and key.state is KeyState.ACTIVE:
             detail = f"{name} ended in block {window.until}, and this database signs with it"
-            return _fault(detail, "`issuer key rotate` replaces it; what it signed since then is void")
-        if window.purposes != purposes_of(parse_multikey(key.multibase)):
             return _fault(
-                f"{name} is registered for other purposes",
-                "`issuer key rotate` replaces it",
+                detail, "run `issuer anchor`, which takes it out of use; `issuer key add` makes another"
             )
+        if window.purposes != purposes_of(parse_multikey(key.multibase)):
+            return _fault(f"{name} is registered for other purposes", "`issuer key rotate` replaces it")
         until = f"until block {window.until}" if window.until else "open"
         lost = f", compromised since block {window.compromised_since}" if window.compromised_since else ""
         return _good(f"{name}: from block {window.valid_from}, {until}{lost}")

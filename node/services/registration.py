@@ -173,6 +173,21 @@ async def _slot(issuer: Issuer, slot: bytes, finalized: Header) -> int:
     return await issuer.require_chain().slot(finalized, slot)
 
 
+async def learn_ends(issuer: Issuer, finalized: Header) -> None:
+    """Take the keys out of use that have ended on the chain while the database takes them for active.
+
+    It was restored from before the end, or the owner's key was used elsewhere: what such a key signs now is void.
+    """
+    async with issuer.store.reading() as reading:
+        keys = [key for key in await reading.keys.all(KeyRole.ASSERTION) if key.state is KeyState.ACTIVE]
+    for key in keys:
+        window = await key_window(issuer, key, finalized)
+        if window.until:
+            state = KeyState.COMPROMISING if window.compromised_since else KeyState.RETIRING
+            async with issuer.store.transaction() as transaction:
+                await transaction.keys.move(key.multibase, state)
+
+
 async def owner_at(issuer: Issuer, header: Header) -> bytes:
     """Who owns the identity by ERC-1056 at a block, by the endpoint's word; 20 bytes."""
     chain = issuer.require_chain()

@@ -40,11 +40,16 @@ async def outcomes(issuer: Issuer, digest: bytes) -> list[Outcome]:
 
 
 async def closes_again(folder: Path) -> None:
-    """A database that was restored from before the closing learns of it by closing again."""
+    """A database that was restored from before the closing learns of it, whatever is done first."""
+    other = folder.with_name("other")
+    await asyncio.to_thread(shutil.copytree, folder, other)
     async with open_issuer(Folder.load(folder), PASSPHRASE) as restored:
         assert await states(restored) == [KeyState.ACTIVE]
         await closing.close(restored)
         assert (await finish(restored)).parked == 0
+        assert await states(restored) == [KeyState.RETIRED]
+    async with open_issuer(Folder.load(other), PASSPHRASE) as restored:
+        await finish(restored)
         assert await states(restored) == [KeyState.RETIRED]
 
 

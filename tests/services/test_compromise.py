@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +60,7 @@ async def test_a_lost_key_loses_what_was_anchored_since_and_nothing_before(
         await compromise.plan(issuer, "delegate-1", 2**40)
     loss = await compromise.plan(issuer, "delegate-1", since)
     assert (loss.void, loss.declared_since) == (1, 0)
+    await asyncio.to_thread(shutil.copytree, tmp_path / "school", tmp_path / "restored")
     await compromise.declare(issuer, loss)
     # From here on it signs nothing, whatever the chain knows; a declaration that is under way is not made twice.
     with pytest.raises(Misconfigured, match="no assertion key is active"):
@@ -74,6 +76,12 @@ async def test_a_lost_key_loses_what_was_anchored_since_and_nothing_before(
     assert await key_outcome(issuer, after) is Outcome.FAILED
     document = parse_json_object(await export.did_document_json(issuer))
     assert [method["id"].rpartition("#")[2] for method in document["verificationMethod"]] == ["controller"]
+
+    # A database that was restored from before it learns of it.
+    async with open_issuer(Folder.load(tmp_path / "restored"), PASSPHRASE) as restored:
+        assert await states(restored) == [KeyState.ACTIVE]
+        await finish(restored)
+        assert await states(restored) == [KeyState.COMPROMISED]
 
     # It can only move earlier.
     with pytest.raises(Conflict, match="only move earlier"):
