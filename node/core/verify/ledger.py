@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeGuard
 
-from node.core.bundle import Bundle, BundleHop, BundleState
+from node.core.bundle import Bundle, BundleHop
 from node.core.errors import Malformed, NotVerified
 from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint
@@ -176,6 +176,8 @@ class Ledger:
     own: Proven | Gap
     shown: Proven | Gap
     registry: bytes | None = None
+    shown_block: int = 0
+    """The block whose state the bundle shows, trusted or not; 0 where it shows none."""
 
     @property
     def states(self) -> tuple[Proven, ...]:
@@ -232,20 +234,21 @@ def open_ledger(
     if checkpoint is not None and checkpoint.headers:
         heights.add(checkpoint.newest_number)
     answer = inquiry.header(HeaderNeed(network.chain_id, tuple(sorted(heights))))
-    others = answer.others if isinstance(answer, HeaderAnswer) else ()
-    if dissent := _Trust(network, checkpoint, answer).dissent():
-        return Ledger(wanted, network_check, _check_header(dissent, dissent), dissent, dissent)
-    own = _read_own(wanted, network, answer, inquiry, now)
-    if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
-        answer = Missing(own.detail)  # who lags or proves wrongly vouches for no other block either
-    if isinstance(header, Gap):
-        shown: Proven | Gap = header
+    trust = _Trust(network, checkpoint, answer)
+    own: Proven | Gap
+    shown: Proven | Gap
+    if dissent := trust.dissent():
+        own = shown = dissent
     else:
-        assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
-        trust = _Trust(network, checkpoint, answer)
-        shown = _read_shown(wanted, network, bundle.state, header, trust)
+        own = _read_own(wanted, network, answer, inquiry, now)
+        if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
+            # Who lags or proves wrongly vouches for no other block either.
+            trust = replace(trust, answer=Missing(own.detail))
+        shown = _read_shown(wanted, network, bundle, header, trust)
+    others = answer.others if isinstance(answer, HeaderAnswer) else ()
     header_check = _noted(_check_header(own, shown), own, others, network)
-    return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry)
+    shown_block = header.number if isinstance(header, Header) else 0
+    return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry, shown_block)
 
 
 def _check_network(identity: Identity, networks: Networks) -> Check:
@@ -293,7 +296,7 @@ def _read_own(
     age = int((now - from_unix(header.timestamp)).total_seconds())
     limit = network.header_age_limit_seconds
     if limit is not None and age > limit:
-        detail = f"{answer.source} lags: its newest final block is {age} seconds old (limit {limit})"
+        detail = f"the newest final block by {answer.source} is {age} seconds old (limit {limit})"
         return Gap(Reason.HEADER_OLD, detail)
     identity = wanted.identity.address
     slots = (registry.heads_slot(identity), *wanted.slots())
@@ -411,8 +414,13 @@ def _why_not_in(checkpoint: Checkpoint, header: Header, known: bytes | None) -> 
 
 
 def _read_shown(
-    wanted: Wanted, network: Network, state: BundleState, header: Header, trust: _Trust
+    wanted: Wanted, network: Network, bundle: Bundle | None, header: Header | Gap, trust: _Trust
 ) -> Proven | Gap:
+    """The slots that the bundle proves, at its own header."""
+    if isinstance(header, Gap):
+        return header
+    assert bundle is not None and bundle.state is not None  # noqa: S101, PT018 - narrows for the type checker
+    state = bundle.state
     voucher = trust.vouch(header)
     if isinstance(voucher, Gap) and state.hop is not None:
         voucher = _hop(network, state.hop, header, trust)
