@@ -213,7 +213,7 @@ class Follower:
         givers: set[str] = set()
         while True:
             piece = await self._piece(voices, head.followed + 1, target.number)
-            givers.add(piece.source)
+            givers |= {piece.source} - {""}
             if piece.to_block == target.number:
                 break
             async with self._store.transaction() as tx:
@@ -237,7 +237,7 @@ class Follower:
                 strength = min(header.strength, int(Strength.ONE_ENDPOINT))
                 header = replace(header, is_whole=False, is_sound=is_sound, strength=strength)
             elif root != storage_root:
-                fault = f"the logs up to block {target.number} are not all that the registry holds, or not as it does"
+                fault = _not_all(givers, target.number)
                 header = replace(header, is_whole=False, is_sound=False)
             await tx.replica.save_header(self._chain_id, header)
             head = replace(head, followed=target.number, proven=target.number, fault=fault)
@@ -463,8 +463,12 @@ class Followers:
     async def run(self, seconds: float = STEP_SECONDS) -> None:
         """Step until cancelled; what fails is logged, and tried again."""
         while True:
-            for fault in await self.step():
-                log.warning("not followed: %s", fault)
+            try:
+                for fault in await self.step():
+                    log.warning("not followed: %s", fault)
+            except Exception:
+                # Whatever it is, the replica answers for what it has, and the next step may do better.
+                log.exception("a step of following failed")
             await asyncio.sleep(seconds)
 
     async def step(self) -> list[str]:
@@ -538,6 +542,13 @@ def _last_sound(headers: Iterable[ReplicaHeader], answer: HeaderAnswer) -> Repli
     wrong = bool(kept) and not kept[0].is_sound
     sound = (header for header in kept if header.is_sound and (header.is_whole or not wrong))
     return next((header for header in sound if hashes.get(header.number, header.hash) == header.hash), None)
+
+
+def _not_all(givers: Iterable[str], number: int) -> str:
+    by = " and ".join(sorted(givers)) or "an endpoint"
+    return (
+        f"the logs that {by} gave up to block {number} are not all that the registry holds, or not as it does"
+    )
 
 
 def _recorded(answer: HeaderAnswer) -> ReplicaHeader:

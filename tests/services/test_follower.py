@@ -378,6 +378,7 @@ class TestAnEndpointThatLies:
             progress = await following.follower.step()
             assert progress.fault is not None
             assert "not all that the registry holds" in await following.missing()
+            assert liar.host in progress.fault
             liar.be_honest()
             assert (await following.follower.step()).fault is None
             header = await following.header()
