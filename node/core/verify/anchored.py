@@ -6,7 +6,7 @@ looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -168,14 +168,16 @@ def _present(
 # 8. key ----------------------------------------------------------------------------------------------------
 
 
-def check_key(ledger: Ledger, anchor: AnchorFound, policy: Policy) -> Check:
-    """Whether the signing key was the issuer's, open and fit for its purpose at the anchor's block."""
+def check_key(ledger: Ledger, anchor: AnchorFound, claimed: int, policy: Policy) -> Check:
+    """Whether the signing key was the issuer's, open and fit for its purpose at the anchor's block.
+
+    `claimed` is the block that the bundle claims for an anchor, 0 without one.
+    """
     word = ledger.key_word
     if anchor.check.outcome is Outcome.NOT_APPLICABLE:
         return Check(CheckName.KEY, Outcome.NOT_APPLICABLE, anchor.check.basis, Reason.NOTHING_ANCHORED)
     if word == 0:
-        basis = "the issuer never registered this key"
-        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_NOT_REGISTERED)
+        return _unregistered(ledger, 0 if anchor.record else claimed)
     window = None if word is None else KeyWindow.from_word(word)
     if anchor.record is None or window is None:
         basis = "without a proven anchor the key's validity cannot be told"
@@ -184,19 +186,29 @@ def check_key(ledger: Ledger, anchor: AnchorFound, policy: Policy) -> Check:
     return _judge_window(window, anchor.record.block, policy)
 
 
-def check_undated_key(ledger: Ledger, blocks_in_31_days: int) -> Check:
+def _unregistered(ledger: Ledger, claimed: int) -> Check:
+    """A key whose slot is zero: not the issuer's, unless it may have been added since, before the block `claimed`."""
+    state = ledger.state
+    if state is not None and state.header.number < claimed:
+        basis = f"not registered as of {state.at}, which is before block {claimed} that the bundle speaks of"
+        return Check(CheckName.KEY, Outcome.UNKNOWN, basis, Reason.STATE_NOT_PROVEN)
+    basis = "the issuer never registered this key"
+    return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_NOT_REGISTERED)
+
+
+def check_undated_key(ledger: Ledger, claimed: int, blocks_in_31_days: int) -> Check:
     """The key of a credential that is not anchored, bbs-2023, at the header that decides (FORMATS.md section 3).
 
     Nothing proves when it signed. What it signs lives at most 31 days, so a key counts for as long after its
-    retirement, or after its identity was closed; a key that was ever compromised never counts.
+    retirement, or after its identity was closed; a key that was ever compromised never counts. `claimed` is the
+    block whose state the bundle shows, trusted or not, 0 without one.
     """
     word, state = ledger.key_word, ledger.state
     if word is None or state is None:
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return Check(CheckName.KEY, Outcome.UNKNOWN, "its key's window is not proven", reason)
     if word == 0:
-        basis = "the issuer never registered this key"
-        return Check(CheckName.KEY, Outcome.FAILED, basis, Reason.KEY_NOT_REGISTERED)
+        return _unregistered(ledger, claimed)
     window = KeyWindow.from_word(word)
     closed = ledger.value(registry.closed_slot(ledger.wanted.identity.address)) or 0
     ends = [block for block in (window.until, closed) if block]
@@ -273,10 +285,22 @@ def _check_entry(ledger: Ledger, entry: AnyStatusEntry, as_of: datetime) -> Chec
         reason = ledger.header.reason or Reason.STATE_NOT_PROVEN
         return _status(Outcome.UNKNOWN, f"{entry.purpose}: the state of the chain is not proven", reason)
     values = [_read(ledger, state, entry) for state in ledger.states]
-    # A bit that is set counts whatever the list slot says, and an older state may only add bits.
-    if entry.purpose not in _HARMLESS and any(found.value for found in values):
-        return worst([_set(entry, found, as_of) for found in values if found.value])
+    # A bit that is set counts whatever the list slot says.
+    found = [found for found in _speaking(entry, values, as_of) if found.value]
+    if entry.purpose not in _HARMLESS and found:
+        return worst([_set(entry, one, as_of) for one in found])
     return _unset(entry, values[0], as_of)
+
+
+def _speaking(entry: StatusEntry, values: Sequence[_Reading], as_of: datetime) -> Sequence[_Reading]:
+    """The readings, the newest first, of which a bit that is set speaks against the credential.
+
+    Nothing clears a bit of an OR-only list, so an older state adds its own. A suspension may have been lifted since:
+    what came before the newest state says nothing, unless an earlier time is asked for.
+    """
+    if registry.MODES[entry.purpose] == registry.MODE_SETTABLE and values[0].state.time <= as_of:
+        return values[:1]
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -366,9 +366,12 @@ class Case:
             return _of_no_identity(CheckName.KEY)
         if self.document.unlinkable:
             network = self.verifier.networks.get(self.ledger.wanted.identity.chain_id)
-            check = anchored.check_undated_key(self.ledger, network.blocks_in_31_days if network else 0)
+            blocks = network.blocks_in_31_days if network else 0
+            check = anchored.check_undated_key(self.ledger, self.ledger.shown_block, blocks)
         else:
-            check = anchored.check_key(self.ledger, self.anchor, self.verifier.policy)
+            anchor = self.bundle.anchor if self.bundle else None
+            claimed = anchor.block if anchor else 0
+            check = anchored.check_key(self.ledger, self.anchor, claimed, self.verifier.policy)
         proven, verified_with = self.ledger.wanted.key, self.proofs.keys
         if check.outcome is Outcome.PASSED and verified_with and proven not in verified_with:
             # Else a proof by a retired key could pass beside a bundle that shows another key's window.

@@ -132,6 +132,13 @@ def wrong_state(answers: Any) -> None:
             answers[need] = replace(answer, nodes=answer.nodes[1:])
 
 
+def lags_behind(answers: Any) -> None:
+    """The endpoint does not know the block of the bundle's header."""
+    for need, answer in answers.items():
+        if isinstance(need, HeaderNeed) and isinstance(answer, HeaderAnswer):
+            answers[need] = replace(answer, hashes={})
+
+
 def torn(answers: Any) -> None:
     """Endpoints name different blocks, and too few the same."""
     for need in answers:
@@ -338,6 +345,10 @@ KEY = [
     Row("for another purpose", lambda: with_key(purposes=2), FAILED, Reason.KEY_PURPOSE),
     Row("compromised, as the verifier's own header shows", lambda: chained(own=replace(GOOD, number=4_100, key=key_word(since=50, until=4_099, declared=4_099))), FAILED, Reason.KEY_COMPROMISED),
     Row("compromised, as a bundle shows that is newer than the endpoint", lambda: chained(checkpoint="shown", own=replace(GOOD, number=4_000), shown=replace(GOOD, key=key_word(since=50, until=4_050, declared=4_050))), FAILED, Reason.KEY_COMPROMISED),
+    Row("never registered, at a header from before the claimed block, where the anchor stands all the same", lambda: Story(shown=replace(GOOD, key=0), spoil=anchor_member("block", SHOWN_BLOCK + 1)), FAILED, Reason.KEY_NOT_REGISTERED),
+    Row("not registered yet, nor anchored, at the block before the claimed one", lambda: Story(shown=replace(GOOD, anchor=0, key=0, number=A - 1)), UNKNOWN, Reason.STATE_NOT_PROVEN),
+    Row("never registered, at the claimed block", lambda: Story(shown=replace(GOOD, anchor=0, key=0, number=A)), FAILED, Reason.KEY_NOT_REGISTERED),
+    Row("an endpoint that lags behind the anchor", lambda: chained(own=replace(NEVER, number=A - 1), answers=lags_behind), UNKNOWN, Reason.STATE_NOT_PROVEN),
     Row("disputed", lambda: replace(with_key(since=A - 5, until=A + 1, declared=A + 1), policy=DISPUTE), UNKNOWN, Reason.KEY_DISPUTED),
     Row("slot not proven", lambda: Story(checkpoint=None), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
     Row("anchor not proven", lambda: chained(bundled=False), UNKNOWN, Reason.BUNDLE_MISSING),
@@ -409,6 +420,7 @@ STATUS = [
     Row("another index of the word is revoked", lambda: Story(shown=replace(GOOD, values=revoked(94_568))), PASSED),
     Row("a message, whatever it says", lambda: with_entries(MESSAGE, ledger=replace(GOOD, lists={("message", SUSPENSIONS_URL): list_word(mode=2, size=2)}, values={("message", SUSPENSIONS_URL, 3, 2): 2})), PASSED),
     Row("a newer version is offered", lambda: with_entries(REFRESH, ledger=replace(GOOD, lists={("refresh", LIST_URL): list_word()}, values={("refresh", LIST_URL, 3, 1): 1})), PASSED),
+    Row("a suspension that was lifted since the bundle was made", lambda: chained(write=entries(SUSPENSION), shown=SUSPENDED, own=replace(SUSPENDABLE, number=4_100)), PASSED),
     Row("bit 0 of an OR-only list, asked for an earlier time", lambda: Story(as_of=LATER), PASSED),
     Row("the last index", lambda: with_entries(entry(index=131_071)), PASSED),
     Row("a list behind a URL, signed by the issuer", listed, PASSED),
@@ -420,6 +432,8 @@ STATUS = [
     Row("suspended by then as the bundle shows, and still", lambda: chained(write=entries(SUSPENSION), shown=SUSPENDED, own=replace(SUSPENDED, number=4_100, time=NOW), as_of=NOW - timedelta(minutes=30)), FAILED, Reason.SUSPENDED),
     Row("index outside of the list", lambda: with_entries(entry(index=131_072)), FAILED, Reason.STATUS_OUT_OF_RANGE),
     Row("index outside of every list", lambda: with_entries(entry(index=1 << 24)), FAILED, Reason.STATUS_OUT_OF_RANGE),
+    Row("suspended since the bundle was made", lambda: chained(write=entries(SUSPENSION), shown=SUSPENDABLE, own=replace(SUSPENDED, number=4_100)), FAILED, Reason.SUSPENDED),
+    Row("suspended, as a bundle shows that is newer than the endpoint", lambda: chained(checkpoint="shown", write=entries(SUSPENSION), shown=SUSPENDED, own=replace(SUSPENDABLE, number=4_000, time=NOW - timedelta(hours=2))), FAILED, Reason.SUSPENDED),
     Row("one failed, one unknown", lambda: with_entries(entry(), SUSPENSION, ledger=replace(REVOKED, lists={R: list_word()})), FAILED, Reason.REVOKED),
     Row("revoked in a list behind a URL", lambda: listed(lists={LIST_URL: status_list(KEY_SCHOOL, [94_567])}), FAILED, Reason.REVOKED),
     Row("index outside of a list behind a URL", lambda: listed(write=entries(entry(index=131_072))), FAILED, Reason.STATUS_OUT_OF_RANGE),
@@ -433,6 +447,7 @@ STATUS = [
     Row("slots not proven", lambda: Story(checkpoint=None), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
     Row("no bundle", lambda: Story(bundled=False), UNKNOWN, Reason.BUNDLE_MISSING),
     Row("bit 1, asked for an earlier time", lambda: Story(shown=REVOKED, as_of=LATER), UNKNOWN, Reason.STATUS_LATER),
+    Row("a suspension that was lifted, at a time not known, asked for a time from before", lambda: chained(write=entries(SUSPENSION), shown=SUSPENDED, own=replace(SUSPENDABLE, number=4_100, time=NOW), as_of=NOW - timedelta(hours=2)), UNKNOWN, Reason.STATUS_LATER),
     Row("a settable list, asked for an earlier time", lambda: with_entries(SUSPENSION, as_of=LATER), UNKNOWN, Reason.STATUS_LATER),
     Row("a list behind a URL that is unreachable", lambda: listed(lists={}), UNKNOWN, Reason.STATUS_UNREACHABLE),
     Row("a list behind a URL, offline", lambda: listed(mode=Mode.OFFLINE), UNKNOWN, Reason.STATUS_NOT_ASKED),

@@ -391,6 +391,7 @@ BBS_TABLES = {
         Row("compromised, whenever", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(since=SHOWN_BLOCK, declared=SHOWN_BLOCK, until=SHOWN_BLOCK, purposes=4))), FAILED, Reason.KEY_COMPROMISED),
         Row("registered for another purpose", lambda: chained_bbs(shown=replace(BBS_STATE, key=key_word(purposes=3))), FAILED, Reason.KEY_PURPOSE),
         Row("never registered", lambda: chained_bbs(shown=replace(BBS_STATE, key=0)), FAILED, Reason.KEY_NOT_REGISTERED),
+        Row("not registered yet, at a header before the bundle's own", lambda: chained_bbs(mode=Mode.CHAIN, checkpoint=None, own=replace(BBS_STATE, key=0, number=SHOWN_BLOCK - 1)), UNKNOWN, Reason.STATE_NOT_PROVEN),
         Row("not proven", lambda: chained_bbs(checkpoint=None), UNKNOWN, Reason.HEADER_NOT_TRUSTED),
         Row("no identity", bbs, NOT_APPLICABLE, Reason.NO_IDENTITY),
     ],
