@@ -304,23 +304,28 @@ class ChainClient:
         """The number of the newest block."""
         return self._number(await self.request("eth_blockNumber"), "eth_blockNumber")
 
-    async def proof(self, address: bytes, slots: Sequence[bytes], block: BlockId) -> JsonObject:
-        """The answer of `eth_getProof` (EIP-1186), unproven; `slots` are at most 256 of 32 bytes."""
-        if len(slots) > MAX_PROOF_SLOTS:
-            raise ValueError(f"at most {MAX_PROOF_SLOTS} slots in one proof")
+    async def proof(
+        self, address: bytes, slots: Sequence[bytes], block: BlockId, *, at_once: int = MAX_PROOF_SLOTS
+    ) -> JsonObject:
+        """The answer of `eth_getProof` (EIP-1186), unproven; `slots` are at most `at_once` of 32 bytes."""
+        if len(slots) > at_once:
+            raise ValueError(f"at most {at_once} slots in one proof")
         keys = [encode_hex(slot) for slot in slots]
         answer = await self.request("eth_getProof", [encode_hex(address), keys, _block_parameter(block)])
         return self._object(answer, "eth_getProof")
 
-    async def proof_nodes(self, address: bytes, slots: Sequence[bytes], block: BlockId) -> tuple[bytes, ...]:
+    async def proof_nodes(
+        self, address: bytes, slots: Sequence[bytes], block: BlockId, *, at_once: int = MAX_PROOF_SLOTS
+    ) -> tuple[bytes, ...]:
         """The trie nodes of `proof`, each once, in the order they came: the pool of FORMATS.md section 8.
 
-        Any number of slots; nodes under 32 bytes are left out, since they stand inside their parents.
+        Any number of slots, `at_once` in one request. Nodes under 32 bytes are left out, since they stand inside their
+        parents.
         """
         pool: dict[bytes, None] = {}
-        parts = [slots[at : at + MAX_PROOF_SLOTS] for at in range(0, len(slots), MAX_PROOF_SLOTS)] or [[]]
+        parts = [slots[at : at + at_once] for at in range(0, len(slots), at_once)] or [[]]
         for part in parts:
-            answer = await self.proof(address, part, block)
+            answer = await self.proof(address, part, block, at_once=at_once)
             proofs = [answer.get("accountProof")]
             proofs += [
                 entry.get("proof") for entry in self._objects(answer.get("storageProof"), "storageProof")

@@ -42,7 +42,7 @@ from node.core.evm.state_proof import EMPTY_ROOT, prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
-from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
+from node.outbound.chain import ChainClient
 from node.outbound.gather import OpenSource
 from node.outbound.headers import ChainEndpoints, HeaderSource, Voices, strongest
 from node.outbound.http import Egress, EgressLimits
@@ -54,8 +54,8 @@ from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, Repli
 # Words are taken back so many blocks at most; a day of Ethereum, and what EIP-2935 remembers.
 KEPT_BLOCKS: Final = 8_192
 KEPT_HEADERS: Final = 256
-# Anvil makes the whole trie anew for each answer, so that few large ones are quickest.
-PROVEN_AT_ONCE: Final = MAX_PROOF_SLOTS
+# Development chains take more than others, and Anvil makes the whole trie anew for each answer.
+PROVEN_AT_ONCE: Final = 1024
 _MAX_NODES: Final = 16 * PROVEN_AT_ONCE  # a path of a large trie has some eight nodes of its own
 _PROOFS_SIDE_BY_SIDE: Final = 4
 STEP_SECONDS: Final = 5.0
@@ -378,14 +378,21 @@ class Follower:
         wanted |= {slot: identity for identity, slot in await tx.replica.writes_after(self._chain_id, since)}
         slots = list(wanted)
         own = await tx.replica.words(self._chain_id, [keccak256(slot) for slot in slots])
-        for at in range(0, len(slots), PROVEN_AT_ONCE):
-            some = slots[at : at + PROVEN_AT_ONCE]
-            values, _ = await voices.read(partial(self._values, header=header, slots=some))
+        turns = asyncio.Semaphore(_PROOFS_SIDE_BY_SIDE)
+
+        async def prove(some: Sequence[bytes]) -> None:
+            async with turns:
+                values, _ = await voices.read(partial(self._values, header=header, slots=some))
             for slot, value in values.items():
                 if value != own.get(keccak256(slot), 0):
                     found.setdefault(
                         wanted[slot], "what was told of its writes is not what the registry holds"
                     )
+
+        parts = [slots[at : at + PROVEN_AT_ONCE] for at in range(0, len(slots), PROVEN_AT_ONCE)]
+        for failed in await asyncio.gather(*map(prove, parts), return_exceptions=True):
+            if failed is not None:
+                raise failed
         updated = [
             replace(one, proven=header.number, fault=found.get(one.identity))
             for one in await tx.replica.identities(self._chain_id)
@@ -397,9 +404,8 @@ class Follower:
         self, client: ChainClient, *, header: Header, slots: Sequence[bytes]
     ) -> Mapping[bytes, int]:
         address = self.network.credential_registry
-        return prove_slots(
-            header, await client.proof_nodes(address, slots, header.hash), address, slots
-        ).values
+        nodes = await client.proof_nodes(address, slots, header.hash, at_once=PROVEN_AT_ONCE)
+        return prove_slots(header, nodes, address, slots, max_nodes=_MAX_NODES).values
 
     # --- documents ---
 
