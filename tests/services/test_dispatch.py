@@ -175,8 +175,30 @@ async def test_an_invented_receipt_makes_nothing_final(lied_to: Issuer, lying_ch
     await enqueue(lied_to)
     lying_chain.tell(receipts_invented(), transactions_swallowed())
     tick = await ticks_until(lied_to, lambda tick: bool(tick.troubles), close=True)
-    assert f"{lying_chain.host} says it is in a final block, whose state" in tick.troubles[0].detail
+    assert (
+        f"{lying_chain.host} says it is in a final block, whose state does not have"
+        in tick.troubles[0].detail
+    )
     assert (await anchor_entry(lied_to)).state is TransactionState.INCLUDED
+
+
+async def test_an_invented_receipt_for_a_nonce_of_somebody_else_makes_nothing_final(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    await enqueue(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    await AnchorWorker(lied_to).tick(close=True)
+    async with lied_to.store.reading() as reading:
+        (writer,) = await reading.keys.all(KeyRole.WRITER)
+    async with ChainClient(lying_chain.truth) as client:
+        secret = lied_to.keyring.secret(writer.uri)
+        await Transactions(client).send(transfer(bytes(19) + b"\1", 1), secret)
+    lying_chain.tell(receipts_invented(), transactions_swallowed())
+    tick = await ticks_until(lied_to, lambda tick: bool(tick.troubles))
+    assert "whose state does not show it" in tick.troubles[0].detail
+    assert (await anchor_entry(lied_to)).state is TransactionState.INCLUDED
+    lying_chain.be_honest()
+    assert (await finish(lied_to)).is_done
 
 
 async def test_a_wrong_proof_stops_the_step_and_names_the_endpoint(
@@ -252,7 +274,9 @@ async def test_beyond_the_limit_a_call_is_parked_and_told_and_goes_on_when_the_l
     await enqueue(poor)
     tick = await AnchorWorker(stuck).tick(close=True)
     assert "--max-fee" in tick.troubles[0].detail
-    assert tick.transactions == 1
+    async with poor.store.reading() as reading:
+        (waiting,) = await reading.outbox.unfinished()
+    assert (waiting.state, waiting.nonce) == (TransactionState.PREPARED, None)
     rich = replace(stuck, anchoring=AnchoringTerms(max_fee_per_gas=10 * GWEI))
     assert await anchoring.retry_parked(rich) == 1
     lying_chain.be_honest()
