@@ -299,6 +299,16 @@ async def test_what_a_lying_server_proved_before_is_kept(setting):
     assert good.asked == ["finality_update"]
 
 
+async def test_a_server_that_repeats_itself_is_asked_once_more_and_no_further(setting):
+    setting.at_head(5 * PERIOD + 40)
+    server = setting.server()
+    changed("updates", lambda _: [setting.beacon.update(40, 24)])(server)
+    answer, _ = await setting.ask(setting.client(server), server)
+    assert answer.source == "the sync committee (slot 24)"
+    assert server.asked == ["bootstrap", "updates", "updates", "finality_update"]
+    assert "of which no committee is known" in answer.others[0]
+
+
 async def test_without_an_honest_server_nothing_is_told(setting):
     bad = setting.server()
     FAULTS["a bootstrap of another block"].make(bad)

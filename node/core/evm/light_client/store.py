@@ -168,9 +168,10 @@ class LightClientStore:
             current, following = following, update.next_sync_committee
         newer = finalized.slot > self.finalized_header.beacon.slot
         header = update.finalized_header if newer else self.finalized_header
-        return replace(
+        advanced = replace(
             self, finalized_header=header, current_sync_committee=current, next_sync_committee=following
         )
+        return self if advanced == self else advanced
 
     def to_json(self) -> JsonObject:
         """What `parse_store` reads: the state to go on from after a restart."""
