@@ -118,6 +118,7 @@ class Follower:
         self._parts: dict[str, Subtree] | None = None
         self._parts_of = b""  # the hash of the header that they are of
         self._distrusted: tuple[str, ...] = ()
+        self._failed_from: int | None = None  # the sound header from which the last step went wrong
         self.progress: Progress | None = None
 
     async def step(self) -> Progress:
@@ -151,7 +152,9 @@ class Follower:
         answer = await strongest(sources, need, self._is_old)
         target = answer.newest
         self.progress = Progress(self._chain_id, head.followed, target.number, head.fault)
-        base = _last_sound([header for header in headers if header.number in heights], answer)
+        failed = self._failed_from
+        usable = [one for one in headers if one.number in heights and (failed is None or one.number < failed)]
+        base = _last_sound(usable, answer, wrong=bool(headers) and not headers[0].is_sound)
         if base is not None and base.number > target.number:
             raise Unavailable(f"{answer.source} lags: it ends at block {target.number}, before {base.number}")
         if headers and headers[0] != base:
@@ -246,6 +249,8 @@ class Follower:
             await tx.replica.prune(self._chain_id, kept)
         self._parts, self._parts_of = parts, target.hash
         self._distrust(givers if not header.is_sound else ())
+        # Perhaps that header was of a branch that was given up, and nobody could tell: the next step goes further back.
+        self._failed_from = None if header.is_sound or base is None else base.number
 
     def _distrust(self, givers: Iterable[str]) -> None:
         """Ask others first at the next step, as long as there are any."""
@@ -537,16 +542,16 @@ def _spread(numbers: Sequence[int]) -> list[int]:
     return [numbers[at] for at in sorted({*near, *far, len(numbers) - 1}) if at >= 0]
 
 
-def _last_sound(headers: Iterable[ReplicaHeader], answer: HeaderAnswer) -> ReplicaHeader | None:
+def _last_sound(
+    headers: Iterable[ReplicaHeader], answer: HeaderAnswer, *, wrong: bool
+) -> ReplicaHeader | None:
     """The newest header to go on from: sound, and of which nobody says that it is no longer on the chain.
 
     Of a height that the source cannot speak for nothing is known: what follows is proven anyhow.
     """
     hashes = {**answer.hashes, answer.newest.number: answer.newest.hash}
-    kept = list(headers)
     # What was found to be wrong may have been wrong at any header that was not proven whole.
-    wrong = bool(kept) and not kept[0].is_sound
-    sound = (header for header in kept if header.is_sound and (header.is_whole or not wrong))
+    sound = (header for header in headers if header.is_sound and (header.is_whole or not wrong))
     return next((header for header in sound if hashes.get(header.number, header.hash) == header.hash), None)
 
 

@@ -49,6 +49,7 @@ from node.outbound.chain import ChainClient
 from node.outbound.http import Egress, EgressPolicy
 from node.services.follower import Follower
 from node.services.replica import StoredReplica
+from node.storage.base import ReplicaWrite
 from node.storage.database import Database, open_database, sqlite_url
 
 KEY = b"\xed\x01" + bytes(range(32))
@@ -511,3 +512,25 @@ class TestDocuments:
             for did in ("did:web:example.org", "did:ethr:0x1:0x" + "00" * 20):
                 assert await following.replica.document(DocumentNeed(did)) is None
             assert await following.replica.header(HeaderNeed(1)) is None
+
+
+async def test_a_step_that_went_wrong_from_a_sound_header_goes_further_back(
+    store: Database, production: Network, written: Written
+) -> None:
+    """A header of a branch that was given up, of which the source of headers cannot tell."""
+    async with Following(store, production, written.running.url) as following:
+        await following.follower.step()
+        await anchor_again(written)
+        await following.follower.step()
+        header = await following.header()
+        async with store.transaction() as tx:
+            (_, word) = (await tx.replica.parts(production.chain_id, None))[0]
+            path = bytes.fromhex((await tx.replica.parts(production.chain_id, None))[0][0])
+            wrong = ReplicaWrite(header.newest.number, bytes(32), path, written.other, word, word ^ 1)
+            await tx.replica.write(production.chain_id, [wrong])
+        following.follower = Follower(store, production, following.egress)
+        await anchor_again(written)
+        assert (await following.follower.step()).fault is not None
+        assert (await following.follower.step()).fault is None
+        answer = await following.replica.state(written.need(await following.header()))
+    assert isinstance(answer, ReplicaAnswer)
