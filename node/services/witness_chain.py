@@ -6,6 +6,8 @@ nonces of their own; what stands in their way is told and holds up nothing on th
 
 from __future__ import annotations
 
+from typing import Final
+
 from node.chain.transactions import CredentialRegistryCalls
 from node.core.errors import Misconfigured, Unavailable
 from node.core.evm.header import Header
@@ -16,7 +18,7 @@ from node.services.issuer import Issuer, Witness, address_of
 from node.services.writers import writer_record
 from node.storage.base import Batch, IssuerKey, KeyRole, OutboxEntry, Transaction, TransactionState
 
-_SET_WRITER = "set_writer"
+_SET_WRITER: Final = "set_writer"
 
 
 class WitnessChain:
