@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from fixtures.databases import postgres
 from fixtures.issuers import BOB, URL, CrashingStore, MakeCohort
 from services.test_issuing import everything, issue
 from sqlalchemy import update
-from storage.conftest import place, postgres, sqlite_template
+from storage.conftest import place, sqlite_template
 from storage.conftest import store as database
 
 from node.chain.transactions import CredentialRegistryCalls
@@ -120,6 +121,7 @@ async def test_a_credential_is_signed_for_one_of_two_claimants(pair: Pair, make_
 def _on_paper(worker: AnchorWorker, issuer: Issuer) -> None:
     worker._issuer, worker._store = issuer, issuer.store
     worker._calls = CredentialRegistryCalls(bytes(20))
+    worker._witness = None
 
 
 async def _offered(issuer: Issuer, make_cohort: MakeCohort, *, with_tx_code: bool) -> tuple[str, str, str]:
