@@ -20,6 +20,7 @@ def test_no_identifier_is_read_as_markup_or_emoji(
         "url": "https://school.example",
         "warnings": [],
         "chain": {"owner": DID, "endpoint": None},
+        "paid": {"calls": {}, "batches": None},
         "keys": [{"role": "assertion", "verificationMethod": f"{DID}#[i]"}],
         "lists": [],
         "set_aside": [],
