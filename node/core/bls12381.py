@@ -1,5 +1,4 @@
-"""The pairing-friendly curve BLS12-381 (draft-irtf-cfrg-pairing-friendly-curves section 4.2.1): what BBS and sync committees
-need of it.
+"""The curve BLS12-381 (draft-irtf-cfrg-pairing-friendly-curves section 4.2.1): what BBS and sync committees need of it.
 
 Two engines do the same: arkworks, in milliseconds, and py-ecc, in seconds, for systems without a wheel of the first
 and as the reference that the first is tested against. Points are opaque: only the engine that made one reads it.

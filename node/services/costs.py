@@ -134,9 +134,7 @@ def _of_batches(batches: Sequence[BatchCost]) -> dict[str, int] | None:
 
 
 async def warnings(issuer: Issuer) -> list[str]:
-    """Who will soon be unable to pay, on every chain. A second one that cannot be asked is left out: the worker tells of
-    it.
-    """
+    """Who will soon be unable to pay, on every chain. A second one that cannot be asked is told of by the worker."""
     found = await warnings_of(issuer, issuer.require_chain())
     if issuer.witness is not None:
         with contextlib.suppress(Unavailable):
