@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -49,7 +49,7 @@ class Life:
     folder: Path
     rpc: str
     began: datetime
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
 
     def clock(self) -> Callable[[], datetime]:
         """The time, which passes a hundred times as fast as outside since the tests began."""

@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class School:
 
     folder: Path
     endpoint: LyingChain
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     began: datetime
     database: str
     cohorts: int = 0
