@@ -95,6 +95,9 @@ CHECKPOINT_FILE: Final = FetchPurpose(
     "checkpoint file", (_JSON, "text/plain", "application/octet-stream"), MAX_FILE_BYTES, problem.UNAVAILABLE
 )
 
+# Of a node that makes proofs for holders: a pool of 512 nodes of 532 bytes, mostly, in base64url.
+STATE_PROOF: Final = FetchPurpose("state proof", (_JSON,), 1024 * 1024, problem.UNAVAILABLE)
+
 
 # Well Known DID Configuration (DIF).
 DID_CONFIGURATION: Final = FetchPurpose(

@@ -28,6 +28,7 @@ from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
 from node.outbound.chain import ChainClient
 from node.outbound.headers import voices_of
+from node.outbound.proofs import EndpointProofs
 from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store, Transaction
 
 # What one answer of `eth_getProof` is asked for here: paths of a large contract, each of a few nodes of its own.
@@ -103,6 +104,11 @@ class ChainAccess:
         if not self.others:
             return await self.client.finalized()
         return (await voices_of(self.network, self.endpoints, self.clients).newest()).value
+
+    def proofs(self) -> EndpointProofs:
+        """Proofs for holders, by these endpoints."""
+        voices = voices_of(self.network, self.endpoints, self.clients)
+        return EndpointProofs(lambda _: voices)
 
     async def slots(self, header: Header, slots: Sequence[bytes]) -> Mapping[bytes, int]:
         """Storage slots of the CredentialRegistry after the block of `header`, proven.

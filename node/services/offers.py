@@ -152,6 +152,7 @@ async def issuer_metadata(issuer: Issuer, url: str) -> IssuerMetadata:
         deferred_endpoint=f"{url}/deferred",
         notification_endpoint=f"{url}/notification",
         bundle_endpoint=f"{url}/bundles",
+        proof_endpoint=None if issuer.chain is None else f"{url}/proofs",
         display_name=issuer.settings.name,
         configurations=configurations.offered(kinds, issuer.settings.url),
     )

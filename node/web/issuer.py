@@ -26,6 +26,7 @@ from node.services import issuance, renewal, revocation, status_lists
 from node.services.derivation import pointers_of
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
+from node.services.proofs import Prover
 from node.services.revocation import Action
 from node.services.securing import read_issued
 from node.storage.base import ApiRole, ApiToken, ListCredential
@@ -33,6 +34,7 @@ from node.web.app import add_health_routes, add_public_routes, make_base_app, re
 from node.web.oid4vci import DESK, add_oid4vci_routes, base_path, bearer_token
 from node.web.pages import PAGES, Pages, errors_as_pages, twin
 from node.web.problems import json_response
+from node.web.proofs import add_proof_routes
 from node.web.vc_api import UNKNOWN_OPTION
 
 ISSUER: Final = web.AppKey("issuer", Issuer)
@@ -91,6 +93,12 @@ def make_issuer_app(
     app[ISSUER] = issuer
     add_oid4vci_routes(app, desk)
     add_public_routes(app, [web.get(f"{base}/status/{{number}}", show_status_list)])
+    if issuer.chain is not None:
+        chain = issuer.chain
+        prover = Prover(
+            {chain.network.chain_id: chain.network}, lambda: contextlib.nullcontext(chain.proofs())
+        )
+        add_proof_routes(app, prover, base)
     app.add_routes(
         [
             web.get(base or "/", show_home),

@@ -27,11 +27,14 @@ from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
 from node.outbound.checkpoints import mirror_egress
+from node.outbound.headers import ChainEndpoints
 from node.outbound.http import Egress, EgressPolicy
 from node.outbound.light_client import light_clients
+from node.outbound.proofs import EndpointProofs
 from node.services.checkpoints import Mirror
 from node.services.follower import STEP_SECONDS, Followers
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
+from node.services.proofs import Prover
 from node.services.replica import StoredReplica
 from node.services.suite.issuers import SuiteIssuers
 from node.services.suite.keys import suite_keys
@@ -43,6 +46,7 @@ from node.web.downloads import Shelf
 from node.web.oid4vp import DIRECT_POST, RequestRoutes
 from node.web.origins import same_origin_writes
 from node.web.pages import Pages, errors_as_pages, moment_in, twin
+from node.web.proofs import add_proof_routes
 from node.web.suite import BASE, SuiteApi
 from node.web.vc_api import VcApi
 
@@ -158,11 +162,18 @@ class _Node:
                 *VcApi(self._examiner, self._presentations).routes(),
             ]
         )
+        if self._options.endpoints.every and self._options.verifier.mode is not Mode.OFFLINE:
+            add_proof_routes(app, Prover(self._options.verifier.networks.every, self._proofs))
         if self._options.suite:
             app.add_routes(self._suite().routes())
         self._pages.add_to(app)
         RequestRoutes(self._presentations, self._pages, self._options.public_url).add_to(app)
         add_health_routes(app, self.check_ready, about=self._followed)
+
+    @contextlib.asynccontextmanager
+    async def _proofs(self) -> AsyncIterator[EndpointProofs]:
+        async with self._egress.for_report() as egress:
+            yield EndpointProofs(ChainEndpoints(egress, self._options.verifier.networks.every).of)
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Open what is needed, forget old results now and then, close it all."""

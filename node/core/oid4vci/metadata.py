@@ -2,8 +2,9 @@
 
 Only the members that this project writes or reads are named; `raw` keeps the rest. Signed metadata
 (`application/jwt`) is neither asked for nor read: TLS says who answers, and the credential says who issued.
-`bonafides_bundle_endpoint` is ours: below it stands the bundle of a credential under its digest. So is
-`bonafides_bbs_commitment`, which others pass over; they are then told what their request lacks.
+`bonafides_bundle_endpoint` is ours: below it stands the bundle of a credential under its digest. So are
+`bonafides_proof_endpoint`, below which holders renew state proofs, and `bonafides_bbs_commitment`, which others pass
+over; they are then told what their request lacks.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ VC_SD_JWT: Final = "vc+sd-jwt"
 VC_COSE: Final = "vc+cose"
 FORMATS: Final = (LDP_VC, JWT_VC_JSON, DC_SD_JWT, VC_SD_JWT, VC_COSE)
 BUNDLE_ENDPOINT: Final = "bonafides_bundle_endpoint"
+PROOF_ENDPOINT: Final = "bonafides_proof_endpoint"
 COMMITMENT: Final = "bonafides_bbs_commitment"
 """Ours: in a configuration what a credential is bound to, in a request the commitment for that, in base64url."""
 MAX_CONFIGURATIONS: Final = 1000
@@ -97,6 +99,7 @@ class IssuerMetadata:
     deferred_endpoint: str | None = None
     notification_endpoint: str | None = None
     bundle_endpoint: str | None = None
+    proof_endpoint: str | None = None
     display_name: str | None = None
     raw: JsonObject | None = None
 
@@ -107,6 +110,7 @@ class IssuerMetadata:
             "deferred_credential_endpoint": self.deferred_endpoint,
             "notification_endpoint": self.notification_endpoint,
             BUNDLE_ENDPOINT: self.bundle_endpoint,
+            PROOF_ENDPOINT: self.proof_endpoint,
         }
         body: JsonObject = {
             "credential_issuer": self.credential_issuer,
@@ -180,6 +184,7 @@ def parse_issuer_metadata(body: Json, expected_issuer: str) -> IssuerMetadata:
         deferred_endpoint=_url(members, "deferred_credential_endpoint"),
         notification_endpoint=_url(members, "notification_endpoint"),
         bundle_endpoint=_url(members, BUNDLE_ENDPOINT),
+        proof_endpoint=_url(members, PROOF_ENDPOINT),
         display_name=_display_name(members),
         raw=members,
     )

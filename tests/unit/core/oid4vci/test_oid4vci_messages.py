@@ -198,6 +198,7 @@ class TestMetadata:
             f"{ISSUER}/d",
             f"{ISSUER}/o",
             f"{ISSUER}/b",
+            f"{ISSUER}/p",
             "School",
         )
         read = parse_issuer_metadata(metadata.to_json(), ISSUER)
