@@ -21,6 +21,7 @@ MODULES = (
     "trees",
     "start",
     "service",
+    "chain",
     "follower",
     "gas",
     "light_client",

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.anvil import ANVIL, ANVIL_KEY, anvil
 from bench.rows import Row
 
 if TYPE_CHECKING:
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from node.core.evm.network import Network
     from node.services.issuer import Issuer
 
-_ANVIL = Path(__file__).resolve().parent.parent / (
-    "tests/interop/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-)
-# The first of the accounts that Anvil always begins with.
-_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 _LIST = bytes([7]) * 32
 _WORDS_A_CALL = 200
 _CALLS = 40
@@ -41,16 +35,16 @@ _BUNDLES = 40
 
 def measure(calls: int = _CALLS, anchors: int = _ANCHORS, requests: int = _REQUESTS) -> Iterator[Row]:
     """Events a second, how long one root takes, and what a replica leaves to be asked for."""
-    if not _ANVIL.exists():
+    if not ANVIL.exists():
         yield Row("follow events from Anvil", "no Anvil: npm ci --prefix tests/interop --ignore-scripts")
         return
-    with _anvil() as url:
+    with anvil() as url:
         events, seconds, processor, root_seconds = asyncio.run(_follow(url, calls, anchors))
     yield Row("follow events from Anvil, each word proven", events / seconds, "events/s", at_least=2_000)
     yield Row("  by the follower's own processor time", events / processor, "events/s")
     yield Row("  events, written by one identity", events)
     yield Row("  one root over all of their words", root_seconds * 1e3, "ms")
-    with _anvil("--block-time", "1") as url:
+    with anvil("--block-time", "1") as url:
         accepted, connections, seconds = asyncio.run(_verify_by_replica(url, requests))
     work = f"connections by {requests:,} POST /verify of bundles"
     yield Row(work, connections if accepted == requests else "not all were accepted", at_most=0)
@@ -69,7 +63,7 @@ async def _follow(url: str, calls: int, anchors: int) -> tuple[int, float, float
     from node.storage.database import open_database, sqlite_url
 
     async with ChainClient(url) as client:
-        deployments = await ensure_deployed(Transactions(client), _KEY)
+        deployments = await ensure_deployed(Transactions(client), ANVIL_KEY)
         (network,) = parse_networks({"networks": [await network_entry(client, deployments)]}).values()
         events = await _write(client, deployments, calls, anchors)
     with tempfile.TemporaryDirectory(prefix="bonafides-bench-") as folder:
@@ -95,7 +89,7 @@ async def _write(client: object, deployments: Deployments, calls: int, anchors: 
     from node.outbound.chain import ChainClient
 
     assert isinstance(client, ChainClient)
-    identity, registry = address_of(_KEY), deployments.credential_registry_calls
+    identity, registry = address_of(ANVIL_KEY), deployments.credential_registry_calls
     changes = [
         [WordChange(call * _WORDS_A_CALL + word, 1 << word % 256, 0) for word in range(_WORDS_A_CALL)]
         for call in range(calls)
@@ -113,40 +107,11 @@ async def _write(client: object, deployments: Deployments, calls: int, anchors: 
     await client.request("evm_setAutomine", [False])
     nonce, fees = await client.nonce(identity), await client.fees()
     for at, (call, gas) in enumerate(work):
-        signed = await transactions.sign(call, _KEY, nonce=nonce + at, fees=fees, gas_limit=gas)
+        signed = await transactions.sign(call, ANVIL_KEY, nonce=nonce + at, fees=fees, gas_limit=gas)
         await transactions.broadcast(signed.raw)
     await client.request("anvil_mine", ["0x5"])  # the newest two are not final
     await transactions.wait_for_inclusion(signed.hash, timeout_seconds=30)
     return 1 + calls * _WORDS_A_CALL + anchors
-
-
-@contextmanager
-def _anvil(*options: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(_ANVIL), "--host", "127.0.0.1", "--port", str(port), "--slots-in-an-epoch", "1"]
-    command += ["--gas-limit", "2000000000", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        _wait(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 # --- POST /verify of bundles, from the replica alone
@@ -175,7 +140,7 @@ async def _verify_by_replica(url: str, requests: int) -> tuple[int, int, float]:
             issuer = await setup.create_on_chain(
                 place, load_standards(), chain, "A school", "https://school.example"
             )
-            await setup.fund(issuer, _KEY, await setup.shortages(issuer))
+            await setup.fund(issuer, ANVIL_KEY, await setup.shortages(issuer))
             await setup.register(issuer)
             bundles = await _bundles(issuer, folder)
             height = (await chain.client.finalized()).number
@@ -212,7 +177,7 @@ async def _network(url: str) -> Network:
     from node.outbound.chain import ChainClient
 
     async with ChainClient(url) as client:
-        deployments = await ensure_deployed(Transactions(client), _KEY)
+        deployments = await ensure_deployed(Transactions(client), ANVIL_KEY)
         (network,) = parse_networks({"networks": [await network_entry(client, deployments)]}).values()
         return network
 

@@ -1,9 +1,8 @@
-"""A tree of a million leaves and all its inclusion paths, against bare SHA-256 and merkletools; a state proof.
+"""A tree of a million leaves and all its inclusion paths, against bare SHA-256 and merkletools.
 
 Bare SHA-256 is `sha256(data).digest()` in a list comprehension over the same inputs, built beforehand: what Python
 cannot go below. merkletools gets the same leaves as hex texts. Each tree grows in a process of its own, which tells
-how much more memory it took at its highest once the leaves were there. The state proof is as deep as mainnet's: eight
-full branches above the account, five above each of the slots, of which all share the uppermost.
+how much more memory it took at its highest once the leaves were there.
 """
 
 from __future__ import annotations
@@ -15,28 +14,22 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bench.rows import Row
-from node.core.evm import rlp
-from node.core.evm.header import Header
-from node.core.evm.keccak import keccak256
-from node.core.evm.state_proof import prove_slots
 from node.core.merkle.inclusion import verify_inclusion
 from node.core.merkle.tree import MerkleTree
 
 ENTRIES = 1_000_000
-ACCOUNT_DEPTH = 8
-STORAGE_DEPTH = 5
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 def measure() -> Iterator[Row]:
-    """The tree, then the state proof."""
+    """The tree and its paths."""
     ours, theirs = (_in_a_process(which) for which in ("ours", "merkletools"))
     built = ours["tree"]
     yield Row("tree of a million leaves", built / ours["bare"], "times bare hashing", at_most=1.5)
@@ -52,7 +45,6 @@ def measure() -> Iterator[Row]:
         yield Row(f"  all paths: {name}", found["paths"], "s")
         yield Row(f"  memory: {name}", found["bytes"] / 2**20, "MiB")
     yield Row("  one inclusion check in a tree of a million", ours["check"] * 1e6, "µs")
-    yield from _state_proof()
 
 
 def _in_a_process(which: str) -> dict[str, float]:
@@ -121,61 +113,6 @@ def _merkletools() -> dict[str, float]:
     found = {"tree": _seconds(build, 1)}
     found["paths"] = _seconds(lambda: [None for index in range(ENTRIES) if not tree.get_proof(index)], 1)
     return found | {"bytes": _highest() - before}
-
-
-def _state_proof() -> Iterator[Row]:
-    their_check: Any = importlib.import_module("trie").HexaryTrie.get_from_proof
-    address = b"\xcd" * 20
-    slots = {(7 * number).to_bytes(32, "big"): 10**30 + number for number in range(5)}
-    storage_root, storage_nodes = _deep_trie(
-        {keccak256(slot): rlp.encode(rlp.encode_integer(word)) for slot, word in slots.items()}, STORAGE_DEPTH
-    )
-    account = rlp.encode([b"\x01", b"", storage_root, keccak256(b"code")])
-    state_root, account_nodes = _deep_trie({keccak256(address): account}, ACCOUNT_DEPTH)
-    nodes = (*account_nodes, *storage_nodes)
-    header = Header(b"", bytes(32), 1, 1, state_root, bytes(32))
-    assert prove_slots(header, nodes, address, tuple(slots)).values == slots
-    checks = 300
-    ours = (
-        _seconds(lambda: [prove_slots(header, nodes, address, tuple(slots)) for _ in range(checks)]) / checks
-    )
-
-    def theirs() -> None:
-        their_check(state_root, keccak256(address), [rlp.decode(node) for node in account_nodes])
-        proof = [rlp.decode(node) for node in storage_nodes]
-        for slot in slots:
-            their_check(storage_root, keccak256(slot), proof)
-
-    bare = _seconds(lambda: [[keccak256(node) for node in nodes] for _ in range(checks)]) / checks
-    work = f"state proof, account and 5 slots, {len(nodes)} nodes"
-    yield Row(f"  {work}", ours * 1e6, "µs")
-    yield Row(f"  {work}", ours / bare, "times Keccak-256 of its nodes")
-    yield Row(f"  {work}", _seconds(theirs, 20) / ours, "times PyPI trie")
-
-
-def _deep_trie(values: Mapping[bytes, bytes], depth: int) -> tuple[bytes, list[bytes]]:
-    """Root and proof nodes of a trie that is full down to `depth`, of which only the paths to `values` exist.
-
-    Keys are hashes already. Branches that would be shared by chance below the second level are not.
-    """
-    nodes: dict[bytes, bytes] = {}
-
-    def reference(keys: list[bytes], level: int) -> bytes:
-        if level >= depth and len(keys) == 1:
-            nibbles = keys[0].hex()[level:]
-            path = bytes.fromhex("3" + nibbles if len(nibbles) % 2 else "20" + nibbles)
-            node = rlp.encode([path, values[keys[0]]])
-        else:
-            children = [sha256(f"{level} {digit} {keys[0].hex()}".encode()).digest() for digit in range(16)]
-            for digit in range(16):
-                below = [key for key in keys if key.hex()[level] == f"{digit:x}"]
-                if below:
-                    children[digit] = reference(below, level + 1)
-            node = rlp.encode([*children, b""])
-        nodes[keccak256(node)] = node
-        return keccak256(node)
-
-    return reference(list(values), 0), list(nodes.values())
 
 
 if __name__ == "__main__":
