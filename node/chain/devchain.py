@@ -1,8 +1,8 @@
 """The embedded chain: py-evm with the rules of Prague, for the demo and for tests.
 
 Not a test double: roots, receipts, proofs and gas are those of a real chain, and every role talks to it by JSON-RPC
-(`devchain_rpc.py`) as it would to any other. What it has not is consensus: one process writes the blocks and nothing
-reorganises, so `finalized` is the newest block less a lag, which the operator chooses.
+(`devchain_rpc.py`) as it would to any other. What it has not is consensus: one process writes the blocks, they are
+replaced only where somebody asks for that, and `finalized` is the newest block less a lag, which the operator chooses.
 
 Rules of time: a block is later than its parent (Yellow Paper section 4.3.4) and never later than the clock.
 """
@@ -35,6 +35,7 @@ from node.chain.pyevm import (
     PrivateKey,
     Receipt,
     Revert,
+    SchemaV1,
     SpoofTransaction,
     State,
     Transaction,
@@ -120,10 +121,15 @@ class _Chain(MiningChain):  # type: ignore[misc]  # Any, see pyevm.py
         return super().create_header_from_parent(parent_header, **(free | params))
 
     def mine_next(
-        self, timestamp: int, candidates: Callable[[State, Header], Iterable[Transaction]]
+        self,
+        timestamp: int,
+        candidates: Callable[[State, Header], Iterable[Transaction]],
+        extra_data: bytes = b"",
     ) -> _Mined:
         """Write the block after the head; of the candidates those that are valid, in their order."""
-        header = self.create_header_from_parent(self.get_canonical_head(), timestamp=timestamp)
+        header = self.create_header_from_parent(
+            self.get_canonical_head(), timestamp=timestamp, extra_data=extra_data
+        )
         vm = self.get_vm(header)
         vm.block_preprocessing(vm.get_block())
         vm.state.lock_changes()
@@ -145,6 +151,10 @@ class _Chain(MiningChain):  # type: ignore[misc]  # Any, see pyevm.py
         self.persist_block(block)
         self.header = self.create_header_from_parent(block.header)
         return _Mined(block.header, executed, unpaid)
+
+    def rewind(self, header: Header) -> None:
+        """Make a block of the chain its head; those after it are overwritten as new ones are written."""
+        self.chaindb.db[SchemaV1.make_canonical_head_hash_lookup_key()] = header.hash
 
 
 class DevChain:
@@ -276,6 +286,27 @@ class DevChain:
         for transaction in gone:
             self._pool.pop((transaction.sender, transaction.nonce), None)
         return mined.header
+
+    def reorganise(self, depth: int) -> Header:
+        """Replace the newest `depth` blocks by empty ones of the same times; what stood in them is dropped.
+
+        Nothing goes back to the pool, so that whoever sent it has to notice. Refused for the genesis.
+        """
+        number = self.head.block_number - depth
+        if depth < 1 or number < 0:
+            raise Refused(f"a chain of {self.head.block_number} blocks cannot replace {depth}")
+        replaced = [self.header(number + offset) for offset in range(1, depth + 1)]
+        try:
+            with self.store.transaction():
+                self.store.remove_blocks_after(number)
+                self._chain.rewind(self.header(number))
+                for old in replaced:
+                    # Without what names the old block, an empty one would be replaced by itself.
+                    mined: _Mined = self._chain.mine_next(old.timestamp, _nothing, extra_data=old.hash)
+                    self._index(mined.header, mined.executed)
+        finally:
+            self._chain = self._chain_class(self._database)
+        return self.head
 
     def _index(self, header: Header, executed: Sequence[tuple[Transaction, Receipt, Computation]]) -> None:
         mined: list[MinedTransaction] = []

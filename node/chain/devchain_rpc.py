@@ -2,6 +2,8 @@
 
 Methods, parameters and answers: Ethereum Execution APIs (`execution-apis`), EIP-1186 (`eth_getProof`), EIP-1898
 (blocks by hash); `evm_mine` as Anvil has it. There is no method that holds keys, moves time or changes state by hand.
+For development there are two that make the chain waver, as real ones do: `anvil_reorg` as Anvil has it, but never of a
+block that is final, and `bonafides_holdFinality`, while which nothing more becomes final.
 """
 
 from __future__ import annotations
@@ -85,6 +87,7 @@ class ChainServer:
         self.idle_block_time_seconds = max(idle_block_time_seconds, 1)
         self._submitted = asyncio.Event()
         self._mining = asyncio.Lock()
+        self._held_at: int | None = None
         self._methods = self._table()
 
     # --- blocks ---
@@ -197,6 +200,8 @@ class ChainServer:
 
     def _table(self) -> dict[str, Callable[[list[Json]], Any]]:
         return {
+            "anvil_reorg": self._reorganise,
+            "bonafides_holdFinality": self._hold_finality,
             "eth_accounts": lambda _: [],
             "eth_blockNumber": lambda _: hex(self.chain.head.block_number),
             "eth_call": self._call,
@@ -228,10 +233,13 @@ class ChainServer:
 
     # --- which block ---
 
+    def _final_number(self) -> int:
+        final = max(int(self.chain.head.block_number) - self.finality_lag_blocks, 0)
+        return final if self._held_at is None else min(final, self._held_at)
+
     def _number(self, value: Json) -> int:
         """The number that a tag stands for, or that is written out; it may lie beyond the head."""
-        head = int(self.chain.head.block_number)
-        final = max(head - self.finality_lag_blocks, 0)
+        head, final = int(self.chain.head.block_number), self._final_number()
         tags = {"latest": head, "pending": head, "safe": final, "finalized": final, "earliest": 0}
         if isinstance(value, str) and value in tags:
             return tags[value]
@@ -296,6 +304,22 @@ class ChainServer:
             raise _RpcFault(_INVALID_PARAMS, f"blocks must be 1 to {_MAX_MINED_AT_ONCE:,}")
         await self.mine(count)
         return "0x0"
+
+    async def _reorganise(self, params: list[Json]) -> None:
+        depth = _at(params, 0)
+        if _at(params, 1, None):
+            raise _RpcFault(_INVALID_PARAMS, "what replaces a block here is empty")
+        async with self._mining:
+            unsettled = int(self.chain.head.block_number) - self._final_number()
+            if type(depth) is not int or not 1 <= depth <= unsettled:
+                raise _RpcFault(_INVALID_PARAMS, f"depth must be 1 to {unsettled}: blocks before are final")
+            self.chain.reorganise(depth)
+
+    def _hold_finality(self, params: list[Json]) -> None:
+        hold = _at(params, 0)
+        if type(hold) is not bool:
+            raise _RpcFault(_INVALID_PARAMS, "expected true or false")
+        self._held_at = self._final_number() if hold else None
 
     def _storage_at(self, params: list[Json]) -> str:
         value = self._state(params, 2).get_storage(_address(params, 0), _slot(_at(params, 1)))

@@ -230,6 +230,12 @@ class ChainStore:
             ],
         )
 
+    def remove_blocks_after(self, number: int) -> None:
+        """Take the blocks above `number` out of the index, with their transactions and logs."""
+        self._connection.execute("DELETE FROM blocks WHERE number > ?", (number,))
+        self._connection.execute("DELETE FROM transactions WHERE block > ?", (number,))
+        self._connection.execute("DELETE FROM logs WHERE block > ?", (number,))
+
     def block_number(self, block_hash: bytes) -> int | None:
         """The number of the block with that hash."""
         row = self._connection.execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,)).fetchone()

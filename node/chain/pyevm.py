@@ -15,6 +15,7 @@ try:
     from eth.chains import base as _chains
     from eth.constants import BLANK_ROOT_HASH, ZERO_ADDRESS, ZERO_HASH32
     from eth.db import atomic as _atomic
+    from eth.db import schema as _schema
     from eth.db.backends import base as _backends
     from eth.exceptions import Revert, VMError
     from eth.vm import chain_context as _chain_context
@@ -49,6 +50,7 @@ Message: Any = _message.Message
 MiningChain: Any = _chains.MiningChain
 PragueVM: Any = _prague.PragueVM
 PrivateKey: Any = _keys.PrivateKey
+SchemaV1: Any = _schema.SchemaV1
 SpoofTransaction: Any = _spoof.SpoofTransaction
 rlp: Any = _rlp
 
@@ -70,6 +72,7 @@ __all__ = [
     "PrivateKey",
     "Receipt",
     "Revert",
+    "SchemaV1",
     "SpoofTransaction",
     "State",
     "Transaction",

@@ -161,6 +161,96 @@ async def test_finalized_stays_behind_by_the_lag(local: Local) -> None:
     assert numbers == {"latest": 4, "safe": 1, "finalized": 1, "earliest": 0}
 
 
+# --- reorganisation ---
+
+
+async def _reorganise(server: ChainServer, depth: object) -> dict:
+    return await _answer(server, "anvil_reorg", [depth, []])
+
+
+async def _number(server: ChainServer, tag: str) -> int:
+    return int((await _answer(server, "eth_getBlockByNumber", [tag, False]))["result"]["number"], 16)
+
+
+async def test_a_reorganised_block_takes_its_transactions_with_it(local: Local) -> None:
+    server = ChainServer(local.chain, finality_lag_blocks=2)
+    for _ in range(2):
+        local.mine()
+    raw = local.raw(0)
+    sent = local.chain.submit(raw)
+    before = [local.mine(), local.mine()]
+    assert local.balance() == 1
+    assert "result" in await _reorganise(server, 2)
+    after = [local.chain.header(3), local.chain.header(4)]
+    assert [header.timestamp for header in after] == [header.timestamp for header in before]
+    assert {header.hash for header in before}.isdisjoint(header.hash for header in after)
+    assert after[0].parent_hash == before[0].parent_hash
+    assert after[1].parent_hash == after[0].hash
+    assert local.chain.store.block_number(before[0].hash) is None
+    assert local.chain.store.transaction_of(sent) is None
+    assert local.chain.store.pending() == []
+    assert local.balance() == 0
+    # The same bytes can be sent once more.
+    assert local.chain.submit(raw) == sent
+    local.mine()
+    assert local.balance() == 1
+
+
+async def test_a_reorganised_chain_goes_on_and_reopens_where_it_ended(local: Local) -> None:
+    local.mine()
+    old = local.mine()
+    head = local.chain.reorganise(1)
+    assert head.hash != old.hash
+    local.reopen()
+    assert local.chain.head.hash == head.hash
+    assert local.mine().parent_hash == head.hash
+
+
+def test_a_reorganisation_that_fails_half_way_leaves_the_chain_as_it_was(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.chain.submit(local.raw(0))
+    head = local.mine().hash
+    monkeypatch.setattr(local.chain.store, "add_block", _disk_full)
+    with pytest.raises(OSError, match="full"):
+        local.chain.reorganise(1)
+    monkeypatch.undo()
+    assert local.chain.head.hash == head
+    assert local.balance() == 1
+    assert local.mine().parent_hash == head
+
+
+@pytest.mark.parametrize("depth", [0, -1, 2, "0x1", True, None])
+async def test_no_final_block_is_ever_replaced(local: Local, depth: object) -> None:
+    server = ChainServer(local.chain, finality_lag_blocks=1)
+    local.mine()
+    head = local.mine()
+    assert (await _reorganise(server, depth))["error"]["code"] == -32602
+    assert local.chain.head.hash == head.hash
+
+
+async def test_while_finality_is_held_blocks_come_and_none_becomes_final(local: Local) -> None:
+    server = ChainServer(local.chain)
+    local.mine()
+    await _answer(server, "bonafides_holdFinality", [True])
+    local.mine()
+    local.mine()
+    assert (await _number(server, "latest"), await _number(server, "finalized")) == (3, 1)
+    assert "error" in await _reorganise(server, 3)
+    assert "result" in await _reorganise(server, 2)
+    await _answer(server, "bonafides_holdFinality", [False])
+    assert await _number(server, "finalized") == 3
+
+
+def test_nothing_but_the_demo_asks_a_chain_to_waver() -> None:
+    root = Path(__file__).resolve().parents[2]
+    served = root / "node" / "chain" / "devchain_rpc.py"
+    files = {*(root / "node").rglob("*.py"), *(root / "wallet").rglob("*.py")} - {served}
+    words = ("anvil_reorg", "bonafides_holdFinality", ".reorganise(")
+    asking = {file for file in files if any(word in file.read_text(encoding="utf-8") for word in words)}
+    assert {file.parent for file in asking} <= {root / "node" / "demo"}
+
+
 # --- durability ---
 
 
@@ -382,6 +472,8 @@ HOSTILE = {
     "call_without_to": ("eth_call", [{}, "latest"], -32602),
     "mine_none": ("evm_mine", [{"blocks": 0}], -32602),
     "mine_for_ever": ("evm_mine", [{"blocks": 10**12}], -32602),
+    "reorganised_into_something": ("anvil_reorg", [1, [["0x02", 0]]], -32602),
+    "finality_held_perhaps": ("bonafides_holdFinality", ["0x1"], -32602),
     "history_of_nothing": ("eth_feeHistory", ["0x0", "latest"], -32602),
 }
 
