@@ -299,7 +299,7 @@ def test_of_two_readings_of_the_witness_the_newest_decides() -> None:
     assert case.report()[CheckName.PROOF].outcome is PASSED
 
 
-# A prime, as in `test_bundle_bytes.py`.
+# A prime, as in `tests/attacks/test_every_byte.py`.
 STRIDE = 23
 
 
