@@ -1,68 +1,91 @@
 """Gas of each contract call, as a receipt would show it: intrinsic cost, calldata and refunds included.
 
 Each call is a transaction in a block of its own on py-evm (Prague), so every slot is cold, as it is on a real
-chain. `python -m bench.gas` prints the table of `contracts/README.md`.
+chain; `tests/contracts` finds the same on Anvil. `python -m bench.gas` prints the table of `contracts/README.md`, and
+what a credential costs.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
 
 from bench.rows import Row
 from contracts import deployment_code, load_artifact
+from node.chain.transactions import address_of
 from node.core.evm.keccak import keccak256
 
-_GAS_LIMIT = 16_000_000
+GAS_LIMIT = 16_000_000
+CHAIN_ID = 31337
+OWNER = b"\x01" * 32
+WRITER = b"\x02" * 32
 _GAS_PRICE = 10**10
 _KEY = b"\xed\x01" + bytes(range(1, 33))
 _OTHER_KEY = b"\xed\x01" + bytes(range(2, 34))
 _LIST = b"\x11" * 32
 _SETTABLE = b"\x22" * 32
 _FULL = 2**256 - 1
+_SET_UP = (
+    "DIDRegistry.setAttribute (34 bytes, first event)",
+    "add_key (34 bytes)",
+    "set_writer (first write of the identity)",
+    "open_list",
+)
+GAS_PRICES = (1, 10, 30)  # gwei
+DOLLARS_AN_ETHER = 3_000
+BATCHES = (1, 100, 10_000, 1_000_000)
+_AT_MOST = {"anchor": 62_000, "set_status (1 word, new)": 61_000, "set_status (1 word, existing)": 44_000}
 
 
-class _Meter:
-    """A chain in memory with two funded accounts, and the gas of what is sent to it."""
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Of a transaction: its gas, the number of its block, and the address of what it deployed."""
+
+    gas: int
+    block: int
+    contract: bytes
+
+
+class Meter(Protocol):
+    """A chain on which `OWNER` and `WRITER` have ether and have sent nothing yet."""
+
+    def send(self, key: bytes, to: bytes, data: bytes) -> Receipt:
+        """Of a transaction in a block of its own, which must succeed; `to` is empty where it deploys."""
+
+
+class PyEvm:
+    """A chain in memory."""
 
     def __init__(self) -> None:
         from eth.chains.base import MiningChain
         from eth.db.atomic import AtomicDB
         from eth.vm.forks.prague import PragueVM
-        from eth_keys.datatypes import PrivateKey
 
-        self.owner = PrivateKey(b"\x01" * 32)
-        self.writer = PrivateKey(b"\x02" * 32)
         funded = {"balance": 10**24, "nonce": 0, "code": b"", "storage": {}}
-        accounts: dict[Any, Any] = {
-            key.public_key.to_canonical_address(): funded for key in (self.owner, self.writer)
-        }
-        chain_class = MiningChain.configure("GasChain", vm_configuration=((0, PragueVM),), chain_id=31337)
+        accounts: dict[Any, Any] = {address_of(key): funded for key in (OWNER, WRITER)}
+        chain_class = MiningChain.configure("GasChain", vm_configuration=((0, PragueVM),), chain_id=CHAIN_ID)
         genesis: dict[str, Any] = {
             "difficulty": 0,
             "gas_limit": 30_000_000,
             "timestamp": int(time.time()) - 3600,
         }
-        self.chain: Any = chain_class.from_genesis(AtomicDB(), genesis, accounts)
+        self._chain: Any = chain_class.from_genesis(AtomicDB(), genesis, accounts)
 
-    def deploy(self, name: str, *addresses: bytes) -> tuple[bytes, int]:
-        """Deploy the artefact of `name`; its address and the gas."""
-        gas, computation = self._send(self.owner, b"", deployment_code(name, *addresses))
-        return computation.msg.storage_address, gas
+    def send(self, key: bytes, to: bytes, data: bytes) -> Receipt:
+        """As `Meter` asks for."""
+        from eth_keys.datatypes import PrivateKey
 
-    def call(self, key: Any, to: bytes, contract: str, name: str, *arguments: Any) -> int:
-        """Gas of one call, which must succeed."""
-        return self._send(key, to, _encode_call(contract, name, arguments))[0]
-
-    def _send(self, key: Any, to: bytes, data: bytes) -> tuple[int, Any]:
-        nonce = self.chain.get_vm().state.get_nonce(key.public_key.to_canonical_address())
-        transaction = self.chain.create_unsigned_transaction(
-            nonce=nonce, gas_price=_GAS_PRICE, gas=_GAS_LIMIT, to=to, value=0, data=data
-        ).as_signed_transaction(key, chain_id=31337)
-        mined, _, computations = self.chain.mine_all([transaction])
-        assert computations[0].is_success, computations[0].error
-        return mined.imported_block.header.gas_used, computations[0]
+        nonce = self._chain.get_vm().state.get_nonce(address_of(key))
+        transaction = self._chain.create_unsigned_transaction(
+            nonce=nonce, gas_price=_GAS_PRICE, gas=GAS_LIMIT, to=to, value=0, data=data
+        ).as_signed_transaction(PrivateKey(key), chain_id=CHAIN_ID)
+        mined, _, [computation] = self._chain.mine_all([transaction])
+        assert computation.is_success, computation.error
+        header = mined.imported_block.header
+        return Receipt(header.gas_used, header.block_number, computation.msg.storage_address)
 
 
 def _encode_call(contract: str, name: str, arguments: tuple[Any, ...]) -> bytes:
@@ -80,24 +103,30 @@ def _type_text(item: dict[str, Any]) -> str:
     return f"({members}){item['type'].removeprefix('tuple')}"
 
 
-def gas_of_each() -> dict[str, int]:
+def gas_of_each(meter: Meter) -> dict[str, int]:
     """Gas of both deployments and of each call, in the order of an issuer's life."""
-    meter = _Meter()
-    dids, did_gas = meter.deploy("DIDRegistry")
-    registry, registry_gas = meter.deploy("CredentialRegistry", dids)
-    owner, writer = meter.owner, meter.writer
-    school = owner.public_key.to_canonical_address()
-    writer_address = writer.public_key.to_canonical_address()
+    deployed = meter.send(OWNER, b"", deployment_code("DIDRegistry"))
+    dids, did_gas = deployed.contract, deployed.gas
+    deployed = meter.send(OWNER, b"", deployment_code("CredentialRegistry", dids))
+    registry, registry_gas = deployed.contract, deployed.gas
+    school, writer_address = address_of(OWNER), address_of(WRITER)
     attribute, delegate = b"did/pub/Multikey/veriKey".ljust(32, b"\0"), b"veriKey".ljust(32, b"\0")
+    newest = deployed.block
 
     def did(name: str, *arguments: Any) -> int:
-        return meter.call(owner, dids, "DIDRegistry", name, school, *arguments)
+        return call(OWNER, dids, "DIDRegistry", name, *arguments)
 
     def own(name: str, *arguments: Any) -> int:
-        return meter.call(owner, registry, "CredentialRegistry", name, school, *arguments)
+        return call(OWNER, registry, "CredentialRegistry", name, *arguments)
 
     def write(name: str, *arguments: Any) -> int:
-        return meter.call(writer, registry, "CredentialRegistry", name, school, *arguments)
+        return call(WRITER, registry, "CredentialRegistry", name, *arguments)
+
+    def call(key: bytes, to: bytes, contract: str, name: str, *arguments: Any) -> int:
+        nonlocal newest
+        receipt = meter.send(key, to, _encode_call(contract, name, (school, *arguments)))
+        newest = receipt.block
+        return receipt.gas
 
     # The order counts: a dict display is evaluated from top to bottom.
     return {
@@ -123,9 +152,7 @@ def gas_of_each() -> dict[str, int]:
         "set_status (16 words, new)": own("set_status", _LIST, [(n, 1, 0) for n in range(100, 116)]),
         "set_status (256 words, new)": own("set_status", _LIST, [(n, _FULL, 0) for n in range(256, 512)]),
         "publish_list (first)": own("publish_list", _LIST, writer_address),
-        "compromise_key": own(
-            "compromise_key", keccak256(_KEY), meter.chain.get_canonical_head().block_number
-        ),
+        "compromise_key": own("compromise_key", keccak256(_KEY), newest),
         "add_key (34 bytes, second)": own("add_key", _OTHER_KEY, 1),
         "retire_key": own("retire_key", keccak256(_OTHER_KEY)),
         "close": own("close"),
@@ -135,7 +162,9 @@ def gas_of_each() -> dict[str, int]:
 
 def measure() -> Iterator[Row]:
     """Each call; the same in every run."""
-    return (Row(f"  {name}", amount, "gas") for name, amount in gas_of_each().items())
+    for name, amount in gas_of_each(PyEvm()).items():
+        at_most = _AT_MOST.get(name.replace(", by a writer", "").replace(" (by a writer)", ""))
+        yield Row(name if at_most else f"  {name}", amount, "gas", at_most=at_most)
 
 
 def markdown_table(gas: dict[str, int]) -> str:
@@ -144,9 +173,54 @@ def markdown_table(gas: dict[str, int]) -> str:
     return "| call | gas |\n| --- | ---: |\n" + rows
 
 
+def cost_table(gas: dict[str, int]) -> str:
+    """What each credential costs by the size of its batch, and what each revocation does, as a table of documents.
+
+    The issuer's worker anchors and revokes by a writer. What is larger than the largest batch takes several.
+    """
+    prices = " | ".join(f"{price} gwei" for price in GAS_PRICES)
+    head = f"| each | gas | {prices} |\n| --- | ---: |{' ---: |' * len(GAS_PRICES)}\n"
+    rows = [
+        (f"credential, {_batches(size)}", _anchors(size) * gas["anchor (by a writer)"] / size)
+        for size in BATCHES
+    ]
+    rows += [
+        ("revocation, alone in its word of 256", gas["set_status (1 word, new, by a writer)"]),
+        ("revocation, not the first in its word", gas["set_status (1 word, existing, by a writer)"]),
+        ("revocation, 16 words in one call", gas["set_status (16 words, new)"] / 16),
+        ("school, once: attribute, key, writer, list", sum(gas[name] for name in _SET_UP)),
+    ]
+    return head + "".join(f"| {what} | {_short(amount)} | {_prices(amount)} |\n" for what, amount in rows)
+
+
+def _anchors(size: int) -> int:
+    from node.commands.issuer_options import MAX_BATCH_SIZE
+
+    return -(-size // MAX_BATCH_SIZE)
+
+
+def _batches(size: int) -> str:
+    anchors = _anchors(size)
+    if anchors > 1:
+        return f"{size:,} in {anchors} batches"
+    return f"batch of {size:,}"
+
+
+def _prices(gas: float) -> str:
+    return " | ".join(f"${_short(gas * price * 1e-9 * DOLLARS_AN_ETHER)}" for price in GAS_PRICES)
+
+
+def _short(number: float) -> str:
+    """To three digits, without an exponent."""
+    if number >= 100:
+        return f"{number:,.0f}"
+    return f"{Decimal(f'{number:.3g}'):f}"
+
+
 def main() -> None:
-    """Print the table."""
-    print(markdown_table(gas_of_each()), end="")
+    """Print both tables."""
+    gas = gas_of_each(PyEvm())
+    print(markdown_table(gas), cost_table(gas), sep="\n", end="")
 
 
 if __name__ == "__main__":
