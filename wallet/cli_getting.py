@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +11,26 @@ import click
 
 from node.core.errors import BonafidesError
 from wallet import words
-from wallet.config import load_standards, load_verifier, read_file
+from wallet.config import read_file
 from wallet.options import (
     EXIT_REFUSED,
     EXIT_UNFINISHED,
     FILE,
     Common,
-    asking,
+    Renewal,
     common,
     judging,
     leave_with,
     make_checker,
     now,
+    parse_height,
+    renewing,
     tell,
     tell_all,
 )
 
 if TYPE_CHECKING:
-    from node.core.evm.agreement import Endpoints
+    from node.outbound.proofs import Height
     from wallet.holdings import Holding
     from wallet.receipt import Receipt
     from wallet.receive import Offered, Receiver
@@ -181,47 +182,53 @@ def import_files(options: Common, files: Sequence[Path], keep_anyway: bool, **ju
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID…]")
-@click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks.")
-@partial(asking, required=True)
-@click.option("--trust", type=FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option("--newest", is_flag=True, help="Prove at the newest final block, not at one of the series.")
+@click.option(
+    "--hop-to",
+    metavar="BLOCK",
+    callback=parse_height,
+    help="Keep what is proven and lead it to a newer block: series, newest, or a number. Tells nobody what you hold.",
+)
 @common
+@renewing
 def refresh(
-    options: Common,
-    ids: Sequence[str],
-    networks: Path | None,
-    endpoints: Endpoints,
-    trust: Path | None,
-    newest: bool,
+    options: Common, ids: Sequence[str], renewal: Renewal, newest: bool, hop_to: Height | None
 ) -> None:
-    """Renew the proofs of what you hold (all, or those named) from the chain. No issuer is asked."""
-    verifier = load_verifier(load_standards(), networks=networks, trust=trust, on_chain=True)
+    """Renew the proofs of what you hold (all, or those named).
+
+    By an endpoint of the chain (--rpc), or by a node that makes proofs for holders (--proofs). No issuer is asked,
+    unless you say `--proofs issuer`.
+    """
+    if not renewal.is_possible:
+        raise click.UsageError("name an endpoint with --rpc, or a node that makes proofs with --proofs")
+    if newest and hop_to is not None:
+        raise click.UsageError("either --newest or --hop-to")
     with options.open() as store:
         chosen = [store.find(text) for text in ids] if ids else store.holdings()
-        asyncio.run(_refresh(options, store, chosen, verifier, endpoints, newest=newest, named=bool(ids)))
+        asyncio.run(_refresh(options, store, chosen, renewal, newest=newest, hop_to=hop_to, named=bool(ids)))
 
 
 async def _refresh(
     options: Common,
     store: WalletStore,
     chosen: Sequence[Holding],
-    verifier: Any,
-    endpoints: Endpoints,
+    renewal: Renewal,
     *,
     newest: bool,
+    hop_to: Height | None,
     named: bool,
 ) -> None:
-    from wallet.exchange import open_egress  # noqa: PLC0415
+    from node.outbound.proofs import At  # noqa: PLC0415
     from wallet.holdings import runs_out, summary  # noqa: PLC0415
-    from wallet.refresh import Refreshed, Refresher  # noqa: PLC0415
+    from wallet.refresh import Refreshed  # noqa: PLC0415
 
     results, lines, refused = [], [], False
     fault: BonafidesError | None = None
-    async with open_egress(endpoints=endpoints, development=options.development) as egress:
-        refresher = Refresher(verifier, egress, now=now(), newest=newest)
+    async with renewal.opened(At.NEWEST if newest else hop_to) as refresher:
+        renew = refresher.refresh if hop_to is None else refresher.hop
         for holding in chosen:
             try:
-                done = await refresher.refresh(holding)
+                done = await renew(holding)
                 if done.report is not None:
                     store.save_holding(done.holding)
             except BonafidesError as error:
@@ -231,7 +238,7 @@ async def _refresh(
             results.append(
                 {
                     **summary(done.holding),
-                    "renewed": done.report is not None,
+                    "renewed": done.is_renewed,
                     "note": done.note,
                     "runsOut": runs_out(holding, now()),
                     "report": done.report.to_json() if done.report else None,

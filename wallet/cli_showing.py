@@ -7,8 +7,9 @@ import json
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,8 +19,10 @@ from wallet.config import load_standards
 from wallet.options import (
     PATH,
     Common,
+    Renewal,
     common,
     now,
+    renewing,
     tell,
     tell_all,
 )
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
     from wallet.holdings import Holding
     from wallet.present import Presenter
     from wallet.presentation import Showing
+    from wallet.refresh import Refresher
     from wallet.store import WalletStore
+
+# Half of what verifiers grant by default.
+RENEW_AFTER_HOURS: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,47 @@ class Parts:
     def told(self) -> bool:
         """Whether the holder said anything."""
         return bool(self.disclose) or self.only or self.everything
+
+
+@dataclass(slots=True)
+class Stapler:
+    """Renews the proofs of what is about to be shown. One that cannot be renewed goes as it is, and that is said."""
+
+    renewal: Renewal
+    after: timedelta
+    found_refused: bool = False
+    """Whether a newer proof speaks against something that would be shown."""
+
+    async def renewed(self, store: WalletStore, showings: Sequence[Showing]) -> tuple[Showing, ...]:
+        """The showings with fresh proofs, which are kept, where theirs are too old."""
+        from wallet.refresh import is_stale  # noqa: PLC0415
+
+        stale = {
+            one.holding.digest: one.holding for one in showings if is_stale(one.holding, self.after, now())
+        }
+        if not stale:
+            return tuple(showings)
+        if not self.renewal.is_possible:
+            hours = self.after.total_seconds() / 3600
+            tell_all(words.old_proof_line(one, hours) for one in stale.values())
+            return tuple(showings)
+        found: dict[bytes, Holding] = {}
+        async with self.renewal.opened() as refresher:
+            for holding in stale.values():
+                found[holding.digest] = await self._renewed(store, refresher, holding)
+        return tuple(replace(one, holding=found.get(one.holding.digest, one.holding)) for one in showings)
+
+    async def _renewed(self, store: WalletStore, refresher: Refresher, holding: Holding) -> Holding:
+        try:
+            done = await refresher.refresh(holding)
+        except BonafidesError as error:
+            tell(f"{holding.short}: its proof was not renewed, it goes as it is: {error.detail}")
+            return holding
+        tell_all(words.refreshed_lines(done, runs_out=False))
+        if done.report is not None:
+            store.save_holding(done.holding)
+            self.found_refused |= str(done.report.acceptance) == "refused"
+        return done.holding
 
 
 @click.command()
@@ -63,8 +111,18 @@ class Parts:
 @click.option("--everything", is_flag=True, help="Show all claims.")
 @click.option("--evidence", multiple=True, metavar="NAME", help="Show this item of evidence too.")
 @click.option("--no-evidence", is_flag=True, help="Show no evidence, and do not ask.")
+@click.option(
+    "--renew-after",
+    type=click.FloatRange(0),
+    default=RENEW_AFTER_HOURS,
+    show_default=True,
+    show_envvar=True,
+    metavar="HOURS",
+    help="Renew a proof that is older first, where --rpc or --proofs says by whom.",
+)
 @click.option("--yes", is_flag=True, help="Show without asking.")
 @common
+@renewing
 def present(options: Common, what: Sequence[str], **more: Any) -> None:
     """Show credentials: answer the link of a verifier, or make a presentation file.
 
@@ -75,8 +133,9 @@ def present(options: Common, what: Sequence[str], **more: Any) -> None:
 
     Of a credential that can be shown in part, a verifier gets the claims that it asks for, those that you --disclose,
     and those that its issuer always shows; the rest stays hidden. Before anything leaves, you read who asks and what
-    would be shown, and say yes or no.
+    would be shown, and say yes or no. With --rpc or --proofs, proofs that have grown old are renewed after the yes.
     """
+    more["stapler"] = Stapler(more.pop("renewal"), timedelta(hours=more.pop("renew_after")))
     if more["evidence"] and more["no_evidence"]:
         raise click.UsageError("either --evidence or --no-evidence")
     more["parts"] = Parts(tuple(more.pop("disclose")), more.pop("only"), more.pop("everything"))
@@ -100,6 +159,7 @@ async def _present_online(
     evidence: Sequence[str],
     no_evidence: bool,
     yes: bool,
+    stapler: Stapler,
     parts: Parts = Parts(),
     **_: Any,
 ) -> None:
@@ -130,6 +190,13 @@ async def _present_online(
         if not yes and not click.confirm(f"Show this to {host}?", err=True):
             await _decline(presenter, request)
             raise Refused("nothing was shown", code="access_denied")
+        if takes_bundles:
+            showings = await stapler.renewed(store, showings)
+            if stapler.found_refused and not (
+                yes or click.confirm(f"Show this to {host} all the same?", err=True)
+            ):
+                await _decline(presenter, request)
+                raise Refused("nothing was shown", code="access_denied")
         redirect = await presenter.send(request, showings, now())
     body = {"verifier": request.client_id, "shown": [one.to_json() for one in told], "redirectUri": redirect}
     done = f"shown to {host}" + (f"\nopen this to go on: {words.plain(redirect)}" if redirect else "")
@@ -155,6 +222,7 @@ def _present_file(
     evidence: Sequence[str],
     no_evidence: bool,
     yes: bool,
+    stapler: Stapler,
     parts: Parts,
     **_: Any,
 ) -> None:
@@ -177,6 +245,9 @@ def _present_file(
     tell_all(words.disclosed_lines(told))
     if not yes:
         click.confirm(f"Write this to {out}?", abort=True, err=True)
+    showings = asyncio.run(stapler.renewed(store, showings))
+    if stapler.found_refused and not yes:
+        click.confirm(f"Write this to {out} all the same?", abort=True, err=True)
     body = presentation_file(
         keys,
         showings,

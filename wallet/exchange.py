@@ -30,9 +30,17 @@ _LIMITS: Final = EgressLimits(
 ErrorReader = Callable[..., BonafidesError]
 
 
-def open_egress(*, endpoints: Endpoints = Endpoints(), development: bool = False) -> Egress:  # noqa: B008 - frozen
-    """The guard of one command."""
-    return Egress(EgressPolicy(Mode.FULL, endpoints, allow_loopback=development, limits=_LIMITS))
+def open_egress(
+    *,
+    endpoints: Endpoints = Endpoints(),  # noqa: B008 - frozen
+    nodes: Sequence[str] = (),
+    development: bool = False,
+) -> Egress:
+    """The guard of one command; `nodes` are those that the holder named beside the endpoints."""
+    policy = EgressPolicy(
+        Mode.FULL, endpoints, mirrors=tuple(nodes), allow_loopback=development, limits=_LIMITS
+    )
+    return Egress(policy)
 
 
 class Exchange:

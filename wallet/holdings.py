@@ -172,6 +172,16 @@ class Holding:
         except Malformed:
             return None
 
+    @property
+    def hop(self) -> Header | None:
+        """The newer header that the bundle's state is led to, where there is one (EIP-2935)."""
+        if self.bundle is None or self.bundle.state is None or self.bundle.state.hop is None:
+            return None
+        try:
+            return parse_header(self.bundle.state.hop.header)
+        except Malformed:
+            return None
+
     def full_bundle(self) -> Bundle:
         """The bundle with the credential in it; NotFound where none is held."""
         return self._bundle().with_credential(self.credential)
@@ -333,7 +343,7 @@ def find(holdings: Sequence[Holding], text: str) -> Holding:
 
 def summary(holding: Holding) -> JsonObject:
     """A holding for lists and for `--json`."""
-    header = holding.header
+    header, hop = holding.header, holding.hop
     body: JsonObject = {
         "id": holding.id,
         "name": holding.name,
@@ -349,6 +359,7 @@ def summary(holding: Holding) -> JsonObject:
         "header": None
         if header is None
         else {"number": header.number, "time": format_datetime_stamp(from_unix(header.timestamp))},
+        "hop": None if hop is None else {"number": hop.number},
         "evidence": [
             {
                 "name": one.item.name,

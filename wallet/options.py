@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from wallet.config import DEFAULT_FOLDER, load_standards, load_verifier, read_pa
 
 if TYPE_CHECKING:
     from node.core.evm.agreement import Endpoints
+    from node.outbound.proofs import Height
     from wallet.check import Checker
+    from wallet.refresh import Refresher
     from wallet.store import WalletStore
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -117,14 +120,14 @@ def common(command: Command) -> Command:
     return run
 
 
-def asking(command: Command, *, required: bool = False) -> Command:
+def asking(command: Command) -> Command:
     """Add the options that name endpoints of the chain, handed over as one `Endpoints`."""
 
     @functools.wraps(command)
-    def run(rpc: Sequence[str], agree: int | None, **more: Any) -> None:
+    def run(*arguments: Any, rpc: Sequence[str], agree: int | None, **more: Any) -> None:
         from node.core.evm.agreement import Endpoints  # noqa: PLC0415
 
-        command(endpoints=Endpoints.of(rpc, agree), **more)
+        command(*arguments, endpoints=Endpoints.of(rpc, agree), **more)
 
     agree = click.option(
         "--agree",
@@ -136,7 +139,6 @@ def asking(command: Command, *, required: bool = False) -> Command:
     rpc = click.option(
         "--rpc",
         multiple=True,
-        required=required,
         metavar="[OPERATOR=]URL",
         show_envvar=True,
         help="Endpoint of the chain; of several, a majority of operators must agree.",
@@ -159,6 +161,67 @@ def judging(command: Command) -> Command:
     return command
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Where fresh proofs come from, and by which tables what is proven is judged."""
+
+    endpoints: Endpoints
+    proofs: str | None
+    networks: Path | None
+    trust: Path | None
+    development: bool
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether anybody was named who gives proofs."""
+        return bool(self.endpoints.every) or self.proofs is not None
+
+    @asynccontextmanager
+    async def opened(self, at: Height | None = None) -> AsyncIterator[Refresher]:
+        """Who renews, by a guard of its own: a node that makes proofs may be named by a request as well."""
+        from node.outbound.proofs import At  # noqa: PLC0415
+        from wallet.exchange import open_egress  # noqa: PLC0415
+        from wallet.refresh import ISSUER, Refresher  # noqa: PLC0415
+
+        verifier = load_verifier(
+            load_standards(), networks=self.networks, trust=self.trust, on_chain=self.is_possible
+        )
+        nodes = () if self.proofs in (None, ISSUER) else (self.proofs,)
+        async with open_egress(endpoints=self.endpoints, nodes=nodes, development=self.development) as egress:
+            yield Refresher(verifier, egress, now=now(), at=at or At.SERIES, proofs=self.proofs)
+
+
+def renewing(command: Command) -> Command:
+    """Add the options that say where fresh proofs come from, handed over as one `Renewal`; under `common`."""
+
+    @functools.wraps(command)
+    def run(
+        options: Common,
+        *,
+        endpoints: Endpoints,
+        proofs: str | None,
+        networks: Path | None,
+        trust: Path | None,
+        **more: Any,
+    ) -> None:
+        if endpoints.every and proofs is not None:
+            raise click.UsageError("either --rpc or --proofs")
+        command(options, renewal=Renewal(endpoints, proofs, networks, trust, options.development), **more)
+
+    for option in (
+        click.option("--trust", type=FILE, show_envvar=True, help="Your list of recognised issuers."),
+        click.option("--networks", type=FILE, show_envvar=True, help="Your own table of networks."),
+        click.option(
+            "--proofs",
+            metavar="URL|issuer",
+            show_envvar=True,
+            help="Node that makes proofs, which learns what is asked for: its /proofs, or the issuer's own.",
+        ),
+    ):
+        run = option(run)
+    return asking(run)
+
+
 def make_checker(
     options: Common,
     *,
@@ -178,6 +241,19 @@ def make_checker(
         on_chain=bool(endpoints.every),
     )
     return Checker(verifier, clock=now, endpoints=endpoints, development=options.development)
+
+
+def parse_height(_context: click.Context, _option: click.Parameter, text: str | None) -> Height | None:
+    """The final block that an option names."""
+    if text is None:
+        return None
+    from node.outbound.proofs import At  # noqa: PLC0415
+
+    if text in list(At):
+        return At(text)
+    if not text.isascii() or not text.isdigit():
+        raise click.BadParameter(f"expected {', '.join(At)} or the number of a block")
+    return int(text)
 
 
 def tell(text: str) -> None:

@@ -89,12 +89,20 @@ def check_lines(last: LastCheck | None, indent: str = "  ") -> list[str]:
 
 def refreshed_lines(done: Refreshed, *, runs_out: bool) -> list[str]:
     """What became of a holding whose proofs were to be renewed."""
-    held, header = done.holding, done.holding.header
-    state = done.note if done.report is None or header is None else f"proven at block {header.number}"
+    held, header, hop = done.holding, done.holding.header, done.holding.hop
+    state = done.note
+    if done.report is not None and header is not None:
+        led = "" if hop is None else f", which block {hop.number} names (a hop)"
+        state = "; ".join(filter(None, (f"proven at block {header.number}{led}", done.note)))
     lines = [f"{held.short}  {plain(held.name)}: {plain(state)}"]
     if runs_out:
         lines.append(f"  ends {plain(str(held.valid_until))}: `receive --resume` asks for its successor")
     return lines if done.report is None else [*lines, *check_lines(held.last_check)]
+
+
+def old_proof_line(held: Holding, hours: float) -> str:
+    """Of a holding that is shown with an old proof, since nobody was named who renews it."""
+    return f"{held.short}: its proof is older than {hours:g} hours and goes as it is; --rpc or --proofs renews it first"
 
 
 def received_lines(held: Holding, *, kept: bool) -> list[str]:

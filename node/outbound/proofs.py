@@ -160,10 +160,11 @@ class NodeProofs:
         self._host = urlsplit(base).netloc.rpartition("@")[2]
 
     async def target(self, network: Network, at: Height) -> Target:
-        """The header that it calls final."""
+        """The header that it calls final, and the newest that it does, by which one sees whether it lags."""
         header, _ = await self._ask(network, (), at)
-        found = {header.number: header.hash}
-        answer = HeaderAnswer(header, found, f"the node {self._host}", Strength.ONE_ENDPOINT)
+        newest = header if at is At.NEWEST else (await self._ask(network, (), At.NEWEST))[0]
+        found = {one.number: one.hash for one in (newest, header)}
+        answer = HeaderAnswer(newest, found, f"the node {self._host}", Strength.ONE_ENDPOINT)
         return Target(network, header, answer)
 
     async def state(self, target: Target, slots: Sequence[bytes]) -> BundleState:

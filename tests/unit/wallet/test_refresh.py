@@ -22,14 +22,18 @@ from fixtures.verification import (
 from fixtures.wallets import holding_of
 
 from node.core.errors import NotVerified, Unavailable
+from node.core.evm import registry
 from node.core.evm.agreement import Endpoints
+from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header
 from node.core.verify.materials import Mode
 from node.core.verify.report import CheckName, Outcome
 from node.outbound.http import EgressPolicy
+from node.outbound.proofs import At
 from wallet.holdings import Holding, runs_out
-from wallet.refresh import Refreshed, Refresher
+from wallet.refresh import Refreshed, Refresher, is_stale
 
+WITHOUT_HISTORY = replace(NETWORK, eip2935=False)
 FRESH = LedgerState(number=8192, time=NOW - timedelta(minutes=5))
 
 
@@ -45,6 +49,8 @@ class FakeChain:
     lie: LedgerState | None = None
     host: str = "rpc.example:443"
     asked: tuple[bytes, ...] = ()
+    prunes: int | None = None
+    """How many blocks behind the newest it proves; None: all."""
 
     async def chain_id(self) -> int:
         return self.chain
@@ -52,9 +58,14 @@ class FakeChain:
     async def genesis_hash(self) -> bytes:
         return self.genesis
 
+    def _newest(self) -> LedgerState:
+        """The ledger at the newest block, which names the block of the proofs that are held."""
+        held = self.story.header_of(self.story.shown, self.story.credential())
+        history = {registry.history_slot(held.number): int.from_bytes(held.hash, "big")}
+        return replace(self.ledger, number=self.finalized_number, time=NOW, history=history)
+
     async def finalized(self) -> Header:
-        newer = replace(self.ledger, number=self.finalized_number, time=NOW)
-        return self.story.header_of(newer, self.story.credential())
+        return self.story.header_of(self._newest(), self.story.credential())
 
     async def header(self, block: bytes) -> Header:
         (header,) = (await self.headers([self.ledger.number])).values()
@@ -67,7 +78,13 @@ class FakeChain:
 
     async def proof_nodes(self, address: bytes, slots: Sequence[bytes], block: bytes) -> tuple[bytes, ...]:
         credential = self.story.credential()
+        newest = await self.finalized()
+        if address == registry.HISTORY_ADDRESS:
+            assert block == newest.hash
+            return self.story._state(self._newest(), credential).nodes(address, slots)
         assert block == self.story.header_of(self.ledger, credential).hash
+        if self.prunes is not None and newest.number - self.ledger.number > self.prunes:
+            raise Unavailable("missing trie node")
         self.asked = tuple(slots)
         return self.story._state(self.lie or self.ledger, credential).nodes(address, slots)
 
@@ -127,8 +144,10 @@ async def test_a_revocation_is_proven_too_and_told() -> None:
 
 async def test_a_proof_that_does_not_hold_never_takes_the_place_of_the_old() -> None:
     chain = FakeChain(Story(), FRESH, lie=replace(FRESH, heads=10))
-    with pytest.raises(NotVerified, match="the old one was kept"):
-        await refreshed(holding_of(Story()), chain)
+    with pytest.raises(Unavailable, match="wrong proof"):
+        await refreshed(
+            holding_of(Story()), chain, story=Story(operator_networks={CHAIN_ID: WITHOUT_HISTORY})
+        )
 
 
 async def test_another_endpoint_proves_what_one_does_not() -> None:
@@ -185,6 +204,77 @@ async def test_without_a_bundle_or_a_chain_there_is_nothing_to_renew() -> None:
     assert "no bundle" in (await refreshed(bare, FakeChain(Story(), FRESH))).note
     keyed = holding_of(of_key_school(), bundled=False)
     assert "no bundle" in (await refreshed(keyed, FakeChain(Story(), FRESH))).note
+
+
+# Hops ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_can_be_proven_no_more_is_led_to_the_newest_block() -> None:
+    held = holding_of(Story())
+    done = await refreshed(held, FakeChain(Story(), FRESH, finalized_number=8400, prunes=128))
+    assert done.holding.hop is not None
+    assert (done.holding.hop.number, done.holding.header) == (8400, held.header)
+    assert "block 8192 could not be proven" in done.note
+    assert not done.is_renewed
+
+
+async def test_a_hop_is_asked_for_by_a_block_alone() -> None:
+    chain = FakeChain(Story(), FRESH)
+    done = await hopped(holding_of(Story()), chain)
+    assert done.holding.hop is not None
+    assert chain.asked == (), "no slot of the registry, and so nothing that is this holder's"
+
+
+async def test_a_hopped_bundle_stands_where_only_the_newer_header_is_trusted() -> None:
+    chain = FakeChain(Story(), FRESH)
+    done = await hopped(holding_of(Story()), chain)
+    newest = await chain.finalized()
+    only = Checkpoint(CHAIN_ID, GENESIS, 1, 3, ((newest.number, newest.hash),))
+    report = Story(mode=Mode.OFFLINE, checkpoint=only).judge(_bytes(done.holding))
+    assert report.acceptance == "accepted"
+    assert f"through block {newest.number}" in report[CheckName.HEADER].basis
+    bare = Story(mode=Mode.OFFLINE, checkpoint=only).judge(_bytes(holding_of(Story())))
+    assert bare[CheckName.HEADER].outcome is Outcome.UNKNOWN
+
+
+async def test_a_hop_makes_nothing_fresher() -> None:
+    old = Story(shown=LedgerState(time=NOW - timedelta(hours=30)))
+    done = await hopped(holding_of(old), FakeChain(old, FRESH), story=old)
+    assert done.report is not None
+    assert done.report[CheckName.HEADER].outcome is Outcome.PASSED
+    assert done.report[CheckName.FRESHNESS].outcome is Outcome.UNKNOWN
+
+
+async def test_a_chain_of_another_history_is_not_hopped_to() -> None:
+    other = Story(shown=LedgerState(heads=10))
+    with pytest.raises(NotVerified, match="the old one was kept"):
+        await hopped(holding_of(Story()), FakeChain(other, FRESH))
+
+
+async def test_no_hop_is_longer_than_the_history() -> None:
+    with pytest.raises(Unavailable, match="not among the 8,191"):
+        await hopped(holding_of(Story()), FakeChain(Story(), FRESH, finalized_number=12_288))
+
+
+async def test_a_network_without_history_has_no_hops() -> None:
+    story = Story(operator_networks={CHAIN_ID: WITHOUT_HISTORY})
+    with pytest.raises(Unavailable, match="EIP-2935"):
+        await hopped(holding_of(Story()), FakeChain(Story(), FRESH), story=story)
+
+
+@pytest.mark.parametrize(("hours", "stale"), [(0.9, True), (1.1, False)])
+def test_a_proof_is_stale_by_the_time_of_its_block(hours: float, stale: bool) -> None:
+    held = holding_of(Story(shown=LedgerState(time=NOW - timedelta(hours=1))))
+    assert is_stale(held, timedelta(hours=hours), NOW) is stale
+
+
+def test_what_has_no_proof_has_none_to_renew() -> None:
+    assert not is_stale(holding_of(Story(), bundled=False), timedelta(0), NOW)
+
+
+async def hopped(holding: Holding, *chains: FakeChain, story: Story | None = None) -> Refreshed:
+    egress: Any = FakeEgress(*chains)
+    return await Refresher((story or Story()).verifier(), egress, now=NOW, at=At.NEWEST).hop(holding)
 
 
 # Tokens and selective suites ---------------------------------------------------------------------------------
