@@ -83,6 +83,14 @@ DID_WITNESSES: Final = FetchPurpose(
 )
 
 
+# Controlled Identifiers 1.0. An issuer's address may answer with a page for people instead, which is not read.
+CONTROLLED_DOCUMENT: Final = FetchPurpose(
+    "controlled identifier document",
+    ("application/cid", _LD_JSON, _JSON),
+    256 * 1024,
+    problem.INVALID_CONTROLLED_IDENTIFIER_DOCUMENT,
+)
+
 # RFC 7517 section 8.5. What many serve as plain JSON is read too.
 KEY_SET: Final = FetchPurpose(
     "issuer's keys",

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from node.core.did.address import is_address
 from node.core.did.ethr import EthrDid, document_from_events, parse_did_ethr
 from node.core.did.resolution import parse_did
 from node.core.errors import BonafidesError, Unavailable
@@ -50,7 +51,13 @@ from node.outbound.didkit import Didkit
 from node.outbound.fetch import KEY_SET, STATUS_LIST, fetch_json, fetch_json_or_token
 from node.outbound.headers import ChainEndpoints, HeaderSource, SourcesDisagree, strongest
 from node.outbound.http import Egress
-from node.outbound.resolve import EthrHistory, RegistryEndpoint, fetch_ethr_history, resolve_did
+from node.outbound.resolve import (
+    EthrHistory,
+    RegistryEndpoint,
+    fetch_controlled_document,
+    fetch_ethr_history,
+    resolve_did,
+)
 
 # Header, state, the documents of method and list, the list itself: a credential that needs more leads in circles.
 MAX_ROUNDS: Final = 6
@@ -186,6 +193,9 @@ class Gatherer:
         return StateAnswer(nodes, source)
 
     async def _document(self, need: DocumentNeed) -> DocumentAnswer:
+        if is_address(need.did):
+            found_there = await fetch_controlled_document(need.did, self._egress)
+            return DocumentAnswer(found_there, agreed=True, source="its own web site")
         method, _ = parse_did(need.did)
         if method == "ethr":
             return await self._ethr_document(parse_did_ethr(need.did))

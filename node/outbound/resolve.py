@@ -1,7 +1,8 @@
 """Resolving DIDs that need a look outside: did:web and did:webvh by their URL, did:ethr by its registry's events.
 
-DID Resolution 1.0 section 4.4. What the answers mean is `node/core/did`; here is only the order of asking. An
-endpoint's events are not proven: who needs more than one endpoint's word compares the histories of several.
+DID Resolution 1.0 section 4.4; Controlled Identifiers 1.0 (CID) section 3.3, where an https address is the identifier.
+What the answers mean is `node/core/did`; here is only the order of asking. An endpoint's events are not proven: who
+needs more than one endpoint's word compares the histories of several.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.core import problem
-from node.core.did.document import parse_did_document
+from node.core.did.document import DidDocument, parse_controlled_document, parse_did_document
 from node.core.did.ethr import (
     EthrDid,
     EthrEvent,
@@ -31,7 +32,14 @@ from node.core.evm.keccak import keccak256
 from node.core.strict_json import JsonObject
 from node.core.times import from_unix
 from node.outbound.chain import BlockId, ChainClient
-from node.outbound.fetch import DID_DOCUMENT, DID_LOG, DID_WITNESSES, fetch_bytes, fetch_json
+from node.outbound.fetch import (
+    CONTROLLED_DOCUMENT,
+    DID_DOCUMENT,
+    DID_LOG,
+    DID_WITNESSES,
+    fetch_bytes,
+    fetch_json,
+)
 from node.outbound.http import Egress
 
 # One request each. A school that changes its DID weekly is at the limit after ten years.
@@ -98,6 +106,15 @@ async def resolve_did_web(did: str, egress: Egress) -> ResolutionResult:
         fetched = await fetch_json(egress, url, purpose=DID_DOCUMENT)
     document = parse_did_document(fetched.document, did, require_absolute_urls=True)
     return ResolutionResult(document, content_type=fetched.content_type)
+
+
+async def fetch_controlled_document(address: str, egress: Egress) -> DidDocument:
+    """Fetch the controlled identifier document at an https address (CID section 3.3); only mode `full` does.
+
+    Malformed where something else is there; errors of fetching as of `fetch_json`.
+    """
+    fetched = await fetch_json(egress, address, purpose=CONTROLLED_DOCUMENT)
+    return parse_controlled_document(fetched.document, address)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from node.core.did.ethr import (
     document_from_events,
     parse_did_ethr,
 )
-from node.core.did.resolution import parse_did
 from node.core.evm.header import parse_header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network, format_chain
@@ -115,7 +114,7 @@ class StoredReplica:
 
     async def document(self, need: DocumentNeed) -> DocumentAnswer | Missing | None:
         """The document of a did:ethr as of the header to which the replica was proven."""
-        if parse_did(need.did)[0] != "ethr":
+        if not need.did.startswith("did:ethr:"):
             return None
         did = parse_did_ethr(need.did)
         if did.chain_id not in self._networks:

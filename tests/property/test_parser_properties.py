@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import schemas
 from node.core.anchor import credential_digest, parse_anchor
 from node.core.bundle import parse_bundle
+from node.core.did.address import identifier_of, origin_of
 from node.core.envelope import read_envelope
 from node.core.errors import Malformed
 from node.core.evidence import committed_in, parse_evidence
@@ -21,7 +22,7 @@ from node.core.evm import rlp
 from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.header import header_from_rpc, parse_header
 from node.core.evm.network import parse_networks
-from node.core.jose.key_set import origin_of, parse_keys, place_in_metadata
+from node.core.jose.key_set import parse_keys, place_in_metadata
 from node.core.verify.trust import parse_trust_list
 from node.services.witness import parse_sight
 
@@ -153,3 +154,4 @@ def test_any_text_is_a_token_or_malformed(text):
 def test_any_text_has_an_origin_or_is_malformed(text):
     for url in (text, f"https://{text}", f"https://school.example{text}"):
         read_or_malformed(origin_of, url)
+        read_or_malformed(identifier_of, url)

@@ -1,8 +1,9 @@
 """DID documents: reading one that came from outside, and finding in it the method that a proof names.
 
-DID Core 1.0 section 5, Controlled Identifiers 1.0 (CID) section 2 and the retrieval of section 3.3. Documents
-are read as plain JSON, whatever their `@context`. How a document is come by is left to the methods beside this
-module and to `node/outbound/resolve.py`.
+DID Core 1.0 section 5, Controlled Identifiers 1.0 (CID) section 2 and the retrieval of section 3.3. What is true of
+them is true of the controlled identifier document at an https address, of which they are a kind. Documents are read as
+plain JSON, whatever their `@context`. How a document is come by is left to the methods beside this module and to
+`node/outbound/resolve.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.core import problem
+from node.core.did.address import identifier_of
 from node.core.did.syntax import did_of, is_did
 from node.core.encoding import decode_base58btc, encode_multibase
 from node.core.errors import Malformed, NotVerified
@@ -105,9 +107,13 @@ class VerificationMethod:
         return None
 
 
+class MethodEnded(NotVerified):
+    """A verification method that was revoked, or had expired, by then: no proof is verified with it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class DidDocument:
-    """A DID document that keeps the rules; `raw` is the document as it came.
+    """A DID document, or that of an https address, that keeps the rules; `raw` is the document as it came.
 
     `relationships` maps each verification relationship to the absolute ids listed under it. An id listed there
     need not be among `methods`: it may stand in another document.
@@ -125,14 +131,15 @@ class DidDocument:
     def method(self, did_url: str, purpose: str, *, at: datetime | None = None) -> VerificationMethod:
         """The method that `did_url` names, if it may be used for `purpose` (a relationship), at the time `at`.
 
-        CID section 3.3, in its order. NotVerified with that section's types otherwise; without `at` neither
-        `expires` nor `revoked` is looked at.
+        CID section 3.3, in its order. NotVerified with that section's types otherwise, MethodEnded where it had ended
+        by then; without `at` neither `expires` nor `revoked` is looked at.
         """
         try:
-            document_id = did_of(did_url)
+            document_id = identifier_of(did_url)
         except Malformed as error:
             raise NotVerified(
-                "the verification method is not a DID URL", type=problem.INVALID_VERIFICATION_METHOD_URL
+                "the verification method is neither a DID URL nor at an https address",
+                type=problem.INVALID_VERIFICATION_METHOD_URL,
             ) from error
         if self.id != document_id:
             raise NotVerified(
@@ -150,9 +157,9 @@ class DidDocument:
                 type=problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD,
             )
         if at is not None and found.revoked is not None and found.revoked <= at:
-            raise _bad_method("the verification method was revoked by then")
+            raise _ended("the verification method was revoked by then")
         if at is not None and found.expires is not None and found.expires <= at:
-            raise _bad_method("the verification method had expired by then")
+            raise _ended("the verification method had expired by then")
         return found
 
 
@@ -161,6 +168,22 @@ def parse_did_document(json: Json, expected_id: str, *, require_absolute_urls: b
 
     `require_absolute_urls` is the rule of did:web: no `#key-1` for an id, every DID URL written out.
     """
+    return _parse(json, _Reader(expected_id, require_absolute_urls))
+
+
+def parse_controlled_document(json: Json, address: str) -> DidDocument:
+    """The controlled identifier document at an https `address`, which must be its `id` (CID section 2); else Malformed.
+
+    Anything may stand at an address: what neither names a context of such documents nor lists a method is none.
+    """
+    document = _parse(json, _Reader(address, require_absolute=False))
+    if "@context" not in document.raw and not document.methods:
+        raise _bad_document("what is there is no controlled identifier document")
+    return document
+
+
+def _parse(json: Json, reader: _Reader) -> DidDocument:
+    expected_id = reader.base
     if type(json) is not dict:
         raise _bad_document("a DID document is a JSON object")
     if json.get("id") != expected_id:
@@ -170,9 +193,9 @@ def parse_did_document(json: Json, expected_id: str, *, require_absolute_urls: b
             path=("id",),
         )
     _check_context(json)
-    _check_strings(json, "controller", dids=True)
+    _check_strings(json, "controller")
+    reader.check_controllers(json)
     _check_strings(json, "alsoKnownAs")
-    reader = _Reader(expected_id, require_absolute_urls)
     for index, item in enumerate(_array(json, "verificationMethod")):
         reader.add_method(item, ("verificationMethod", index))
     relationships = {
@@ -250,6 +273,13 @@ class _Reader:
         except Malformed as error:
             raise _bad_document(error.detail, path) from error
 
+    def check_controllers(self, json: JsonObject) -> None:
+        """DID Core section 5.1.2: who may change the document. Of a DID they are DIDs."""
+        named = json.get("controller", [])
+        every = [named] if type(named) is str else named
+        if is_did(self.base) and not all(map(is_did, every)):
+            raise _bad_document("controller names DIDs", ("controller",))
+
     def check_services(self, services: list[Json]) -> None:
         """DID Core section 5.4. Nothing here reads a service; a document that breaks the rule is refused."""
         if len(services) > MAX_SERVICES:
@@ -316,11 +346,17 @@ def _of_kind(kind: KeyKind, key: PublicKey) -> PublicKey:
 
 
 def _absolute(text: str, base: str) -> str:
-    """The absolute form of a DID URL; only fragments may be relative (DID Core section 3.2.2)."""
+    """The absolute form of a method's URL; only fragments may be relative (DID Core section 3.2.2).
+
+    A DID document names DID URLs alone.
+    """
     url = base + text if text.startswith("#") else text
     if "#" not in url or not url.rpartition("#")[2]:
-        raise Malformed("a verification method is named by a DID URL with a fragment")
-    did_of(url)
+        raise Malformed("a verification method is named by a URL with a fragment")
+    if is_did(base):
+        did_of(url)
+    else:
+        identifier_of(url)
     return url
 
 
@@ -335,14 +371,9 @@ def _check_context(json: JsonObject) -> None:
         raise _bad_document("@context names no context of DID documents", ("@context",))
 
 
-def _check_strings(json: JsonObject, member: str, *, dids: bool = False) -> None:
-    if member not in json:
-        return
-    value = json[member]
-    if not _is_strings(value):
+def _check_strings(json: JsonObject, member: str) -> None:
+    if member in json and not _is_strings(json[member]):
         raise _bad_document(f"{member} is a string or a list of strings", (member,))
-    if dids and not all(is_did(item) for item in ([value] if type(value) is str else value)):
-        raise _bad_document(f"{member} names DIDs", (member,))
 
 
 def _is_strings(value: Json) -> bool:
@@ -375,3 +406,7 @@ def _bad_document(detail: str, path: tuple[str | int, ...] = ()) -> Malformed:
 
 def _bad_method(detail: str) -> NotVerified:
     return NotVerified(detail, type=problem.INVALID_VERIFICATION_METHOD)
+
+
+def _ended(detail: str) -> MethodEnded:
+    return MethodEnded(detail, type=problem.INVALID_VERIFICATION_METHOD)

@@ -11,11 +11,12 @@ from node.core.errors import Malformed
 
 # A did:jwk of a large RSA key has about a thousand characters.
 MAX_DID_CHARS: Final = 4096
+MAX_DID_URL_CHARS: Final = 2 * MAX_DID_CHARS
 
 _IDCHAR: Final = r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})"
 _DID: Final = re.compile(rf"did:[a-z0-9]+:(?:{_IDCHAR}*:)*{_IDCHAR}+\Z")
 # Of RFC 3986: pchar, "/" and "?" in path, query and fragment.
-_TAIL: Final = re.compile(
+TAIL: Final = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
     r"(?:\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?"
     r"(?:#(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?\Z"
@@ -41,6 +42,6 @@ def did_of(did_url: str) -> str:
     """The DID in front of path, query and fragment; Malformed with type INVALID_DID_URL."""
     end = _DELIMITER.search(did_url)
     did, tail = (did_url[: end.start()], did_url[end.start() :]) if end else (did_url, "")
-    if len(did_url) > 2 * MAX_DID_CHARS or not is_did(did) or not _TAIL.match(tail):
+    if len(did_url) > MAX_DID_URL_CHARS or not is_did(did) or not TAIL.match(tail):
         raise Malformed("not a DID URL", type=problem.INVALID_DID_URL)
     return did

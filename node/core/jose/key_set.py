@@ -7,21 +7,17 @@ shares with the issuer's own identifier, as a did:web follows from a name. Fetch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from node.core.did.web import is_loopback
+from node.core.did.address import origin_of
 from node.core.errors import Malformed
 from node.core.keys import PublicKey, parse_jwk
 from node.core.strict_json import JsonObject
 
 MAX_KEYS: Final = 100
 _WELL_KNOWN: Final = "/.well-known/jwt-vc-issuer"
-# Plain names and ports only: what two readers of URLs could understand differently has no origin.
-_ORIGIN: Final = re.compile(r"(https?)://([A-Za-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?(?=[/?#]|\Z)")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +26,6 @@ class PublishedKey:
 
     kid: str | None
     public_key: PublicKey
-
-
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port (RFC 6454); Malformed unless it is https, or plain http on this machine."""
-    match = _ORIGIN.match(url)
-    if match is None:
-        raise Malformed("not an https address")
-    scheme, host, port = match[1], match[2].lower(), match[3]
-    if scheme == "http" and not is_loopback(host):
-        raise Malformed("an address without TLS says nothing of whose key is there")
-    return scheme, host, int(port) if port else _DEFAULT_PORTS[scheme]
 
 
 def metadata_url(issuer: str) -> str:

@@ -235,7 +235,12 @@ class Case:
     def _key_of(self, named: KeyNamed) -> KeyFound | KeyMissing:
         may_fetch = self.verifier.may_fetch
         return find_key(
-            named, self.inquiry, may_fetch=may_fetch, confirm=self._confirm, snapshot=self._snapshot_of
+            named,
+            self.inquiry,
+            as_of=self.as_of,
+            may_fetch=may_fetch,
+            confirm=self._confirm,
+            snapshot=self._snapshot_of,
         )
 
     def _snapshot_of(self, did: str) -> Witnessed | Uncounted | None:

@@ -18,8 +18,9 @@ from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import is_url
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import selective_suite_of
+from node.core.did.address import identifier_of
 from node.core.did.document import ASSERTION_METHOD
-from node.core.did.resolution import did_of, same_issuer
+from node.core.did.resolution import same_issuer
 from node.core.envelope import read_envelope
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.problem import Problem
@@ -243,7 +244,7 @@ def _check_signer(named: KeyNamed, issuer: str, judge: Callable[[], Verdict]) ->
 
 def _is_by(proof: Proof, issuer: str) -> bool:
     try:
-        return did_of(proof.verification_method) == issuer and proof.proof_purpose == ASSERTION_METHOD
+        return identifier_of(proof.verification_method) == issuer and proof.proof_purpose == ASSERTION_METHOD
     except Malformed:
         return False
 

@@ -62,7 +62,7 @@ class StateNeed:
 
 @dataclass(frozen=True, slots=True)
 class DocumentNeed:
-    """The DID document of `did`."""
+    """The document of `did`, which is a DID, or an https address with a controlled identifier document."""
 
     did: str
 
@@ -134,9 +134,10 @@ class ReplicaAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DocumentAnswer:
-    """A DID document. `agreed` where several independent voices gave the same, or none is needed.
+    """A DID document, or that of an https address.
 
-    `versions` are the versionIds of the log that it was read from, of did:webvh alone.
+    `agreed` where several independent voices gave the same, or none is needed. `versions` are the versionIds of the log
+    that it was read from, of did:webvh alone.
     """
 
     document: DidDocument

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from node.core import problem
-from node.core.did.document import Account, DidDocument, VerificationMethod
+from node.core.did.address import identifier_of, is_address, origin_of
+from node.core.did.document import Account, DidDocument, MethodEnded, VerificationMethod
 from node.core.did.ethr_identity import ethereum_address
-from node.core.did.resolution import did_of, resolve_self_certifying
+from node.core.did.resolution import resolve_self_certifying
 from node.core.errors import Malformed, NotVerified
 from node.core.jose import key_set
 from node.core.keys import PublicKey
@@ -64,7 +66,7 @@ class KeyNamed:
     listed for the purpose and `shown` in the token's header, or the only one that is listed. `proof_value` tells an
     embedded proof from others of the same document; a token has one signature and none. `sender` is whoever signed by
     a transaction: then a method may name its account in place of a key. `publisher` is the issuer of a token that is
-    named by an https address: then a method may be the address of a key.
+    named by an https address: then the method is the address of a key, where it else is one in the document there.
     """
 
     method: str
@@ -95,24 +97,27 @@ def find_key(
     named: KeyNamed,
     inquiry: Inquiry,
     *,
+    as_of: datetime,
     may_fetch: Callable[[str], bool],
     confirm: Callable[[PublicKey], bool],
     snapshot: Callable[[str], Witnessed | Uncounted | None] = _no_snapshot,
 ) -> KeyFound | KeyMissing:
     """The key of a verification method: by itself, from a chain's events, (mode full) from the web, or by a snapshot.
 
-    What the site itself says now goes before what a witness saw of it, unless newer entries are withheld there.
+    From the web is what a did:web, a did:webvh or an https address itself says: each speaks for its own methods alone.
+
+    What the site itself says now goes before what a witness saw of it, unless newer entries are withheld there. A key
+    that its document says had ended at the time `as_of` is nobody's: when a signature was made is its signer's word.
     """
+    if named.publisher is not None:
+        return _at_address(named, named.publisher, inquiry, may_fetch)
     try:
-        did = did_of(named.method)
-    except Malformed:
-        return _at_address(named, inquiry, may_fetch)
-    try:
-        own = resolve_self_certifying(did)
+        did = identifier_of(named.method)
     except Malformed as error:
-        return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
-    if own is not None:
-        return _in_document(own, named, "its own identifier")
+        reason = Reason.KEY_NOT_LOOKED_UP if is_address(named.method) else Reason.KEY_UNKNOWN
+        return KeyMissing(reason, f"its verification method cannot be looked up: {error.detail}")
+    if (own := _self_certified(did, named, as_of)) is not None:
+        return own
     on_chain = did.startswith("did:ethr:")
     answer: DocumentAnswer | Missing = Missing(
         "it is not fetched for somebody who is not listed", forbidden=True
@@ -121,10 +126,10 @@ def find_key(
         answer = inquiry.document(DocumentNeed(did), on_chain=on_chain)
     shown = snapshot(did)
     if isinstance(shown, Witnessed) and (isinstance(answer, Missing) or shown.is_newer_than(answer)):
-        return _witnessed(shown, named, answer)
+        return _witnessed(shown, named, answer, as_of)
     if isinstance(answer, Missing):
         return _not_at_hand(did, answer, shown if isinstance(shown, Uncounted) else None)
-    found = _in_document(answer.document, named, answer.source)
+    found = _in_document(answer.document, named, answer.source, as_of)
     if answer.agreed:
         return found
     if isinstance(found, KeyMissing):
@@ -132,18 +137,26 @@ def find_key(
     return found if confirm(found.key) else replace(found, confirmed=False, doubt=Reason.KEY_SOURCE_WEAK)
 
 
-def _at_address(named: KeyNamed, inquiry: Inquiry, may_fetch: Callable[[str], bool]) -> KeyFound | KeyMissing:
+def _self_certified(did: str, named: KeyNamed, as_of: datetime) -> KeyFound | KeyMissing | None:
+    """The key that is in the identifier itself; None where a document has to be had."""
+    if is_address(did):
+        return None
+    try:
+        own = resolve_self_certifying(did)
+    except Malformed as error:
+        return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)
+    return None if own is None else _in_document(own, named, "its own identifier", as_of)
+
+
+def _at_address(
+    named: KeyNamed, publisher: str, inquiry: Inquiry, may_fetch: Callable[[str], bool]
+) -> KeyFound | KeyMissing:
     """The key that the issuer of a token publishes, in mode full, at the origin of its own identifier.
 
     There the host speaks for itself, as it does for a did:web; what another host says of an issuer counts for nothing.
     """
-    publisher = named.publisher
-    if publisher is None:
-        at_address = named.method.startswith(("https://", "http://"))
-        reason = Reason.KEY_NOT_LOOKED_UP if at_address else Reason.KEY_UNKNOWN
-        return KeyMissing(reason, "its verification method is not a DID URL")
     try:
-        if key_set.origin_of(named.method) != key_set.origin_of(publisher):
+        if origin_of(named.method) != origin_of(publisher):
             raise Malformed("its key is at another host than its issuer, who alone can say whose it is")
         if not may_fetch(publisher):
             return KeyMissing(Reason.KEY_NOT_ASKED, "the key of somebody who is not listed is not fetched")
@@ -175,20 +188,22 @@ def _published(named: KeyNamed, publisher: str, inquiry: Inquiry) -> KeyFound | 
 
 
 def _not_at_hand(did: str, answer: Missing, shown: Uncounted | None) -> KeyMissing:
-    """What keeps the document of a DID away, told as what would help."""
+    """What keeps the document of a DID or of an address away, told as what would help."""
     detail = f"the key is not at hand: {answer.reason}"
     if shown is not None:
         detail += f"; the snapshot in its bundle does not count: {shown.detail}"
     if did.startswith("did:ethr:"):
         reason = Reason.KEY_UNKNOWN  # a bundle has it
-    elif not did.startswith(METHODS):
+    elif not (is_address(did) or did.startswith(METHODS)):
         reason = Reason.KEY_NOT_LOOKED_UP
     else:
         reason = Reason.KEY_NOT_ASKED if answer.forbidden else Reason.KEY_UNREACHABLE
     return KeyMissing(reason, detail)
 
 
-def _witnessed(shown: Witnessed, named: KeyNamed, answer: DocumentAnswer | Missing) -> KeyFound | KeyMissing:
+def _witnessed(
+    shown: Witnessed, named: KeyNamed, answer: DocumentAnswer | Missing, as_of: datetime
+) -> KeyFound | KeyMissing:
     """A method that is not in a snapshot may have been added since, unless the DID was ended in it."""
     if shown.doubt is not None and isinstance(answer, Missing):
         detail = f"the key is not at hand: {answer.reason}; and there is only {shown.source}"
@@ -196,7 +211,7 @@ def _witnessed(shown: Witnessed, named: KeyNamed, answer: DocumentAnswer | Missi
     if shown.doubt is not None:
         detail = f"the log that its site serves lacks an entry that is in {shown.source}"
         return KeyMissing(Reason.KEY_UNREACHABLE, detail)
-    found = _in_document(shown.seen.document, named, shown.source)
+    found = _in_document(shown.seen.document, named, shown.source, as_of)
     if isinstance(found, KeyFound):
         return found
     return replace(
@@ -204,12 +219,16 @@ def _witnessed(shown: Witnessed, named: KeyNamed, answer: DocumentAnswer | Missi
     )
 
 
-def _in_document(document: DidDocument, named: KeyNamed, source: str) -> KeyFound | KeyMissing:
+def _in_document(
+    document: DidDocument, named: KeyNamed, source: str, as_of: datetime
+) -> KeyFound | KeyMissing:
     method = named.method if named.method != document.id else _only_listed(document, named)
     if method is None:
         return KeyMissing(Reason.KEY_UNKNOWN, "it does not say with which of its signer's keys it was signed")
     try:
-        found, fit = document.method(method, named.purpose), True
+        found, fit = document.method(method, named.purpose, at=as_of), True
+    except MethodEnded as error:
+        return KeyMissing(Reason.KEY_ENDED, error.detail, refused=True)
     except NotVerified as error:
         if error.problem.type != _INVALID_RELATIONSHIP:
             return KeyMissing(Reason.KEY_UNKNOWN, error.detail, refused=True)

@@ -21,8 +21,8 @@ from node.core.dataintegrity.bbs_2023 import (
     parse_derived_proof,
 )
 from node.core.dataintegrity.proof import Proof, parse_proof, proofs_of
+from node.core.did.address import identifier_of
 from node.core.did.document import AUTHENTICATION
-from node.core.did.resolution import did_of
 from node.core.envelope import Envelope, KeyBinding
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import PublicKey
@@ -146,7 +146,7 @@ def _holder(signed: _Signed, verdict: Verdict, facts: PresentationFacts) -> Hold
         verdict.outcome,
         verdict.basis,
         _REASONS.get(verdict.outcome),
-        did_of(signed.method) if verdict.key is not None else None,
+        identifier_of(signed.method) if verdict.key is not None else None,
         facts.holder_id,
         signed.challenge,
         signed.domain,
@@ -175,7 +175,13 @@ def _signed_token(envelope: Envelope, facts: PresentationFacts, occasion: Occasi
 def _key_finder(occasion: Occasion) -> KeyFinder:
     def find(named: KeyNamed) -> KeyFound | KeyMissing:
         may_fetch = occasion.verifier.may_fetch
-        return find_key(named, occasion.inquiry, may_fetch=may_fetch, confirm=lambda _key: False)
+        return find_key(
+            named,
+            occasion.inquiry,
+            as_of=occasion.as_of,
+            may_fetch=may_fetch,
+            confirm=lambda _key: False,
+        )
 
     return find
 

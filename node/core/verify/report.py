@@ -79,6 +79,7 @@ class Reason(StrEnum):
     KEY_UNREACHABLE = "key_unreachable"
     KEY_NOT_LOOKED_UP = "key_not_looked_up"
     SNAPSHOT_OLD = "snapshot_old"
+    KEY_ENDED = "key_ended"
     KEY_NOT_CONFIRMED = "key_not_confirmed"
     KEY_SOURCE_WEAK = "key_source_weak"
     WRONG_PURPOSE = "wrong_purpose"

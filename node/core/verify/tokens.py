@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
+from node.core.did.address import is_address
 from node.core.did.document import ASSERTION_METHOD
 from node.core.did.resolution import did_of
 from node.core.envelope import Envelope
@@ -23,8 +23,6 @@ from node.core.verify.proofs import ProofChecks, checks_of, without
 from node.core.verify.reading import Document
 from node.core.verify.report import Outcome, Reason
 from node.core.verify.signature import Verdict, judge_signature
-
-_ADDRESSES: Final = ("https://", "http://")
 
 
 def check_token(
@@ -76,7 +74,7 @@ def signer_of(envelope: Envelope, party: str, purpose: str) -> KeyNamed:
 
 def key_named(method: str, party: str, purpose: str, shown: PublicKey | None = None) -> KeyNamed:
     """The key by which `party` is said to have signed a token; of issuers alone it may be one at an address."""
-    at_address = purpose == ASSERTION_METHOD and all(one.startswith(_ADDRESSES) for one in (method, party))
+    at_address = purpose == ASSERTION_METHOD and is_address(method) and is_address(party)
     return KeyNamed(method, purpose, shown=shown, publisher=party if at_address else None)
 
 

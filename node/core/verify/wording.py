@@ -42,6 +42,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.KEY_UNREACHABLE: "The issuer keeps its key on a site of its own, from which it could not be had. Try again.",
     Reason.KEY_NOT_LOOKED_UP: "It does not name its key in a way that can be looked up here. "
     "No other mode and no other file will help.",
+    Reason.KEY_ENDED: "The key that it was signed with was withdrawn, or has run out. Ask the issuer for a new one.",
     Reason.SNAPSHOT_OLD: "Which key was the issuer's is shown for too long ago. "
     "Ask the holder for a newer file, or use mode full.",
     Reason.KEY_NOT_CONFIRMED: "Nothing confirms yet whose key it was signed with. Ask the holder to renew the proof.",

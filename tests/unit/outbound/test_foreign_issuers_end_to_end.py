@@ -21,6 +21,7 @@ from fixtures.verification import (
     Signatory,
     as_jwt,
     badge,
+    did_document,
     entry,
     public,
     signed_token,
@@ -325,6 +326,35 @@ async def test_the_status_list_of_an_issuer_with_an_https_address_is_verified_by
         credential = badge_of(issuer, credentialStatus=entry(index=INDEX, url=url))
         found = await report(as_jwt(issuer, credential, kid=kid), issuer.did)
         assert found[CheckName.STATUS].outcome is outcome, found[CheckName.STATUS].basis
+
+
+@pytest.mark.parametrize(
+    ("content_type", "changes", "reason"),
+    [
+        ("application/cid", {}, None),
+        ("application/json", {}, None),
+        ("application/cid", {"id": "https://school.example/hall"}, Reason.KEY_UNREACHABLE),
+        ("application/cid", {"padding": "x" * 256 * 1024}, Reason.KEY_UNREACHABLE),
+        ("text/html", {}, Reason.KEY_UNREACHABLE),
+    ],
+    ids=["application/cid", "application/json", "of another", "too large", "a page for people"],
+)
+async def test_the_method_of_an_embedded_proof_is_in_the_document_at_its_issuer_s_address(
+    site: Site, content_type: str, changes: Json, reason: Reason | None
+) -> None:
+    """Controlled Identifiers 1.0 section 3.3. The list that the issuer signed too counts by the same document."""
+    issuer = Signatory(site.url("/hall"), "key-1", KEY_SCHOOL.key)
+    content = {**did_document(issuer.did, issuer).to_json(), **changes}
+    site.files["/hall"] = (content_type, json.dumps(content).encode())
+    url = site.url("/list")
+    for bits, outcome in (([], Acceptance.ACCEPTED), ([INDEX], Acceptance.REFUSED)):
+        site.asked.clear()
+        site.files["/list"] = ("application/vc", json.dumps(status_list(issuer, bits, url)).encode())
+        credential = badge_of(issuer, credentialStatus=entry(index=INDEX, url=url))
+        found = await report(issuer.sign(credential), issuer.did)
+        assert found[CheckName.PROOF].reason is reason, found[CheckName.PROOF].basis
+        assert found.acceptance is (outcome if reason is None else Acceptance.UNDETERMINED)
+        assert site.asked == (["/hall", "/list"] if reason is None else ["/hall"])
 
 
 async def test_the_proof_of_an_account_is_of_a_type_that_is_not_judged_here() -> None:

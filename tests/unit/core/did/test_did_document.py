@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core import problem
-from node.core.did.document import parse_did_document
+from node.core.did.document import parse_controlled_document, parse_did_document
 from node.core.errors import Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey
 
@@ -173,6 +173,55 @@ DEFECTS: dict[str, dict[str, Any]] = {
 def test_a_document_that_breaks_one_rule_is_malformed(changes: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         parse_did_document(document(**changes), DID)
+
+
+ADDRESS = "https://school.example/issuer"
+
+
+def at_address(**changes: Any) -> dict[str, Any]:
+    found = method(id=ADDRESS + "#key-1", controller=ADDRESS)
+    raw = {"id": ADDRESS, "verificationMethod": [found], "assertionMethod": [ADDRESS + "#key-1"]}
+    return raw | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"@context": "https://www.w3.org/ns/cid/v1"},
+        {"controller": [ADDRESS, "https://other.example", "did:web:school.example"]},
+        {"service": [{"id": ADDRESS + "#s", "type": "A", "serviceEndpoint": "https://a.example"}]},
+    ],
+)
+def test_the_document_at_an_https_address_has_the_same_rules(changes: dict[str, Any]) -> None:
+    found = parse_controlled_document(at_address(**changes), ADDRESS)
+    assert found.method(ADDRESS + "#key-1", "assertionMethod", at=NOON).public_key == KEY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": ADDRESS + "/"},
+        {"id": DID},
+        {"id": None},
+        {"@context": ["https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"]},
+        {"verificationMethod": [], "assertionMethod": []},
+        {"verificationMethod": [method(id="key-1", controller=ADDRESS)]},
+        {"verificationMethod": [method(id="http://school.example/issuer#key-1", controller=ADDRESS)]},
+        {"assertionMethod": [ADDRESS]},
+        {"controller": 7},
+    ],
+)
+def test_what_else_stands_at_an_address_is_malformed(changes: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        parse_controlled_document(at_address(**changes), ADDRESS)
+
+
+@pytest.mark.parametrize("raw", [[], "x", None])
+def test_what_is_no_object_is_no_document(raw: Any) -> None:
+    for parse in (parse_did_document, parse_controlled_document):
+        with pytest.raises(Malformed):
+            parse(raw, ADDRESS)
 
 
 def test_a_document_without_context_is_read_as_plain_json() -> None:

@@ -33,6 +33,7 @@ from fixtures.verification import (
     without_status,
 )
 
+from node.core.did.document import DidDocument, parse_did_document
 from node.core.errors import Malformed
 from node.core.verify import engine
 from node.core.verify.intake import read_intake
@@ -179,6 +180,12 @@ def by_web(**changes: Any) -> Story:
     return Story(**{**fields, **changes})
 
 
+def ended(**times: str) -> DidDocument:
+    raw = copy.deepcopy(did_document(WEB.did, WEB).to_json())
+    raw["verificationMethod"][0] |= times
+    return parse_did_document(raw, WEB.did)
+
+
 def change_mark(document: Json) -> None:
     document["name"] = "Data structures with honours"
 
@@ -237,12 +244,15 @@ PROOF = [
     Row("a proof that it builds on is missing", lambda: of_key_school(tamper=setting("proof", 0, "previousProof", value="urn:x:gone")), FAILED, Reason.CHANGED),
     Row("a method that the DID document has not", lambda: by_web(documents={WEB.did: agreed(did_document(WEB.did, replace(WEB, fragment="key-2")))}), FAILED, Reason.KEY_UNKNOWN),
     Row("a did:key without a key", lambda: of_key_school(issuer=replace(KEY_SCHOOL, did="did:key:z6Mkwrong")), FAILED, Reason.KEY_UNKNOWN),
+    Row("a did:web says that the key was revoked", lambda: by_web(documents={WEB.did: agreed(ended(revoked="2026-06-01T12:00:00Z"))}), FAILED, Reason.KEY_ENDED),
+    Row("a did:web says that the key had expired", lambda: by_web(documents={WEB.did: agreed(ended(expires="2026-06-01T12:00:00Z"))}), FAILED, Reason.KEY_ENDED),
+    Row("a did:web says that the key will end", lambda: by_web(documents={WEB.did: agreed(ended(revoked="2026-06-01T12:00:01Z", expires="2026-06-01T12:00:01Z"))}), PASSED),
     Row("no key: offline, no bundle", lambda: Story(bundled=False), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: did:web of an unlisted issuer", lambda: by_web(trust=None), UNKNOWN, Reason.KEY_NOT_ASKED),
     Row("no key: did:web in a mode that does not ask it", lambda: by_web(mode=Mode.CHAIN), UNKNOWN, Reason.KEY_NOT_ASKED),
     Row("no key: did:web that does not answer", lambda: by_web(documents={}), UNKNOWN, Reason.KEY_UNREACHABLE),
     Row("no key: a DID method that is not known", lambda: of_key_school(issuer=Signatory("did:ion:abc", "k", KEY_SCHOOL.key), mode=Mode.FULL), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),
-    Row("no key: the issuer is no DID", lambda: of_key_school(issuer=Signatory("https://school.example/issuer", "k", KEY_SCHOOL.key), mode=Mode.FULL), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),
+    Row("no key: the issuer is neither a DID nor an https address", lambda: of_key_school(issuer=Signatory("http://school.example/issuer", "k", KEY_SCHOOL.key), mode=Mode.FULL), UNKNOWN, Reason.KEY_NOT_LOOKED_UP),
     Row("no key: a did:ethr of a network without a name here", lambda: of_key_school(issuer=Signatory(f"did:ethr:foonet:0x{IDENTITY.hex()}", "k", KEY_SCHOOL.key), bundled=False), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("no key: a fragment that no DID URL has", lambda: of_key_school(issuer=replace(KEY_SCHOOL, fragment="a b")), UNKNOWN, Reason.KEY_UNKNOWN),
     Row("wrong signature, and no slot confirms the key", lambda: Story(tamper=change_mark, checkpoint=None), UNKNOWN, Reason.KEY_NOT_CONFIRMED),

@@ -21,7 +21,7 @@ from fixtures.verification import (
     signing_key,
 )
 
-from node.core.verify.materials import KeySetNeed, Mode
+from node.core.verify.materials import DocumentNeed, KeySetNeed, Mode
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import CheckName, Outcome, Reason
 from node.core.verify.trust import TrustEntry, TrustList
@@ -131,8 +131,8 @@ def test_the_address_of_a_key_counts_for_tokens_alone() -> None:
     """An embedded proof names a verification method, of which a JWK says nothing."""
     story = badge(token=None, options={"verificationMethod": ISSUER + "#key-1"}, key_sets={METADATA: OURS})
     proof = story.report()[CheckName.PROOF]
-    assert (proof.outcome, proof.reason) == (Outcome.UNKNOWN, Reason.KEY_NOT_LOOKED_UP)
-    assert story.needed == []
+    assert (proof.outcome, proof.reason) == (Outcome.UNKNOWN, Reason.KEY_UNREACHABLE)
+    assert story.needed == [DocumentNeed(ISSUER)]
 
 
 def test_the_basis_names_the_site() -> None:
