@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bench.chain import largest_state
+
 pytestmark = [pytest.mark.node_js, pytest.mark.xdist_group("demo")]
 
 HERE = Path(__file__).resolve().parent
@@ -40,6 +42,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = bonafides("demo", "--dir", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out"
+
+
+def test_the_state_of_each_bundle_takes_four_kilobytes_at_most(out: Path) -> None:
+    assert 1_000 < largest_state(out) <= 4_000
 
 
 def by_digitalbazaar(*files: Path) -> bool:
