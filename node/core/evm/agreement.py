@@ -22,6 +22,12 @@ _WRITTEN: Final = re.compile(
     re.IGNORECASE,
 )
 
+# A host that is read in one way: dotted names, as they are asked for.
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?\Z")
+# What some take for an IPv4 address (URL Standard, "ends in a number").
+_ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
+_PORTS: Final = {"http": 80, "https": 443}
+
 T = TypeVar("T", bound=Hashable)
 
 
@@ -40,7 +46,7 @@ class Endpoint:
 def parse_endpoint(text: str) -> Endpoint:
     """The endpoint that `[OPERATOR][@CHAIN]=URL`, or a URL alone, writes; Misconfigured otherwise.
 
-    Where no operator is named it is the last two labels of the host, or all of an address.
+    Where no operator is named it is the last two labels of the host, or all of an address; this machine has one name.
     """
     match = _WRITTEN.match(text)
     host = None if match is None else _host(match["url"])
@@ -53,20 +59,35 @@ def parse_endpoint(text: str) -> Endpoint:
 
 
 def _host(url: str) -> str | None:
+    """The host, an address in its one canonical form: whoever is written in two ways would count twice."""
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    return parts.hostname if port != 0 else None
+    host = host.rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        plain = _NAME.match(host) is not None and not _ENDS_IN_NUMBER.match(host)
+        return host if plain and port != 0 else None
+    return str(getattr(address, "ipv4_mapped", None) or address) if port != 0 else None
 
 
 def _operator(host: str) -> str:
+    """The last two labels; all of an address, and one name for this machine's."""
     try:
-        ip_address(host)
+        address = ip_address(host)
     except ValueError:
-        return ".".join(host.rstrip(".").split(".")[-2:])
-    return host
+        return ".".join(host.split(".")[-2:])
+    return "localhost" if address.is_loopback else host
+
+
+def _place(url: str) -> tuple[str | None, int | None, str, str]:
+    """What tells one endpoint from another, however its URL is written."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme)
+    return _host(url), port, parts.path.rstrip("/"), parts.query
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +95,7 @@ class Endpoints:
     """All endpoints of the configuration, and how many operators must agree on what one chain says.
 
     `agree` is None for the smallest majority. Misconfigured where two numbers of operators as large could say
-    different things, or where there are fewer operators than must agree.
+    different things, where there are fewer operators than must agree, or where two are to be asked at one place.
     """
 
     every: tuple[Endpoint, ...] = ()
@@ -83,6 +104,10 @@ class Endpoints:
     def __post_init__(self) -> None:
         if len(self.every) > MAX_ENDPOINTS:
             raise Misconfigured(f"at most {MAX_ENDPOINTS} endpoints are asked")
+        if len({(_place(one.url), one.operator) for one in self.every}) > len(
+            {_place(one.url) for one in self.every}
+        ):
+            raise Misconfigured("one endpoint is named as that of two operators, who would be one voice")
         if self.agree is None:
             return
         if not self.every:

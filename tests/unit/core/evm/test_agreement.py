@@ -23,8 +23,11 @@ from node.core.evm.agreement import (
         ("https://mainnet.infura.example/v3/key", "infura.example", None),
         ("https://RPC.Eth.Example./", "eth.example", None),
         ("http://localhost:8545", "localhost", None),
-        ("http://127.0.0.1:8545", "127.0.0.1", None),
-        ("http://[::1]:8545", "::1", None),
+        ("http://127.0.0.1:8545", "localhost", None),
+        ("http://[::1]:8545", "localhost", None),
+        ("http://192.0.2.1.:8545", "192.0.2.1", None),
+        ("http://[2001:DB8:0:0:0:0:0:1]:8545", "2001:db8::1", None),
+        ("http://[::ffff:192.0.2.1]:8545", "192.0.2.1", None),
         ("Ours=http://127.0.0.1:8545", "ours", None),
         ("ours@100=http://127.0.0.1:8545", "ours", 100),
         ("@1=https://a.b.example/?key=x", "b.example", 1),
@@ -52,6 +55,12 @@ def test_an_operator_is_named_or_the_last_two_labels_of_the_host(
         "a@0=https://c.example",
         "a@9007199254740992=https://c.example",
         "=a=https://c.example",
+        "http://127.1:8545",
+        "http://2130706433:8545",
+        "http://a.0x7f:8545",
+        "https://ex%61mple.com",
+        "https://bücher.example",
+        "https://\uff45xample.com",
     ],
 )
 def test_what_is_no_endpoint_is_refused_and_not_repeated(text: str) -> None:
@@ -92,6 +101,26 @@ def test_a_number_of_which_two_could_say_different_things_is_refused(
     else:
         with pytest.raises(Misconfigured):
             Endpoints.of(texts, agree)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "https://rpc.example/key",
+        "https://rpc.example:443/key/",
+        "HTTPS://RPC.EXAMPLE./key",
+    ],
+)
+def test_one_endpoint_under_two_names_is_not_two_operators(again: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        Endpoints.of(["one=https://rpc.example/key", f"two={again}"])
+    assert "key" not in refused.value.detail
+    Endpoints.of(["one=https://rpc.example/key", f"one={again}", "two=https://rpc.example/another"])
+
+
+def test_this_machine_is_one_operator_by_whatever_name() -> None:
+    here = Endpoints.of(["http://localhost:1", "http://127.0.0.1:2", "http://127.9.9.9:2", "http://[::1]:3"])
+    assert len({one.operator for one in here.every}) == 1
 
 
 def test_too_many_endpoints_are_refused() -> None:
