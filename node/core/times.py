@@ -79,3 +79,11 @@ def from_unix(seconds: int) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise Malformed("a timestamp outside the calendar") from error
+
+
+def span(seconds: int) -> str:
+    """A length of time in its largest fitting unit, two at least of it."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

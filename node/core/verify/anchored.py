@@ -17,7 +17,7 @@ from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord, KeyPurpose, KeyWindow, ListRecord
 from node.core.problem import Problem
 from node.core.status.entry import StatusEntry
-from node.core.times import format_datetime_stamp, from_unix
+from node.core.times import format_datetime_stamp, from_unix, span
 from node.core.verify.ledger import MAX_LIST_ENTRIES, Ledger, Proven, entry_slots, has_rule
 from node.core.verify.policy import Policy
 from node.core.verify.reading import AnyStatusEntry
@@ -71,14 +71,6 @@ def check_freshness(ledger: Ledger, policy: Policy, as_of: datetime, now: dateti
         return Check(CheckName.FRESHNESS, Outcome.UNKNOWN, basis, Reason.STALE)
     ago = f"{span(age)} ago" if age >= 0 else "after the time asked for"
     return Check(CheckName.FRESHNESS, Outcome.PASSED, f"proven as of {ledger.state.at}, {ago}")
-
-
-def span(seconds: int) -> str:
-    """A length of time in its largest fitting unit, two at least of it."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} seconds"
 
 
 # 7. anchor -------------------------------------------------------------------------------------------------

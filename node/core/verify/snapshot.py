@@ -18,7 +18,8 @@ from node.core.did.document import DidDocument, parse_did_document
 from node.core.did.webvh import read_log
 from node.core.errors import Malformed, NotVerified
 from node.core.strict_json import parse_json_object
-from node.core.verify.anchored import CLOCK_TOLERANCE_SECONDS, check_witness, span
+from node.core.times import span
+from node.core.verify.anchored import CLOCK_TOLERANCE_SECONDS, check_witness
 from node.core.verify.ledger import Identity, Ledger, Wanted
 from node.core.verify.materials import DocumentAnswer
 from node.core.verify.policy import Policy
