@@ -19,6 +19,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from node.core.verify.domains import DomainLink
+
 # --- the issuer itself
 # ---------------------------------------------------------------------------------------
 
@@ -1255,6 +1257,22 @@ class Replica(Protocol):
         ...
 
 
+class DomainLinks(Protocol):
+    """What was found of the domains of issuers, one finding for each DID, origin and place."""
+
+    async def of(self, dids: Collection[str]) -> list[DomainLink]:
+        """All findings of some DIDs, by DID, origin and place."""
+        ...
+
+    async def save(self, link: DomainLink) -> None:
+        """Record a finding, in the place of the one before."""
+        ...
+
+    async def forget(self, checked_before: datetime) -> int:
+        """Forget findings that were not renewed since a time; how many."""
+        ...
+
+
 # --- the whole
 # -----------------------------------------------------------------------------------------------
 
@@ -1290,6 +1308,8 @@ class Transaction(Protocol):
     def presentation_requests(self) -> PresentationRequests: ...
     @property
     def replica(self) -> Replica: ...
+    @property
+    def domain_links(self) -> DomainLinks: ...
 
 
 class Store(Protocol):

@@ -30,6 +30,7 @@ from node.storage.base import Transaction
 from node.storage.batches import SqlBatches
 from node.storage.bundles import SqlBundles
 from node.storage.credentials import SqlCredentials, SqlEvidence
+from node.storage.domain_links import SqlDomainLinks
 from node.storage.issuer import SqlApiTokens, SqlIssuer, SqlKeys
 from node.storage.nonces import SqlNonces
 from node.storage.offers import SqlDeliveries, SqlOffers
@@ -76,6 +77,7 @@ class SqlTransaction:
         self.nonces = SqlNonces(connection)
         self.presentation_requests = SqlPresentationRequests(connection)
         self.replica = SqlReplica(connection)
+        self.domain_links = SqlDomainLinks(connection)
 
 
 class Database:

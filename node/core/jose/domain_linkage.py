@@ -2,11 +2,13 @@
 
 The origin serves `/.well-known/did-configuration.json`, in which the DID says that the origin is its own, signed. Made
 and read here in the token form; entries with embedded proofs need a context that is not pinned, and are passed over.
+In its document the DID says the same by a service of type `LinkedDomains`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,11 +24,18 @@ from node.core.strict_json import Json, JsonObject, parse_json_object
 from node.core.times import format_datetime_stamp
 
 CONFIGURATION_PATH: Final = "/.well-known/did-configuration.json"
+LINKED_DOMAINS: Final = "LinkedDomains"
 MAX_LINKED: Final = 64
+MAX_ORIGINS: Final = 8
 _CONTEXT: Final = "https://identity.foundation/.well-known/did-configuration/v1"
 _VC_CONTEXT: Final = "https://www.w3.org/2018/credentials/v1"
 _TYPES: Final = ["VerifiableCredential", "DomainLinkageCredential"]
 _HEADER: Final = frozenset({"alg", "kid"})
+# A host as the DNS has it: what looks like other letters is written in its own way there (RFC 5890), and is shown so.
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_ORIGIN: Final = re.compile(
+    rf"https?://(?P<host>(?=.{{1,253}}(:|\Z)){_LABEL}(\.{_LABEL})*)(:[1-9][0-9]{{0,4}})?\Z"
+)
 _CLAIMS: Final = frozenset({"iss", "sub", "nbf", "exp", "vc"})
 
 
@@ -57,6 +66,47 @@ def origin_of(url: str) -> str:
     """The origin of a web URL (RFC 6454): scheme, host and, where it is not the usual one, port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def is_origin(text: str) -> bool:
+    """Whether `text` is an origin of a host name or an IPv4 address, in lower-case ASCII."""
+    return _ORIGIN.match(text) is not None
+
+
+def domain_of(origin: str) -> str:
+    """What people call it: the host, and its port where it is not the usual one."""
+    return origin.partition("://")[2]
+
+
+def host_of(origin: str) -> str:
+    """The host of an origin, without port."""
+    return domain_of(origin).partition(":")[0]
+
+
+def linked_origins(document: DidDocument) -> tuple[str, ...]:
+    """The origins that a DID document says to be its DID's ("Linked Domain Service Endpoint"), the first few of them.
+
+    What is no plain origin is passed over: it is somebody else's document, and no fault of anything.
+    """
+    found: dict[str, None] = {}
+    for service in _list(document.raw.get("service")):
+        if isinstance(service, dict) and LINKED_DOMAINS in _list(service.get("type")):
+            for text in _endpoints(service.get("serviceEndpoint")):
+                origin = text.lower().removesuffix("/")
+                if is_origin(origin):
+                    found[origin] = None
+    return tuple(found)[:MAX_ORIGINS]
+
+
+def _endpoints(value: Json) -> Iterator[str]:
+    for one in _list(value):
+        for origin in _list(one.get("origins") if isinstance(one, dict) else one):
+            if isinstance(origin, str):
+                yield origin
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]
 
 
 def prepare_linkage(
