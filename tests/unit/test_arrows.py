@@ -86,6 +86,7 @@ ONLY_IN = {
     "alembic": "node.storage",
     "eth": "node.chain",
     "didkit": "node.outbound.didkit_child",
+    "dns": "node.outbound",
     "py_arkworks_bls12381": "node.core.bls12381",
     "py_ecc": "node.core.bls12381",
 }
