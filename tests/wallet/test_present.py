@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fixtures.wallets import LEARNER_KEY, holding_of
 from node.core.credential import BASE_CONTEXT
 from node.core.errors import Malformed, NotFound, Refused, Unavailable
 from node.core.evidence import ShownEvidence, WithheldEvidence
+from node.core.evm.agreement import Endpoints
 from node.core.jose.jwe import CONTENT_ENCRYPTIONS, DecryptionKey
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
 from node.core.oid4vp.formats import format_of, vp_formats
@@ -46,7 +48,7 @@ from node.outbound.http import EgressDenied
 from wallet import cli_showing
 from wallet.consent import Outcome
 from wallet.exchange import open_egress
-from wallet.options import Common
+from wallet.options import Common, Renewal
 from wallet.present import Presenter
 from wallet.presentation import Showing, disclosed, presentation_file, with_evidence
 from wallet.store import WalletStore
@@ -282,10 +284,18 @@ async def test_that_nothing_is_held_is_said_by_the_holder(
 
     monkeypatch.setattr(click, "confirm", confirm)
     options = Common(tmp_path, None, as_json=False, development=True)
+    stapler = cli_showing.Stapler(Renewal(Endpoints(), None, None, None, True), timedelta(hours=12))
     async with serving(FakeVerifier()) as verifier:
         with pytest.raises(NotFound, match="nothing was shown"):
             await cli_showing._present_online(
-                options, store, verifier.link, use=(), evidence=(), no_evidence=False, yes=False
+                options,
+                store,
+                verifier.link,
+                use=(),
+                evidence=(),
+                no_evidence=False,
+                yes=False,
+                stapler=stapler,
             )
         assert len(asked) == 1
         assert len(verifier.got) == says_so
