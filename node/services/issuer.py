@@ -120,7 +120,8 @@ class ChainAccess:
             some = slots[start : start + _SLOTS_AT_ONCE]
             proven = await self._proven(header, self.network.credential_registry, some)
             if proven.account is None or proven.account.code_hash != self.network.code_hash:
-                raise Misconfigured(f"{self.network.chain} does not have our registry at that address")
+                where = f"{self.network.chain} does not have our registry at the address in the table"
+                raise Misconfigured(f"{where} as of block {header.number}, which is final")
             values |= proven.values
         return values
 
