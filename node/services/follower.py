@@ -425,6 +425,8 @@ class Follower:
                     read.append(await self._history(voices, header, one))
         if read:
             async with self._store.transaction() as tx:
+                if await tx.replica.header_by_hash(self._chain_id, header.hash) is None:
+                    return  # another process went back meanwhile: they are of a block that is no longer there
                 now = {one.identity: one for one in await tx.replica.identities(self._chain_id)}
                 kept = [
                     replace(

@@ -1227,7 +1227,7 @@ class Replica(Protocol):
         ...
 
     async def undo(self, chain_id: int, to_block: int) -> list[bytes]:
-        """Take back all words and headers after a block; the paths of the words."""
+        """Take back all words, headers and histories after a block; the paths of the words."""
         ...
 
     async def prune(self, chain_id: int, before_block: int) -> None:

@@ -88,6 +88,7 @@ _write: Final = writes_table.c
 _identity: Final = identities_table.c
 _HEADER: Final = [_header[field.name] for field in fields(ReplicaHeader)]
 _IDENTITY: Final = [_identity[field.name] for field in fields(ReplicaIdentity)]
+_NO_HISTORY: Final = {"history": None, "history_number": None, "history_agreed": False}
 _PATH_DIGITS: Final = 64
 # Beyond as many parts it is quicker to read all.
 _MAX_PARTS: Final = 200
@@ -113,11 +114,10 @@ class SqlReplica:
         """Everything of a chain but whom it knew or was asked for."""
         for table in (heads_table, headers_table, words_table, writes_table):
             await self._connection.execute(delete(table).where(table.c.chain_id == chain_id))
-        nothing_known = {"proven": None, "fault": None, "history": None, "history_number": None}
         await self._connection.execute(
             update(identities_table)
             .where(_identity.chain_id == chain_id)
-            .values(**nothing_known, history_agreed=False)
+            .values(**_NO_HISTORY, proven=None, fault=None)
         )
 
     async def headers(self, chain_id: int, limit: int) -> list[ReplicaHeader]:
@@ -199,7 +199,7 @@ class SqlReplica:
         return [(row.identity, row.slot) for row in await self._connection.execute(query)]
 
     async def undo(self, chain_id: int, to_block: int) -> list[bytes]:
-        """Take back all words and headers after a block; the paths of the words."""
+        """Take back all words, headers and histories after a block; the paths of the words."""
         after = (_write.chain_id == chain_id, _write.block_number > to_block)
         query = select(_write.path, _write.before).where(*after).order_by(_write.block_number.desc())
         # The oldest write of each comes last, and what was before it stays.
@@ -212,6 +212,8 @@ class SqlReplica:
         await self._connection.execute(delete(writes_table).where(*after))
         newer = (_header.chain_id == chain_id, _header.number > to_block)
         await self._connection.execute(delete(headers_table).where(*newer))
+        read_later = (_identity.chain_id == chain_id, _identity.history_number > to_block)
+        await self._connection.execute(update(identities_table).where(*read_later).values(**_NO_HISTORY))
         return list(before)
 
     async def prune(self, chain_id: int, before_block: int) -> None:

@@ -19,7 +19,15 @@ from node.chain.transactions import Transactions, WordChange, address_of
 from node.core.evm import registry
 from node.core.evm.network import Network, parse_networks
 from node.core.evm.state_proof import prove_slots
-from node.core.verify.materials import HeaderAnswer, Missing, ReplicaAnswer, StateNeed, Strength
+from node.core.verify.materials import (
+    DocumentAnswer,
+    DocumentNeed,
+    HeaderAnswer,
+    Missing,
+    ReplicaAnswer,
+    StateNeed,
+    Strength,
+)
 from node.outbound.chain import ChainClient
 from node.storage.database import Database, open_database, sqlite_url
 
@@ -168,6 +176,35 @@ async def test_who_is_not_known_is_missing_until_proven_at_the_next_step(
         assert answer.slots == {slot: 0}
         known = await following.replica.state(school.need(await following.header()))
         assert isinstance(known, ReplicaAnswer)
+
+
+async def test_a_document_of_a_block_that_was_replaced_by_one_of_its_height_is_read_again(
+    store: Database, network: Network, school: School, mining: RunningChain, endpoint: str
+) -> None:
+    async with Following(store, network, endpoint) as following:
+        need = DocumentNeed(f"did:ethr:0x{network.chain_id:x}:0x{school.identity.hex()}")
+
+        async def listed() -> list[str]:
+            answer = await following.replica.document(need)
+            assert isinstance(answer, DocumentAnswer), answer
+            return [method.id.rpartition("#")[2] for method in answer.document.methods]
+
+        await following.replica.document(need)
+        await following.follower.step()
+        assert isinstance(await following.replica.document(need), Missing)
+        calls = mining.deployments.did_registry_calls
+        key = b"\xed\x01" + bytes(range(32))
+        call = calls.set_attribute(school.identity, "did/pub/Multikey/veriKey", key, 10**6)
+        await school.transactions.send(call, school.key)
+        await following.follower.step()
+        assert await listed() == ["controller", "delegate-1"]
+        before = (await following.header()).newest
+        await school.client.request("anvil_reorg", [1, []])
+        await following.follower.step()
+        now = (await following.header()).newest
+        assert now.number == before.number
+        assert now.hash != before.hash
+        assert await listed() == ["controller"]
 
 
 async def test_two_steps_side_by_side_while_blocks_come(

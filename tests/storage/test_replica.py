@@ -59,6 +59,17 @@ class TestReplica:
             assert await tx.replica.words(CHAIN, PATHS[:1]) == {PATHS[0]: 5}
             assert await tx.replica.words(OTHER, PATHS) == {PATHS[0]: 99}
 
+    async def test_histories_are_taken_back_with_their_blocks(self, three_blocks: Database) -> None:
+        kept = ReplicaIdentity(SCHOOL, 12, None, True, b"[1]", history_number=10, history_agreed=True)
+        gone = replace(kept, identity=bytes(20), history_number=11)
+        async with three_blocks.transaction() as tx:
+            for chain in (CHAIN, OTHER):
+                await tx.replica.save_identities(chain, [kept, gone])
+            await tx.replica.undo(CHAIN, 10)
+            nothing = replace(gone, history=None, history_number=None, history_agreed=False)
+            assert await tx.replica.identities(CHAIN, [SCHOOL, bytes(20)]) == [nothing, kept]
+            assert await tx.replica.identities(OTHER, [bytes(20)]) == [gone]
+
     async def test_parts_are_the_words_below_a_prefix(self, three_blocks: Database) -> None:
         async with three_blocks.reading() as tx:
             everything = await tx.replica.parts(CHAIN, None)
