@@ -509,7 +509,7 @@ class TestDocuments:
         self, store: Database, production: Network, written: Written
     ) -> None:
         async with Following(store, production, written.running.url) as following:
-            for did in ("did:web:example.org", "did:ethr:0x1:0x" + "00" * 20):
+            for did in ("https://example.org", "did:web:example.org", "did:ethr:0x1:0x" + "00" * 20):
                 assert await following.replica.document(DocumentNeed(did)) is None
             assert await following.replica.header(HeaderNeed(1)) is None
 
