@@ -42,6 +42,11 @@ TAGS: Final = frozenset({"latest", "safe", "finalized", "earliest", "pending"})
 REVERTED: Final = problem.ours("call-reverted")
 TRANSACTION_REFUSED: Final = problem.ours("transaction-refused")
 
+# Of an endpoint's own words in its errors.
+_READ_OF_MESSAGE: Final = 2000
+_SHOWN_OF_MESSAGE: Final = 200
+_LEAST_KEY_CHARS: Final = 8
+_URL: Final = re.compile(r"(?:https?|wss?)://\S+", re.IGNORECASE)
 _QUANTITY: Final = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,63})\Z")
 _DATA: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*\Z")
 _ERROR_SELECTOR: Final = bytes.fromhex("08c379a0")  # Error(string), Solidity and Vyper alike
@@ -134,6 +139,7 @@ class ChainClient:
     ) -> None:
         self._url = _endpoint(url)
         self.host = f"{self._url.host}:{self._url.port}"
+        self._keys = _key_parts(self._url)
         self.contacted: set[str] = set()
         self._given = session
         self._own: aiohttp.ClientSession | None = None
@@ -160,7 +166,7 @@ class ChainClient:
 
     async def request(self, method: str, params: Sequence[Json] = ()) -> Json:
         """The `result` of one JSON-RPC request; RpcError where the endpoint answers with an error."""
-        return _result(self.host, method, await self.exchange(method, params))
+        return self._result(method, await self.exchange(method, params))
 
     async def exchange(self, method: str, params: Sequence[Json] = ()) -> JsonObject:
         """The whole response object to one request, an error object included: what a web3 provider needs."""
@@ -186,8 +192,7 @@ class ChainClient:
         if len(answers) != len(bodies):
             raise self._wrong("a batch was answered in part")
         return [
-            _result(self.host, body["method"], self._response(by_id.get(body["id"]), body["id"]))
-            for body in bodies
+            self._result(body["method"], self._response(by_id.get(body["id"]), body["id"])) for body in bodies
         ]
 
     def _request(self, method: str, params: Sequence[Json]) -> JsonObject:
@@ -244,6 +249,23 @@ class ChainClient:
 
     def _wrong(self, what: str) -> Unavailable:
         return Unavailable(f"chain endpoint {self.host} is at fault: {what}", asked=self.host)
+
+    def _result(self, method: str, response: JsonObject) -> Json:
+        error = response.get("error")
+        if error is None:
+            return response.get("result")
+        if type(error) is not dict:
+            raise RpcError(self.host, method, 0, "an error without form")
+        code = error.get("code")
+        message = self._without_key(str(error.get("message", ""))[:_READ_OF_MESSAGE])[:_SHOWN_OF_MESSAGE]
+        raise RpcError(self.host, method, code if type(code) is int else 0, message, error.get("data"))
+
+    def _without_key(self, text: str) -> str:
+        """An endpoint's own words, for others to read: some repeat the URL or the key by which they were asked."""
+        text = _URL.sub("…", "".join(char if char.isprintable() else " " for char in text))
+        for part in self._keys:
+            text = text.replace(part, "…")
+        return text
 
     # --- the chain ---
 
@@ -532,15 +554,19 @@ def _endpoint(text: str) -> URL:
     return url
 
 
-def _result(host: str, method: str, response: JsonObject) -> Json:
-    error = response.get("error")
-    if error is None:
-        return response.get("result")
-    if type(error) is not dict:
-        raise RpcError(host, method, 0, "an error without form")
-    code = error.get("code")
-    message = str(error.get("message", ""))[:200]
-    raise RpcError(host, method, code if type(code) is int else 0, message, error.get("data"))
+def _key_parts(url: URL) -> tuple[str, ...]:
+    """What of a URL may be a key, the longest first: hosted endpoints have it in path or query, or as user info."""
+    parts = {
+        *url.parts,
+        *url.raw_parts,
+        *url.query.values(),
+        *url.raw_query_string.split("&"),
+        url.user,
+        url.password,
+    }
+    return tuple(
+        sorted((part for part in parts if part and len(part) >= _LEAST_KEY_CHARS), key=len, reverse=True)
+    )
 
 
 def _number_or_tag(block: BlockId) -> str:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from yarl import URL
+
 from node.core import problem
 from node.core.did.webvh import MAX_LOG_BYTES
 from node.core.errors import Malformed, NotFound, Unavailable
@@ -165,6 +167,8 @@ async def fetch_bytes(
     egress: Egress, url: str, *, purpose: FetchPurpose, named_by: NamedBy = NamedBy.DOCUMENT
 ) -> Answer:
     """As `fetch_json`, for documents that are not plain JSON."""
+    # What the operator configured may hold a key: its host alone is told.
+    asked = url if named_by is NamedBy.DOCUMENT else str(URL(url).host)
     answer = await egress.request(
         "GET", url, named_by=named_by, headers={"Accept": purpose.accept}, max_bytes=purpose.max_bytes
     )
@@ -173,13 +177,13 @@ async def fetch_bytes(
     if answer.status != 200:
         raise Unavailable(
             f"the {purpose.name} was answered with HTTP status {answer.status}",
-            asked=url,
+            asked=asked,
             type=purpose.problem_type,
         )
     if answer.content_type not in purpose.content_types:
         raise Unavailable(
             f"the {purpose.name} has the content type {answer.content_type or 'of nothing'!r}",
-            asked=url,
+            asked=asked,
             type=purpose.problem_type,
         )
     return answer

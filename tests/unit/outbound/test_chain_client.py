@@ -116,6 +116,26 @@ async def test_an_error_keeps_the_endpoint_s_words(serve: Serve) -> None:
     assert failed.value.code == -32000
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the key very-secret is over its limit",
+        "no access: see HTTPS://rpc.example/key/very-secret?x=1 or pay",
+        f"{'x' * 195} very-secret",
+        "\x1b[2J\nvery-secret",
+    ],
+)
+async def test_an_error_never_repeats_the_key_in_the_url(serve: Serve, words: str) -> None:
+    client = await serve(error(-32000, words))
+    with pytest.raises(RpcError) as failed:
+        await client.block_number()
+    assert "very" not in failed.value.detail
+    assert failed.value.detail.isprintable()
+    with pytest.raises(TransactionRefused) as refused:
+        await client.send_raw(b"\x02")
+    assert "very" not in refused.value.detail
+
+
 async def test_a_revert_is_told_with_the_contract_s_reason(serve: Serve) -> None:
     reason = b"DIDRegistry: bad_actor"
     data = (

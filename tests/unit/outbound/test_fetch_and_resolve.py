@@ -24,8 +24,8 @@ from node.core.did.ethr import (
 from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.keys import KeyKind, PublicKey
 from node.core.verify.materials import Mode
-from node.outbound.fetch import DID_DOCUMENT, STATUS_LIST, fetch_json, fetch_json_or_token
-from node.outbound.http import Egress, EgressDenied, EgressPolicy
+from node.outbound.fetch import CHECKPOINT_FILE, DID_DOCUMENT, STATUS_LIST, fetch_json, fetch_json_or_token
+from node.outbound.http import Egress, EgressDenied, EgressPolicy, NamedBy
 from node.outbound.resolve import (
     MAX_CHANGED_BLOCKS,
     RegistryEndpoint,
@@ -160,6 +160,19 @@ def web_document(did: str, **changes: Any) -> bytes:
     return orjson.dumps(
         {"id": did, "verificationMethod": [method], "assertionMethod": [method["id"]]} | changes
     )
+
+
+@pytest.mark.parametrize("answer", [(503, "text/plain", b""), (200, "text/html", b"{}")])
+async def test_of_a_mirror_that_fails_the_host_alone_is_told(
+    site: Site, answer: tuple[int, str, bytes]
+) -> None:
+    url = f"{site.url}/very-secret?key=very-secret"
+    site.answers["/list/very-secret"] = answer
+    async with Egress(EgressPolicy(mode=Mode.MIRROR, mirrors=(url,))) as egress:
+        with pytest.raises(Unavailable) as failed:
+            await fetch_json(egress, url, purpose=CHECKPOINT_FILE, named_by=NamedBy.MIRROR)
+    assert failed.value.asked == "127.0.0.1"
+    assert "secret" not in failed.value.detail
 
 
 async def test_did_web_is_fetched_from_its_url(site: Site, egress: Egress) -> None:
