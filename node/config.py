@@ -211,7 +211,8 @@ class IssuerConfig(ServerSettings):
         description="How many operators of endpoints must say the same. Default: the smallest majority.",
     )
     witness_rpc: EndpointTexts = Field(
-        (), description="Endpoints of a second chain, as a further witness of time, with blanks between them."
+        (),
+        description="Endpoints of a second chain, as a further record of the time, with blanks between them.",
     )
     witness_network: str | None = Field(None, description="CAIP-2 id of the second chain.")
     witness: Literal["any", "all"] | None = Field(

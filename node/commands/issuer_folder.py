@@ -24,7 +24,7 @@ from node.core.errors import Malformed, Misconfigured
 
 if TYPE_CHECKING:
     from node.core.evm.network import Network
-    from node.services.issuer import AnchoringTerms, ChainAccess, Issuer, Witness
+    from node.services.issuer import AnchoringTerms, ChainAccess, Issuer, SecondChain
 
 SETTINGS_FILE: Final = "issuer.json"
 NETWORKS_FILE: Final = "networks.json"
@@ -48,7 +48,7 @@ class Folder:
     """Those of `TERMS` that were given."""
     witness_rpc: str | None = None
     witness_network: str | None = None
-    """CAIP-2 id of a second chain, as a further witness of time."""
+    """CAIP-2 id of a second chain, as a further record of the time."""
     witness: str | None = None
     """`any` or `all`: which of the chains must have a batch before the worker is done."""
 
@@ -204,12 +204,12 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
         if settings is None:
             raise Misconfigured(f"{folder.path} holds no issuer yet: run `bonafides issuer init` again")
         standards = load_standards()
-        chain = witness = None
+        chain = second = None
         if settings.chain is not None and folder.rpc is not None:
             networks = {**standards.networks, **folder.networks()}
             opening = open_chain(folder.rpc, networks, settings.chain, folder.agree)
             chain = await stack.enter_async_context(opening)
-            witness = await _open_witness(stack, folder, networks, settings.chain)
+            second = await _open_second(stack, folder, networks, settings.chain)
         keyring = Keyring(folder.path, passphrase)
         yield Issuer(
             database,
@@ -218,15 +218,15 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
             standards,
             chain,
             anchoring=folder.anchoring_terms(),
-            witness=witness,
+            second=second,
             status_by_default=folder.status,
         )
 
 
-async def _open_witness(
+async def _open_second(
     stack: AsyncExitStack, folder: Folder, networks: dict[int, Network], own: str
-) -> Witness | None:
-    from node.services.issuer import Witness  # noqa: PLC0415
+) -> SecondChain | None:
+    from node.services.issuer import SecondChain  # noqa: PLC0415
 
     rpc, name = folder.witness_rpc, folder.witness_network
     if rpc is None and name is None:
@@ -234,9 +234,9 @@ async def _open_witness(
     if rpc is None or name is None:
         raise Misconfigured("a second chain needs both --witness-rpc and --witness-network")
     if name == own:
-        raise Misconfigured(f"{name} is the chain of the issuer's DID: a witness is another one")
+        raise Misconfigured(f"{name} is the chain of the issuer's DID: a second chain is another one")
     chain = await stack.enter_async_context(open_chain(rpc, networks, name))
-    return Witness(chain, is_needed=folder.witness != "any")
+    return SecondChain(chain, is_needed=folder.witness != "any")
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
             envvar="BONAFIDES_ISSUER_WITNESS_NETWORK",
             show_envvar=True,
             help="A second chain, in the table of networks, to which each commitment goes as well, as a further"
-            " witness of time: eip155:…. No verdict reads it.",
+            " record of the time: eip155:…. No verdict reads it.",
         ),
         click.option(
             "--witness-rpc",

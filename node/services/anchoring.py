@@ -2,7 +2,7 @@
 
     tick   1  close the open batch: full, or the oldest has waited long enough (`AnchoringTerms`), or asked to
            2  put status words that changed into the outbox
-           3  advance the outbox (`dispatch.py`), and that of a second chain (`witness_chain.py`)
+           3  advance the outbox (`dispatch.py`), and that of a second chain (`second_chain.py`)
            4  read back keys, writers and lists at the finalized block (`registration.py`)
            5  go on with a key rotation that was begun (`rotation.py`)
            6  publish list credentials; open the next list before one is full
@@ -29,7 +29,7 @@ from node.core.evm.header import Header
 from node.services import bundles, costs, registration, rotation, sealing, status_lists
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
-from node.services.witness_chain import WitnessChain
+from node.services.second_chain import OnSecondChain
 from node.storage.base import (
     AnchorItem,
     Batch,
@@ -83,7 +83,7 @@ class AnchorWorker:
         self._chain = issuer.require_chain()
         self._calls = CredentialRegistryCalls(self._chain.network.credential_registry)
         self._dispatcher = Dispatcher(issuer, self._chain, self._settle)
-        self._witness = None if issuer.witness is None else WitnessChain(issuer, issuer.witness)
+        self._second = None if issuer.second is None else OnSecondChain(issuer, issuer.second)
         self._checked = False
         self._warned_at: datetime | None = None
         self._warnings: tuple[str, ...] = ()
@@ -100,8 +100,8 @@ class AnchorWorker:
         await self._close_batches(close=close)  # 1
         await self._send_words()  # 2
         troubles = await self._dispatcher.advance(finalized)  # 3
-        if self._witness is not None:
-            troubles += await self._witness.advance()
+        if self._second is not None:
+            troubles += await self._second.advance()
         await registration.settle(self._issuer, finalized)  # 4
         await rotation.advance(self._issuer)  # 5
         await status_lists.publish_due(self._issuer)  # 6
@@ -186,8 +186,8 @@ class AnchorWorker:
         call = self._calls.anchor(self._issuer.identity, batch.commitment)
         entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now)
         await transaction.batches.attach(batch.id, entry.id)
-        if self._witness is not None:
-            await self._witness.promise(transaction, batch, writer)
+        if self._second is not None:
+            await self._second.promise(transaction, batch, writer)
 
     # --- 2, status words
 
@@ -229,7 +229,7 @@ class AnchorWorker:
         async with self._store.reading() as reading:
             waiting = await reading.batches.waiting()
             batches = await reading.batches.unfinished()
-            elsewhere = await self._witnessed(reading)
+            elsewhere = await self._on_second_chain(reading)
             transactions, parked = await self._under_way(reading)
             settling = await rotation.is_settling(reading) or any(
                 not one.is_open for one in await reading.status_lists.all()
@@ -251,19 +251,19 @@ class AnchorWorker:
     async def _under_way(self, reading: Transaction) -> tuple[int, int]:
         """How many calls wait for the chain, and how many are set aside, of those for which the worker has to wait."""
         counts = Counter(await reading.outbox.counts())
-        if self._witness is not None and self._witness.is_needed:
-            counts.update(await reading.outbox.counts(self._witness.name))
-        for batch in await self._witnessed(reading):
+        if self._second is not None and self._second.is_needed:
+            counts.update(await reading.outbox.counts(self._second.name))
+        for batch in await self._on_second_chain(reading):
             assert batch.state is not None  # noqa: S101 - a batch that was promised to two chains
             counts[batch.state] -= 1
         under_way = sum(number for state, number in counts.items() if state not in _ENDED)
         return under_way, counts[TransactionState.PARKED]
 
-    async def _witnessed(self, reading: Transaction) -> list[Batch]:
+    async def _on_second_chain(self, reading: Transaction) -> list[Batch]:
         """Batches that need not be waited for, since the second chain has them and either is enough."""
-        if self._witness is None or self._witness.is_needed:
+        if self._second is None or self._second.is_needed:
             return []
-        known = await reading.batches.witnessed()
+        known = await reading.batches.on_second_chain()
         return [batch for batch in await reading.batches.unfinished() if batch.id in known]
 
     async def _look_at_balances(self) -> None:

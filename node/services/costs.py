@@ -136,9 +136,9 @@ def _of_batches(batches: Sequence[BatchCost]) -> dict[str, int] | None:
 async def warnings(issuer: Issuer) -> list[str]:
     """Who will soon be unable to pay, on every chain. A second one that cannot be asked is told of by the worker."""
     found = await warnings_of(issuer, issuer.require_chain())
-    if issuer.witness is not None:
+    if issuer.second is not None:
         with contextlib.suppress(Unavailable):
-            found += await warnings_of(issuer, issuer.witness.chain)
+            found += await warnings_of(issuer, issuer.second.chain)
     return found
 
 

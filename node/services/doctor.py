@@ -98,8 +98,8 @@ async def examine(issuer: Issuer, egress: Egress) -> list[Finding]:
             ("balance", chain.balance),
             ("transactions", lambda: _transactions(issuer)),
         ]
-    if issuer.witness is not None:
-        second = _Chain(issuer, issuer.witness.chain)
+    if issuer.second is not None:
+        second = _Chain(issuer, issuer.second.chain)
         examinations += [("second chain", second.endpoints), ("second chain", second.contracts)]
     served = _Served(issuer, egress)
     examinations += [

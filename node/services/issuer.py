@@ -160,8 +160,8 @@ async def _proof(client: ChainClient, header: Header, address: bytes, slots: Seq
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
-    """A second chain, to which each commitment goes as well: a further witness of time, which no verdict reads."""
+class SecondChain:
+    """A second chain, to which each commitment goes as well: a further record of the time, which no verdict reads."""
 
     chain: ChainAccess
     is_needed: bool
@@ -207,7 +207,7 @@ class Issuer:
     chain: ChainAccess | None = None
     clock: Callable[[], datetime] = now_utc
     anchoring: AnchoringTerms = AnchoringTerms()
-    witness: Witness | None = None
+    second: SecondChain | None = None
     status_by_default: bool | None = None
     """Without a chain: what `init` was told; None where nobody wrote it down, and an open list says it."""
 

@@ -9,7 +9,7 @@ from node.core.errors import Unavailable
 from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
 from node.services import costs, renewal
-from node.services.issuer import Issuer, Witness, address_of
+from node.services.issuer import Issuer, SecondChain, address_of
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
 
@@ -32,8 +32,8 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
             "lists": await _lists(reading),
             "keys": await _keys(reading),
         }
-        if issuer.witness is not None:
-            body["second_chain"] = await _second_chain(reading, issuer.witness)
+        if issuer.second is not None:
+            body["second_chain"] = await _second_chain(reading, issuer.second)
     body["warnings"] = []
     if due := await renewal.count_due(issuer):
         body["warnings"].append(f"{due} credentials run out within a week: `issuer renew` issues them again")
@@ -52,12 +52,12 @@ async def _anchoring(reading: Transaction) -> dict[str, Any]:
     }
 
 
-async def _second_chain(reading: Transaction, witness: Witness) -> dict[str, Any]:
-    name = witness.chain.network.chain
+async def _second_chain(reading: Transaction, second: SecondChain) -> dict[str, Any]:
+    name = second.chain.network.chain
     counts = await reading.outbox.counts(name)
     return {
         "chain": name,
-        "waited_for": witness.is_needed,
+        "waited_for": second.is_needed,
         "transactions": {str(state): number for state, number in counts.items()},
         "paid": await costs.paid(reading, name),
     }

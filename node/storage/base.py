@@ -340,7 +340,7 @@ class TransactionState(StrEnum):
 
 
 OWN_CHAIN: Final = ""
-"""The chain of the issuer's DID, where the outbox says of which chain a call is; a witness chain is named by its
+"""The chain of the issuer's DID, where the outbox says of which chain a call is; a second chain is named by its
 CAIP-2 id.
 """
 
@@ -365,7 +365,7 @@ class OutboxEntry:
     """
 
     id: int
-    chain: str  # OWN_CHAIN, or the CAIP-2 id of a witness chain
+    chain: str  # OWN_CHAIN, or the CAIP-2 id of a second chain
     purpose: str  # "anchor", "open_list", "set_status", "add_key" …: the service's own word
     sender: bytes
     to: bytes | None
@@ -595,12 +595,12 @@ class Batches(Protocol):
         """Name the transaction that carries the commitment; Conflict where another does."""
         ...
 
-    async def add_witness(self, batch_id: int, chain: str, transaction_id: int) -> None:
-        """Name the transaction that carries the commitment to a witness chain (CAIP-2)."""
+    async def add_second(self, batch_id: int, chain: str, transaction_id: int) -> None:
+        """Name the transaction that carries the commitment to a second chain (CAIP-2)."""
         ...
 
-    async def witnessed(self) -> frozenset[int]:
-        """Ids of the batches that stand on a witness chain at a final block, and not yet on the DID's own."""
+    async def on_second_chain(self) -> frozenset[int]:
+        """Ids of the batches that stand on a second chain at a final block, and not yet on the DID's own."""
         ...
 
     async def costs(self, limit: int) -> tuple[BatchCost, ...]:

@@ -195,16 +195,16 @@ class SqlBatches:
         statement = update(batches_table).where(_b.id == batch_id)
         await self._connection.execute(statement.values(transaction_id=transaction_id))
 
-    async def add_witness(self, batch_id: int, chain: str, transaction_id: int) -> None:
-        """Name the transaction that carries the commitment to a witness chain."""
+    async def add_second(self, batch_id: int, chain: str, transaction_id: int) -> None:
+        """Name the transaction that carries the commitment to a second chain."""
         await self._connection.execute(
             insert(witness_anchors_table).values(
                 batch_id=batch_id, chain=chain, transaction_id=transaction_id
             )
         )
 
-    async def witnessed(self) -> frozenset[int]:
-        """Batches final on a witness chain and not on the own one."""
+    async def on_second_chain(self) -> frozenset[int]:
+        """Batches final on a second chain and not on the own one."""
         own, theirs = outbox_table.alias(), outbox_table.alias()
         query = (
             select(_v.batch_id)

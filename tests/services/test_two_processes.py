@@ -121,7 +121,7 @@ async def test_a_credential_is_signed_for_one_of_two_claimants(pair: Pair, make_
 def _on_paper(worker: AnchorWorker, issuer: Issuer) -> None:
     worker._issuer, worker._store = issuer, issuer.store
     worker._calls = CredentialRegistryCalls(bytes(20))
-    worker._witness = None
+    worker._second = None
 
 
 async def _offered(issuer: Issuer, make_cohort: MakeCohort, *, with_tx_code: bool) -> tuple[str, str, str]:

@@ -434,7 +434,7 @@ class TestOutbox:
             assert await tx.batches.costs(5) == (BatchCost(batch.id, 2, paid),)
         assert entry_id != other.id
 
-    async def test_a_batch_may_stand_on_a_witness_chain_before_its_own(self, store: Store) -> None:
+    async def test_a_batch_may_stand_on_a_second_chain_before_its_own(self, store: Store) -> None:
         async with store.transaction() as tx:
             own = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW)
             theirs = await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW, "eip155:5")
@@ -443,12 +443,12 @@ class TestOutbox:
             place = ItemPlace(item.id, digest(0), 0, ())
             batch = await tx.batches.seal(digest(60), 64, digest(61), [place], NOW)
             await tx.batches.attach(batch.id, own.id)
-            await tx.batches.add_witness(batch.id, "eip155:5", theirs.id)
-            assert await tx.batches.witnessed() == frozenset()
+            await tx.batches.add_second(batch.id, "eip155:5", theirs.id)
+            assert await tx.batches.on_second_chain() == frozenset()
             await tx.outbox.mark_found(theirs.id, 7, NOW)
-            assert await tx.batches.witnessed() == {batch.id}
+            assert await tx.batches.on_second_chain() == {batch.id}
             await tx.outbox.mark_found(own.id, 8, NOW)
-            assert await tx.batches.witnessed() == frozenset()
+            assert await tx.batches.on_second_chain() == frozenset()
 
     async def test_a_call_is_found_by_what_it_says(self, store: Store) -> None:
         async with store.transaction() as tx:

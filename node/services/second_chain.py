@@ -1,4 +1,4 @@
-"""A second chain, to which each commitment goes as well: a further witness of time, which no verdict reads.
+"""A second chain, to which each commitment goes as well: a further record of the time, which no verdict reads.
 
 The same identity anchors there by the same writer, whose role its owner asks for once. The calls have an outbox and
 nonces of their own; what stands in their way is told and holds up nothing on the chain of the DID.
@@ -14,23 +14,23 @@ from node.core.evm.header import Header
 from node.core.evm.registry import WriterRole
 from node.services import registration
 from node.services.dispatch import Dispatcher, Trouble
-from node.services.issuer import Issuer, Witness, address_of
+from node.services.issuer import Issuer, SecondChain, address_of
 from node.services.writers import writer_record
 from node.storage.base import Batch, IssuerKey, KeyRole, OutboxEntry, Transaction, TransactionState
 
 _SET_WRITER: Final = "set_writer"
 
 
-class WitnessChain:
+class OnSecondChain:
     """The worker's hand on the second chain."""
 
-    def __init__(self, issuer: Issuer, witness: Witness) -> None:
+    def __init__(self, issuer: Issuer, second: SecondChain) -> None:
         self._issuer = issuer
-        self._chain = witness.chain
-        self._calls = CredentialRegistryCalls(witness.chain.network.credential_registry)
-        self._dispatcher = Dispatcher(issuer, witness.chain, _nothing_follows, self.name)
+        self._chain = second.chain
+        self._calls = CredentialRegistryCalls(second.chain.network.credential_registry)
+        self._dispatcher = Dispatcher(issuer, second.chain, _nothing_follows, self.name)
         self._is_ready = False
-        self.is_needed = witness.is_needed
+        self.is_needed = second.is_needed
 
     @property
     def name(self) -> str:
@@ -42,14 +42,14 @@ class WitnessChain:
         call = self._calls.anchor(self._issuer.identity, batch.commitment)
         now = self._issuer.clock()
         entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now, self.name)
-        await transaction.batches.add_witness(batch.id, self.name, entry.id)
+        await transaction.batches.add_second(batch.id, self.name, entry.id)
 
     async def advance(self) -> list[Trouble]:
         """Take its calls as far as they go now; an endpoint that cannot be asked is a trouble like any other."""
         try:
             return await self._advance()
         except (Unavailable, Misconfigured) as error:
-            return [Trouble(None, "witness", f"{self.name}: {error.detail}")]
+            return [Trouble(None, "second chain", f"{self.name}: {error.detail}")]
 
     async def _advance(self) -> list[Trouble]:
         async with self._issuer.store.reading() as reading:
@@ -63,7 +63,7 @@ class WitnessChain:
         # Before its role stands the contract refuses what the writer asks.
         troubles = await self._dispatcher.advance(header, None if self._is_ready else _SET_WRITER)
         if self._dispatcher.fault is not None:
-            troubles.append(Trouble(None, "witness", self._dispatcher.fault.detail))
+            troubles.append(Trouble(None, "second chain", self._dispatcher.fault.detail))
         return troubles
 
     async def _has_role(self, writer: IssuerKey, header: Header) -> bool:

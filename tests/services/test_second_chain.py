@@ -44,7 +44,7 @@ def endpoint(second: RunningChain) -> Iterator[LyingChain]:
 
 
 @asynccontextmanager
-async def witnessed(
+async def on_two_chains(
     school: Issuer, second: RunningChain, endpoint: LyingChain, rule: str
 ) -> AsyncIterator[Issuer]:
     """The issuer with a second chain, whose owner and writer have ether there."""
@@ -56,17 +56,17 @@ async def witnessed(
         terms={"witness_rpc": endpoint.url, "witness_network": name, "witness": rule}
     )
     async with open_issuer(place, PASSPHRASE) as issuer:
-        assert issuer.witness is not None
+        assert issuer.second is not None
         async with issuer.store.reading() as reading:
             addresses = [address_of(key) for key in await reading.keys.all() if key.role != "assertion"]
         calls = [transfer(address, 10**17) for address in addresses]
-        await Transactions(issuer.witness.chain.client).send_all(calls, second.key)
+        await Transactions(issuer.second.chain.client).send_all(calls, second.key)
         yield issuer
 
 
-def witness_of(issuer: Issuer) -> ChainAccess:
-    assert issuer.witness is not None
-    return issuer.witness.chain
+def second_of(issuer: Issuer) -> ChainAccess:
+    assert issuer.second is not None
+    return issuer.second.chain
 
 
 async def anchored(issuer: Issuer, chain: ChainAccess, batch: Batch) -> AnchorRecord:
@@ -83,14 +83,14 @@ async def batches(issuer: Issuer) -> list[Batch]:
 async def test_both_chains_hold_the_commitment_and_only_the_own_one_decides(
     school: Issuer, make_cohort: MakeCohort, second: RunningChain, endpoint: LyingChain
 ) -> None:
-    async with witnessed(school, second, endpoint, "all") as issuer:
+    async with on_two_chains(school, second, endpoint, "all") as issuer:
         issued = await issue(issuer, make_cohort)
         assert (await finish(issuer)).is_done
         (batch,) = await batches(issuer)
         assert (await anchored(issuer, issuer.require_chain(), batch)).n == await head(issuer)
-        assert (await anchored(issuer, witness_of(issuer), batch)).block
+        assert (await anchored(issuer, second_of(issuer), batch)).block
         async with issuer.store.reading() as reading:
-            assert set((await costs.paid(reading, witness_of(issuer).network.chain))["calls"]) == {
+            assert set((await costs.paid(reading, second_of(issuer).network.chain))["calls"]) == {
                 "set_writer",
                 "anchor",
             }
@@ -101,7 +101,7 @@ async def test_both_chains_hold_the_commitment_and_only_the_own_one_decides(
 async def test_a_second_chain_that_is_needed_and_silent_is_told_and_holds_up_no_bundle(
     school: Issuer, make_cohort: MakeCohort, second: RunningChain, endpoint: LyingChain
 ) -> None:
-    async with witnessed(school, second, endpoint, "all") as issuer:
+    async with on_two_chains(school, second, endpoint, "all") as issuer:
         await issue(issuer, make_cohort)
         endpoint.tell(errors())
         tick = await AnchorWorker(issuer).run_until_done(
@@ -120,7 +120,7 @@ async def test_either_chain_is_enough_where_the_operator_says_so(
     with LyingChain(str(school.require_chain().client._url)) as own:
         async with AsyncExitStack() as stack:
             (school.keyring._folder / "issuer.json").write_text(json.dumps({"rpc": own.url}))
-            issuer = await stack.enter_async_context(witnessed(school, second, endpoint, "any"))
+            issuer = await stack.enter_async_context(on_two_chains(school, second, endpoint, "any"))
             await issue(issuer, make_cohort)
             own.tell(transactions_swallowed())
             tick = await finish(issuer)
@@ -128,10 +128,10 @@ async def test_either_chain_is_enough_where_the_operator_says_so(
             assert tick.elsewhere == 1
             (batch,) = await batches(issuer)
             assert not (await anchored(issuer, issuer.require_chain(), batch)).block
-            assert (await anchored(issuer, witness_of(issuer), batch)).block
+            assert (await anchored(issuer, second_of(issuer), batch)).block
 
 
-async def test_a_witness_is_another_chain_and_has_both_name_and_endpoint(school: Issuer) -> None:
+async def test_a_second_chain_is_another_one_and_has_both_name_and_endpoint(school: Issuer) -> None:
     place = Folder.load(school.keyring._folder)
     own = school.require_chain().network.chain
     for terms in (
@@ -139,6 +139,6 @@ async def test_a_witness_is_another_chain_and_has_both_name_and_endpoint(school:
         {"witness_network": "eip155:5"},
         {"witness_rpc": "http://localhost:1", "witness_network": own},
     ):
-        with pytest.raises(Misconfigured, match=r"second chain|witness"):
+        with pytest.raises(Misconfigured, match="second chain"):
             async with open_issuer(place.with_options(terms=terms), PASSPHRASE):
                 pass
