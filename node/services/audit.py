@@ -19,6 +19,7 @@ from node.core.evm.claim import Claim, Difference, differences
 from node.core.evm.events import TOPICS, KeyAdded, RegistryEvent, decode_registry_log, slot_of
 from node.core.evm.header import Header
 from node.core.evm.history import History, read_history
+from node.core.evm.log import hex_data, quantity_of
 from node.core.evm.network import Network
 from node.core.evm.registry import KeyWindow
 from node.core.strict_json import Json, JsonObject
@@ -27,8 +28,6 @@ from node.outbound.chain import ChainClient
 from node.outbound.headers import Voices
 from node.outbound.logs import read_logs
 from node.services.issuer import ChainAccess
-
-_HEX_DIGITS = 78  # of an amount in wei, at most 2^256
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +144,12 @@ async def _costs(client: ChainClient, *, history: History) -> dict[bytes, Cost]:
 
 def _cost(receipt: Json) -> Cost | None:
     """What a receipt says, None where it says it in no form that is known."""
+    if not isinstance(receipt, dict):
+        return None
     try:
-        gas, price = (int(receipt[name][:_HEX_DIGITS], 16) for name in ("gasUsed", "effectiveGasPrice"))
-        return Cost(gas, price, bytes.fromhex(receipt["from"][2:42]))
-    except (KeyError, TypeError, ValueError):
+        gas, price = (quantity_of(receipt, name) for name in ("gasUsed", "effectiveGasPrice"))
+        return Cost(gas, price, hex_data(receipt.get("from"), 20))
+    except Malformed:
         return None
 
 

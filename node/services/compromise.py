@@ -37,10 +37,10 @@ async def find_key(issuer: Issuer, name: str) -> IssuerKey:
     """The assertion key of a `publicKeyMultibase`, or of a verification method or its fragment; NotFound otherwise."""
     async with issuer.store.reading() as reading:
         keys = await reading.keys.all(KeyRole.ASSERTION)
-    fragment = name.rpartition("#")[2]
     for key in keys:
-        method = key.verification_method
-        if name in (key.multibase, method) or (method or "").endswith(f"#{fragment}"):
+        did, _, fragment = (key.verification_method or "").rpartition("#")
+        # A method of another DID may end as ours does: what cannot be taken back asks for the whole of it.
+        if name == key.multibase or (fragment and name in (f"{did}#{fragment}", f"#{fragment}", fragment)):
             return key
     raise NotFound(f"no assertion key {name}: `issuer key list` names them")
 

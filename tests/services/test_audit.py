@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 from click.testing import CliRunner, Result
 from fixtures.chain import RunningChain
 from fixtures.issuers import MakeCohort
@@ -21,6 +22,7 @@ from node.chain.transactions import CredentialRegistryCalls, Transactions, WordC
 from node.commands.audit import audit
 from node.commands.did import did
 from node.outbound.chain import ChainClient
+from node.services import audit as auditing
 from node.services import export, revocation
 from node.services.issuer import Issuer
 from node.services.revocation import Action
@@ -69,6 +71,27 @@ def withheld(options: tuple[str, ...], devchain: RunningChain) -> None:
         endpoint.tell(receipts_withheld())
         free = json.loads(run(*options, "--rpc", endpoint.url, "--json").stdout)
         assert (free["head"], free["gas"]) == (6, 0)
+
+
+GOOD = {"gasUsed": "0x5208", "effectiveGasPrice": "0x1", "from": "0x" + "11" * 20}
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        None,
+        [],
+        GOOD | {"gasUsed": "-0x5208"},
+        GOOD | {"gasUsed": "0x_5208"},
+        GOOD | {"effectiveGasPrice": "0x" + "f" * 64},
+        GOOD | {"effectiveGasPrice": 7},
+        GOOD | {"from": "0x11"},
+        GOOD | {"from": None},
+    ],
+)
+def test_a_receipt_that_is_none_tells_no_cost(receipt: Any) -> None:
+    assert auditing._cost(GOOD) == auditing.Cost(21000, 1, b"\x11" * 20)
+    assert auditing._cost(receipt) is None
 
 
 async def test_a_school_is_audited(

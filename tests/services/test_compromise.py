@@ -128,7 +128,7 @@ async def test_a_key_is_found_by_any_of_its_names_and_by_no_other(paper: Issuer)
     for name in (key.multibase, "delegate-1", "#delegate-1", key.verification_method):
         assert name is not None
         assert (await compromise.find_key(paper, name)).multibase == key.multibase
-    for name in ("", "#", "delegate-2", "1", "controller"):
+    for name in ("", "#", "delegate-2", "1", "controller", "did:ethr:0x1:0x00#delegate-1", "x#delegate-1"):
         with pytest.raises(NotFound):
             await compromise.find_key(paper, name)
 
