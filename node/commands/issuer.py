@@ -13,6 +13,7 @@ from node.commands.issuer_doctor import doctor
 from node.commands.issuer_init import init
 from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
+from node.commands.issuer_publish_list import publish_list
 from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
 from node.commands.issuer_status import message, reinstate, revoke, suspend
@@ -39,6 +40,7 @@ for _command in (
     suspend,
     reinstate,
     message,
+    publish_list,
     key,
     token,
     close,

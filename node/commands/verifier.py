@@ -10,6 +10,7 @@ import click
 from node.commands.verifier_checkpoint import checkpoint
 from node.commands.verifier_folder import folder_option, make_folder
 from node.commands.verifier_follow import follow
+from node.commands.verifier_list import read_list
 from node.core.errors import Misconfigured
 
 _SEVERAL: Final = ("rpc", "beacon", "light_client_checkpoint", "checkpoint_key")
@@ -23,6 +24,7 @@ def verifier() -> None:
 
 verifier.add_command(checkpoint)
 verifier.add_command(follow)
+verifier.add_command(read_list)
 
 
 @verifier.command()

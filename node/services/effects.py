@@ -88,6 +88,16 @@ def _open_list(
     return _one(slot, lambda word: ListRecord.from_word(word).opened)
 
 
+def _publish_list(_: OutboxEntry, identity: str, list_id: bytes, pointer: str) -> Effect:
+    slot = registry.list_slot(_address(identity), list_id)
+
+    def holds(values: Values) -> bool:
+        return ListRecord.from_word(values[slot]).pointer == _address(pointer)
+
+    # A later call may have pointed elsewhere.
+    return Effect((slot,), holds, _untold, lambda _: False)
+
+
 def _close(_: OutboxEntry, identity: str) -> Effect:
     return _one(registry.closed_slot(_address(identity)), lambda word: word)
 
@@ -136,6 +146,7 @@ _EFFECTS: Final[Mapping[str, Callable[..., Effect]]] = {
     "retire_key": _retire_key,
     "compromise_key": _compromise_key,
     "open_list": _open_list,
+    "publish_list": _publish_list,
     "set_writer": _set_writer,
     "set_status": _set_status,
     "close": _close,
