@@ -149,7 +149,7 @@ class Dispatcher:
 
     def _refusal(self, entry: OutboxEntry, error: TransactionRefused) -> str:
         if error.code == "insufficient_funds":
-            return f"{encode_hex(entry.sender)} has too little ether for fees"
+            return f"{encode_hex(entry.sender)} has too little ether for fees on {self._chain.network.chain}"
         return error.detail
 
     async def _step(self, entry: OutboxEntry, effect: Effect | None) -> OutboxEntry:

@@ -182,7 +182,7 @@ async def test_a_writer_without_ether_is_told_and_nothing_is_lost(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChainClient, "send_raw", poor)
         tick = await AnchorWorker(school).tick(close=True)
-    assert "too little ether" in tick.troubles[0].detail
+    assert f"too little ether for fees on {school.require_chain().network.chain}" in tick.troubles[0].detail
     assert (await finish(school)).is_done
 
 
