@@ -68,7 +68,9 @@ class StoredReplica:
             if isinstance(newest, Missing):
                 return newest
             kept = await tx.replica.headers_at(need.chain_id, need.heights) if need.heights else []
-        hashes = {header.number: header.hash for header in kept if header.is_sound}
+        # One that was taken on a weaker word is not told by the word for the newest.
+        told = [one for one in kept if one.is_sound and one.strength >= newest.strength]
+        hashes = {header.number: header.hash for header in told}
         return HeaderAnswer(
             parse_header(newest.raw),
             hashes | {newest.number: newest.hash},

@@ -243,6 +243,23 @@ class TestAnHonestChain:
             assert after_it.hashes[before.newest.number] == before.newest.hash
             assert await following.replica.state(written.need(before)) == words
 
+    async def test_an_older_header_is_not_told_by_a_stronger_word_than_it_was_taken_on(
+        self, store: Database, production: Network, written: Written
+    ) -> None:
+        async with Following(store, production, written.running.url) as following:
+            await following.follower.step()
+            old = (await following.header()).newest.number
+            await anchor_again(written)
+            await following.follower.step()
+            assert old in (await following.header(old)).hashes
+            async with store.transaction() as tx:
+                (newest, _) = await tx.replica.headers(production.chain_id, 2)
+                stronger = replace(newest, strength=int(Strength.LIGHT_CLIENT), source="the sync committee")
+                await tx.replica.save_header(production.chain_id, stronger)
+            now = await following.header(old)
+        assert now.strength is Strength.LIGHT_CLIENT
+        assert set(now.hashes) == {now.newest.number}
+
     async def test_after_a_restart_only_new_logs_are_asked_for_whatever_the_endpoint(
         self, store: Database, production: Network, written: Written, liar: LyingChain
     ) -> None:
