@@ -68,16 +68,22 @@ class Verifier:
         policy: Policy = STRICT,
         mode: Mode = Mode.OFFLINE,
     ) -> Verifier:
-        """A verifier by our standards and the operator's own tables; one checkpoint a chain."""
-        return cls(
+        """A verifier by our standards and the operator's own tables.
+
+        Of several checkpoint files of one chain the newest counts, in whatever order they are named; NotVerified where
+        they are of several series, or contradict each other.
+        """
+        verifier = cls(
             standards.canonicalizer,
             standards.schemas,
             Networks(standards.networks, operator_networks or {}),
             trust,
-            {checkpoint.chain_id: checkpoint for checkpoint in checkpoints},
-            policy,
-            mode,
+            policy=policy,
+            mode=mode,
         )
+        for checkpoint in sorted(checkpoints, key=lambda one: one.sequence):
+            verifier = verifier.with_checkpoint(checkpoint)
+        return verifier
 
     def with_checkpoint(self, arrived: Checkpoint) -> Verifier:
         """The same with a newer checkpoint file; NotVerified where the one that it has is newer or says otherwise."""

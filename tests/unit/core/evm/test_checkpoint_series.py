@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from node.commands.loading import load_standards
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.checkpoint import MAX_HEADERS, Checkpoint, parse_checkpoint_key
+from node.core.verify.verifier import Verifier
 
 KEPT = Checkpoint(1, b"\x09" * 32, 10, 7, ((10, b"\x01" * 32), (20, b"\x02" * 32)), signature=bytes(64))
 NEXT = KEPT.extended([(30, b"\x03" * 32)])
@@ -62,6 +64,18 @@ def test_a_file_that_goes_on_takes_the_place_of_the_old(arrived: Checkpoint) -> 
 def test_no_other_file_does(arrived: Checkpoint) -> None:
     with pytest.raises(NotVerified):
         arrived.check_follows(KEPT)
+
+
+def test_of_several_files_that_are_named_the_newest_counts_and_none_may_contradict_it() -> None:
+    standards = load_standards()
+    for named in ((KEPT, NEXT), (NEXT, KEPT)):
+        assert Verifier.of(standards, checkpoints=named).checkpoints == {1: NEXT}
+    forged = replace(KEPT, headers=((10, b"\x05" * 32),))
+    for named in ((forged, NEXT), (NEXT, forged)):
+        with pytest.raises(NotVerified, match="different blocks 10"):
+            Verifier.of(standards, checkpoints=named)
+    other = replace(forged, chain_id=2)
+    assert set(Verifier.of(standards, checkpoints=(NEXT, other)).checkpoints) == {1, 2}
 
 
 def test_the_key_is_an_ed25519_multikey_or_did_key() -> None:
