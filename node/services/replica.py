@@ -40,6 +40,7 @@ from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, Store
 MAX_HISTORIES: Final = 1_000
 MAX_IDENTITIES: Final = 1_000_000
 _SAID: Final = "this verifier's replica"
+_NO_EVENTS: Final = b"[]"  # as `encode_history` writes it
 _KINDS: Final[Mapping[str, Callable[..., EthrEvent]]] = {
     kind.__name__: kind for kind in (OwnerChanged, DelegateChanged, AttributeChanged)
 }
@@ -145,11 +146,27 @@ class StoredReplica:
     async def _ask_for(self, chain_id: int, identity: ReplicaIdentity) -> None:
         async with self._store.transaction() as tx:
             if identity.wants_history:
-                full = len(await tx.replica.identities_with_history(chain_id)) >= MAX_HISTORIES
+                has_room = await _make_room(tx, chain_id)
             else:
-                full = await tx.replica.count_identities(chain_id) >= MAX_IDENTITIES
-            if not full:
+                has_room = await tx.replica.count_identities(chain_id) < MAX_IDENTITIES
+            if has_room:
                 await tx.replica.save_identities(chain_id, [identity])
+
+
+async def _make_room(tx: Transaction, chain_id: int) -> bool:
+    """Whether one history more can be followed.
+
+    One that is empty gives way: identities that never wrote are invented at no cost, and would keep out all others.
+    """
+    followed = await tx.replica.identities_with_history(chain_id)
+    if len(followed) < MAX_HISTORIES:
+        return True
+    empty = sorted(
+        (one for one in followed if one.history in (_NO_EVENTS, None)), key=lambda one: one.history is None
+    )
+    for one in empty[:1]:
+        await tx.replica.save_identities(chain_id, [ReplicaIdentity(one.identity, one.proven, one.fault)])
+    return bool(empty)
 
 
 async def _answering(tx: Transaction, head: ReplicaHead | None) -> ReplicaHeader | Missing:

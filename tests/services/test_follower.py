@@ -522,6 +522,37 @@ class TestDocuments:
             "delegate-1",
         ]
 
+    async def test_invented_identities_do_not_keep_out_others(
+        self, store: Database, production: Network, written: Written, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("node.services.replica.MAX_HISTORIES", 3)
+
+        async def ask(identity: bytes) -> DocumentAnswer | Missing | None:
+            return await following.replica.document(
+                DocumentNeed(f"did:ethr:0x{production.chain_id:x}:0x{identity.hex()}")
+            )
+
+        key = written.running.new_key()
+        calls = written.running.deployments.did_registry_calls
+        async with ChainClient(written.running.url) as client:
+            call = calls.set_attribute(address_of(key), "did/pub/Multikey/veriKey", KEY, 10**6)
+            await Transactions(client).send(call, key)
+        async with Following(store, production, written.running.url) as following:
+            await following.follower.step()
+            await ask(address_of(key))
+            for _ in range(2):
+                await ask(secrets.token_bytes(20))
+            await following.follower.step()
+            late = secrets.token_bytes(20)
+            for _ in range(5):
+                await ask(secrets.token_bytes(20))
+            assert isinstance(await ask(late), Missing)
+            assert isinstance(await ask(address_of(key)), DocumentAnswer)
+            async with store.reading() as tx:
+                followed = await tx.replica.identities_with_history(production.chain_id)
+            assert len(followed) == 3
+            assert late in {one.identity for one in followed}
+
     async def test_other_chains_and_methods_are_not_its_business(
         self, store: Database, production: Network, written: Written
     ) -> None:
