@@ -8,18 +8,22 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from node.commands.loading import load_networks
+from node.core.encoding import encode_hex
 from node.core.evm.checkpoint import Checkpoint
+from node.core.evm.events import Anchored, decode_registry_log
 from node.core.evm.network import Network
 from node.core.strict_json import JsonObject
 from node.demo.assess import Assessed
-from node.demo.expectations import Playbill
+from node.demo.endpoint import Endpoint
+from node.demo.expectations import Check, Playbill, tried
 from node.demo.sample import Course, load_course
-from node.demo.stage import Finished, Role, Stage, http
+from node.demo.stage import Finished, Role, Stage, http, together
 
 # The employer's own name, which a presentation must be made for.
 DOMAIN: Final = "employer.example"
@@ -82,9 +86,13 @@ class Company:
         self.chain: Role
         self.issuer: Role
         self.verifier: Role
+        self.follower: Role
+        self.followed: Endpoint
         self.assessed: Assessed
         self.made: dict[str, Any] = {}
         self.did = ""
+        self.before_taking_back = 0  # block
+        self.audited = 0  # writes of the school, while all were its own
         self.held: dict[str, str] = {}
 
     def wallet(self, name: str) -> Path:
@@ -119,17 +127,17 @@ class Company:
         """Run a `wallet` command."""
         return self.stage.run(*self.wallet_command(name, verb, *arguments), expect=expect)
 
-    def ask_verifier(self, document: Any) -> Seen:
-        """The employer's verifier, by HTTP."""
+    def ask_verifier(self, document: Any, verifier: Role | None = None) -> Seen:
+        """The employer's verifier, or another one, by HTTP."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        _, answer = http("POST", f"{self.verifier.url}/verify", body, accept="application/json")
+        url = (verifier or self.verifier).url
+        _, answer = http("POST", f"{url}/verify", body, accept="application/json")
         return Seen(json.loads(answer))
 
-    def verify_files(self, *arguments: str | Path) -> list[Seen]:
-        """`bonafides verify`, one report a file."""
-        done = self.stage.run(
-            "verify", *arguments, "--networks", self.networks_file, "--json", expect=(0, 1, 3)
-        )
+    def verify_files(self, *arguments: str | Path, within: Sequence[str] = ()) -> list[Seen]:
+        """`bonafides verify`, one report a file; `within` as of `Stage.run`."""
+        words = ("verify", *arguments, "--networks", self.networks_file, "--json")
+        done = self.stage.run(*words, expect=(0, 1, 3), within=within)
         return [Seen(report) for report in done.json_lines]
 
     @property
@@ -233,6 +241,23 @@ class Company:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         _, answer = http("POST", self.chain.url, body)
         return json.loads(answer).get("result")
+
+    @property
+    def head(self) -> int:
+        """The number of the chain's newest block."""
+        return int(self.rpc("eth_blockNumber"), 16)
+
+    def anchors_after(self, block: int) -> list[Anchored]:
+        """The anchors on the chain that are in later blocks, in their order."""
+        query = {"address": encode_hex(self.network.credential_registry), "fromBlock": hex(block + 1)}
+        events = [decode_registry_log(log) for log in self.rpc("eth_getLogs", query)]
+        return [event for event in events if isinstance(event, Anchored)]
+
+    def attempt_all(self, *promises: tuple[str, Check]) -> None:
+        """Promises that do not wait for each other: looked into together, told in their order."""
+        found = together([partial(tried, check) for _, check in promises])
+        for (sentence, _), (held, seen) in zip(promises, found, strict=True):
+            self.bill.expect(sentence, held, **seen)
 
     def write_checkpoint(self) -> None:
         """The employer's own list of block hashes, taken from the chain and from nobody else."""

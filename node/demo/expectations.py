@@ -10,6 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+Check = Callable[[], tuple[bool, Mapping[str, Any]]]
+"""Finds out whether something is true, and what was seen."""
+
 
 @dataclass(slots=True)
 class Expectation:
@@ -55,12 +58,9 @@ class Playbill:
             for name, value in seen.items():
                 self.console.print(f"        {escape(f'{name}: {value}')}")
 
-    def attempt(self, sentence: str, check: Callable[[], tuple[bool, Mapping[str, Any]]]) -> None:
+    def attempt(self, sentence: str, check: Check) -> None:
         """As `expect`, for a check that may raise: then it did not hold, and the demo goes on."""
-        try:
-            held, seen = check()
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong is shown as an expectation that failed
-            held, seen = False, {"error": f"{type(error).__name__}: {error}"}
+        held, seen = tried(check)
         self.expect(sentence, held, **seen)
 
     @property
@@ -93,3 +93,11 @@ class Playbill:
                 for one in self.expectations
             ],
         }
+
+
+def tried(check: Check) -> tuple[bool, Mapping[str, Any]]:
+    """What a check finds; one that raises did not hold."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is shown as an expectation that failed
+        return False, {"error": f"{type(error).__name__}: {error}"}

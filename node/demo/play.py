@@ -8,6 +8,7 @@ seen, so that a demo that fails tells why.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,17 +18,17 @@ from node.commands.loading import load_standards
 from node.core.keys import KeyKind
 from node.demo import attacks
 from node.demo.company import Seen, free_port
+from node.demo.distrust import Distrust
 from node.demo.foreign import make_foreign_badge
 from node.demo.stage import together
-from node.demo.story import Story
 from node.keystore import generate_secret, signer_of
 
 
-class Play(Story):
+class Play(Distrust):
     """One performance in one folder: the story, and then everything that somebody might try."""
 
     def refused(self) -> None:
-        """Act 3: each attack is refused for its own reason."""
+        """Each attack is refused for its own reason."""
         self.bill.act("What must be refused, each for its own reason")
         badge, bundle = self.read(self.out / "badge.json"), self.read(self.out / "bundle.json")
         tampered = attacks.with_better_mark(badge)
@@ -63,6 +64,7 @@ class Play(Story):
         self.refuse("a suspended credential", suspended, "status", "suspended")
         renamed = {**revoked, "credential": attacks.with_status_renamed(revoked["credential"])}
         self.refuse("a revoked one whose status term is renamed to its IRI", renamed, "status", "revoked")
+        self.bill.attempt("an audit names what a thief of the writer's key has written", self._thefts_named)
         left = (self.expires - datetime.now(UTC)).total_seconds()
         if left > 0:
             self.bill.tell(f"waiting {left:.0f} s for a credential to expire")
@@ -70,6 +72,12 @@ class Play(Story):
         self.refuse(
             "an expired one", self.read(self.out / "expiring-bundle.json"), "validity_period", "expired"
         )
+
+    def _thefts_named(self) -> tuple[bool, Mapping[str, Any]]:
+        found = self.audit()
+        added = range(self.audited + 1, found["head"] + 1)
+        named = [difference["n"] for difference in found["differences"]]
+        return len(added) == 2 and set(named) == set(added), {"differences": found["differences"]}
 
     def refuse(self, sentence: str, document: Any, check: str, reason: str) -> None:
         """The verifier refuses a document, and names the reason."""
@@ -81,7 +89,7 @@ class Play(Story):
         self.bill.expect(f"refused: {sentence}", held, wanted=f"{check}: {reason}", **seen.brief())
 
     def accepted(self) -> None:
-        """Act 4: what stays good."""
+        """What stays good."""
         self.bill.act("What stays good")
         before = self.read(self.out / "bundle.json")
         seen = self.ask_verifier(before)
@@ -104,7 +112,7 @@ class Play(Story):
         )
 
     def undetermined(self) -> None:
-        """Act 5: neither green nor red."""
+        """Neither green nor red."""
         self.bill.act("What cannot be told, and who could supply what is missing")
         bundle = self.out / "bundle.json"
         nobody = ("--rpc", f"http://127.0.0.1:{free_port()}", "--trust", self.trust_file)
@@ -143,7 +151,7 @@ class Play(Story):
             self.bill.expect(f"undetermined: {sentence}", held, wanted=f"{check}: {reason}", **seen.brief())
 
     def foreign(self, path: Path | None) -> None:
-        """Act 6: somebody else's badge."""
+        """Somebody else's badge."""
         self.bill.act("A badge that was made without our software")
         if path is not None:
             seen = self.ask_verifier(path.read_bytes())
@@ -170,6 +178,7 @@ class Play(Story):
         self.holding()
         self.taking_back()
         self.without_the_school()
+        self.without_trust()
         self.refused()
         self.accepted()
         self.undetermined()

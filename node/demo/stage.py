@@ -101,15 +101,20 @@ class Stage:
             self.passphrase_file.write_text(secrets.token_urlsafe(18))
         self.roles: list[Role] = []
 
-    def run(self, *arguments: str | Path, expect: Sequence[int] = (0,), cwd: Path | None = None) -> Finished:
-        """Run `bonafides …` to its end; CommandFailed where its status is none of `expect`."""
+    def run(
+        self, *arguments: str | Path, expect: Sequence[int] = (0,), within: Sequence[str] = ()
+    ) -> Finished:
+        """Run `bonafides …` to its end; CommandFailed where its status is none of `expect`.
+
+        `within` is the beginning of a command line that runs another one, as `closed_network` gives it.
+        """
         began = time.monotonic()
         done = subprocess.run(  # noqa: S603 - our own command
-            [*_BONAFIDES, *map(str, arguments)],
+            [*within, *_BONAFIDES, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
-            cwd=cwd or self.folder,
+            cwd=self.folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,
             check=False,
@@ -153,6 +158,27 @@ class Stage:
         for role in reversed(self.roles):
             with contextlib.suppress(OSError):
                 role.stop()
+
+
+def closed_network() -> tuple[str, ...] | None:
+    """What runs a command in a network namespace where every interface is down; None where this machine forbids it."""
+    for words in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            tried = subprocess.run(  # noqa: S603 - words of our own
+                [*words, "true"], capture_output=True, timeout=10, check=False
+            )
+            if tried.returncode == 0:
+                return words
+    return None
+
+
+def can_reach(host: str, port: int, within: Sequence[str]) -> bool:
+    """Whether a process that is run `within` can connect to a host."""
+    words = f"import socket; socket.create_connection(({host!r}, {port}), 5)"
+    tried = subprocess.run(  # noqa: S603 - words of our own
+        [*within, sys.executable, "-I", "-S", "-c", words], capture_output=True, timeout=30, check=False
+    )
+    return tried.returncode == 0
 
 
 def together(jobs: Sequence[Callable[[], T]], *, workers: int = 3) -> list[T]:
