@@ -73,4 +73,4 @@ async def publish_list(
 def _cost(found: Publication) -> str:
     if not found.calls:
         return "this very list is published already"
-    return f"{found.bits:,} bits set; {found.gas:,} gas, about {found.wei / _ETHER:.6f} ether"
+    return f"bits set: {found.bits:,}; {found.gas:,} gas, about {found.wei / _ETHER:.6f} ether"

@@ -113,7 +113,7 @@ def paid_in_words(body: dict[str, Any]) -> dict[str, str]:
 def batch_in_words(body: dict[str, int]) -> str:
     """The newest batch of `paid`."""
     each = _ether(body["wei_per_item"])
-    return f"the newest batch: {body['items']:,} items, {body['gas']:,} gas, {_ether(body['wei'])} ether, {each} each"
+    return f"the newest batch, of {body['items']:,}: {body['gas']:,} gas, {_ether(body['wei'])} ether, {each} each"
 
 
 def _sum(spent: Iterable[Spent]) -> dict[str, int]:
