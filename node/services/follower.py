@@ -38,7 +38,7 @@ from node.core.evm.header import MAX_TIMESTAMP, Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.log import quantity_of
 from node.core.evm.network import Network, NetworkClass, format_chain
-from node.core.evm.state_proof import EMPTY_ROOT, prove_slots
+from node.core.evm.state_proof import prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
@@ -350,10 +350,9 @@ class Follower:
 
         async def ask(client: ChainClient) -> bytes:
             proven = prove_slots(header, await client.proof_nodes(address, [], header.hash), address, [])
-            if proven.account is None:
-                return EMPTY_ROOT  # before it was deployed
-            if proven.code_hash != code_hash:
-                raise NotVerified("the account at the registry's address has other code")
+            # Where it is not deployed, nothing says what an identity wrote; that it never did would be an answer.
+            if proven.account is None or proven.code_hash != code_hash:
+                raise NotVerified("the account at the registry's address has other code, or none")
             return proven.account.storage_root
 
         return (await voices.read(ask))[0]

@@ -282,12 +282,25 @@ class TestAnHonestChain:
             await following.follower.step()
         other = replace(production, credential_registry=secrets.token_bytes(20))
         async with Following(store, other, written.running.url) as following:
+            with pytest.raises(Unavailable, match="other code, or none"):
+                await following.follower.step()
+            async with store.reading() as tx:
+                assert await tx.replica.parts(production.chain_id, None) == []
+        async with Following(store, production, written.running.url) as following:
             assert (await following.follower.step()).fault is None
             header = await following.header()
-            need = replace(written.need(header), address=other.credential_registry)
-            answer = await following.replica.state(need)
+            answer = await following.replica.state(written.need(header))
         assert isinstance(answer, ReplicaAnswer)
-        assert set(answer.slots.values()) == {0}  # no such account: nothing is there
+        assert answer.slots == await proven(written, header)
+
+    async def test_where_there_is_no_registry_nobody_is_said_never_to_have_written(
+        self, store: Database, production: Network, written: Written
+    ) -> None:
+        nowhere = replace(production, credential_registry=secrets.token_bytes(20))
+        async with Following(store, nowhere, written.running.url) as following:
+            with pytest.raises(Unavailable, match="other code, or none"):
+                await following.follower.step()
+            assert "on its way" in await following.missing()
 
     async def test_other_code_at_the_address_is_not_followed(
         self, store: Database, production: Network, written: Written
@@ -572,8 +585,8 @@ async def test_a_step_that_went_wrong_from_a_sound_header_goes_further_back(
         await following.follower.step()
         header = await following.header()
         async with store.transaction() as tx:
-            (_, word) = (await tx.replica.parts(production.chain_id, None))[0]
-            path = bytes.fromhex((await tx.replica.parts(production.chain_id, None))[0][0])
+            path = keccak256(registry.heads_slot(written.school))  # not one that the newest block wrote
+            word = (await tx.replica.words(production.chain_id, [path]))[path]
             wrong = ReplicaWrite(header.newest.number, bytes(32), path, written.other, word, word ^ 1)
             await tx.replica.write(production.chain_id, [wrong])
         following.follower = Follower(store, production, following.egress)
