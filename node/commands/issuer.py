@@ -13,6 +13,7 @@ from node.commands.issuer_doctor import doctor
 from node.commands.issuer_init import init
 from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
+from node.commands.issuer_link import link
 from node.commands.issuer_publish_list import publish_list
 from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
@@ -49,5 +50,6 @@ for _command in (
     export,
     serve,
     witness,
+    link,
 ):
     issuer.add_command(_command)

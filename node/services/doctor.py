@@ -13,25 +13,27 @@ from enum import StrEnum
 from typing import Final
 
 from node.core.did.document import ASSERTION_METHOD, DidDocument
-from node.core.did.ethr import document_from_events
-from node.core.did.ethr_identity import parse_did_ethr
-from node.core.did.key import resolve_did_key
 from node.core.encoding import encode_hex
 from node.core.errors import BonafidesError, NotFound, NotVerified, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.network import NetworkClass
-from node.core.jose.domain_linkage import CONFIGURATION_PATH, origin_of, read_did_configuration
+from node.core.jose.domain_linkage import (
+    CONFIGURATION_PATH,
+    linked_origins,
+    origin_of,
+    read_did_configuration,
+)
 from node.core.keys import parse_multikey
 from node.core.strict_json import parse_json_object
 from node.core.times import format_datetime_stamp, from_unix
 from node.outbound.chain import ChainClient
 from node.outbound.fetch import DID_CONFIGURATION, STATUS_LIST, fetch_json
 from node.outbound.http import Egress
-from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services import costs, registration
 from node.services.closing import NOBODY
 from node.services.issuer import ChainAccess, Issuer, address_of, purposes_of
+from node.services.linking import own_document
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import IssuerKey, KeyRole, KeyState, StatusList, TransactionState
 
@@ -304,25 +306,12 @@ class _Served:
 
     async def document(self) -> _Words:
         """Whether the DID document lists the keys that sign, and none that was lost."""
-        document = await self._resolved()
+        document = await own_document(self.issuer)
         async with self.issuer.store.reading() as reading:
             keys = await reading.keys.all(KeyRole.ASSERTION)
         for key in keys:
             if key.verification_method is not None:
                 yield self._listed(key, key.verification_method, document)
-
-    async def _resolved(self) -> DidDocument:
-        did = self.issuer.settings.did
-        if not self.issuer.on_chain:
-            return resolve_did_key(did)
-        chain = self.issuer.require_chain()
-        finalized = await chain.finalized()
-        endpoint = RegistryEndpoint(chain.client, chain.network.did_registry)
-        history = await fetch_ethr_history(endpoint, self.issuer.identity, block=finalized.hash)
-        found = document_from_events(
-            parse_did_ethr(did), history.events, block_time=finalized.timestamp, at_block=finalized.number
-        )
-        return found.document
 
     def _listed(self, key: IssuerKey, method: str, document: DidDocument) -> _Word:
         name = f"#{method.rpartition('#')[2]}"
@@ -366,7 +355,7 @@ class _Served:
         settings = self.issuer.settings
         origin = origin_of(settings.url)
         url = f"{origin}{CONFIGURATION_PATH}"
-        remedy = f"`issuer export --did-configuration FILE`, and serve it at {url}"
+        remedy = f"`issuer serve` at {origin}/ serves it; else `issuer export --did-configuration FILE`, for {url}"
         try:
             fetched = await fetch_json(self.egress, url, purpose=DID_CONFIGURATION)
             linked = read_did_configuration(fetched.document)
@@ -377,7 +366,7 @@ class _Served:
         except BonafidesError as error:
             yield _warning(f"{url}: {error.detail}", remedy)
             return
-        document = await self._resolved()
+        document = await own_document(self.issuer)
         faults = []
         for linkage in linked:
             try:
@@ -385,7 +374,15 @@ class _Served:
             except NotVerified as error:
                 faults.append(error.detail)
             else:
-                yield _good(f"{origin} and the DID say that they belong together")
+                yield _good(_together(origin, document))
                 return
         detail = f"{url} does not link the DID: {'; '.join(faults[:3]) or 'it holds no token'}"
         yield _fault(detail, remedy)
+
+
+def _together(origin: str, document: DidDocument) -> str:
+    if origin in linked_origins(document):
+        return f"{origin} and the DID document say that they belong together"
+    return (
+        f"{origin} says that the DID is its own, signed by it; `issuer link` has the DID document name it too"
+    )

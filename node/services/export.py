@@ -83,13 +83,13 @@ async def did_document_json(issuer: Issuer) -> bytes:
     return orjson.dumps(result.document.raw, option=orjson.OPT_INDENT_2)
 
 
-async def did_configuration_json(issuer: Issuer) -> bytes:
-    """What the origin of the issuer's URL serves to say that the DID is its own, signed for a year."""
+async def did_configuration_json(issuer: Issuer, origin: str | None = None) -> bytes:
+    """What an origin, by default that of the issuer's URL, serves to say that the DID is its own; signed for a year."""
     key = await issuer.signing_key(kinds=KINDS[VC_JWT])
     now = issuer.clock()
     prepared = prepare_linkage(
         issuer.settings.did,
-        origin_of(issuer.settings.url),
+        origin or origin_of(issuer.settings.url),
         key.signer.public_key,
         key.verification_method,
         begins=now,

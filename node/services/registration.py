@@ -17,6 +17,7 @@ from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.registry import KeyWindow, ListRecord, WriterRole
+from node.core.jose.domain_linkage import LINKED_DOMAINS
 from node.core.keys import parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of, purposes_of
@@ -25,6 +26,7 @@ from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, OutboxEntr
 
 # The name under which an ERC-1056 registry lists an assertion key.
 ATTRIBUTE: Final = "did/pub/Multikey/veriKey"
+DOMAIN_ATTRIBUTE: Final = f"did/svc/{LINKED_DOMAINS}"
 # "For good": retiring is the CredentialRegistry's business; an attribute that ran out would end old badges
 # for those who only read ERC-1056.
 ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
@@ -97,10 +99,30 @@ async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -
     """Ask for a key's window to be closed, unless that is under way already."""
     _, credential_registry = _registries(issuer)
     call = credential_registry.retire_key(issuer.identity, parse_multikey(key.multibase).multicodec_bytes)
+    await _ask_unless_under_way(issuer, transaction, "retire_key", call)
+
+
+async def link_origin(issuer: Issuer, transaction: Transaction, origin: str) -> None:
+    """Ask for the DID document to say that a web origin is the DID's own, unless that is under way already."""
+    did_registry, _ = _registries(issuer)
+    call = did_registry.set_attribute(
+        issuer.identity, DOMAIN_ATTRIBUTE, origin.encode(), ATTRIBUTE_VALIDITY_SECONDS
+    )
+    await _ask_unless_under_way(issuer, transaction, "link_origin", call)
+
+
+async def unlink_origin(issuer: Issuer, transaction: Transaction, origin: str) -> None:
+    """Ask for what `link_origin` did to be undone, unless that is under way already."""
+    did_registry, _ = _registries(issuer)
+    call = did_registry.revoke_attribute(issuer.identity, DOMAIN_ATTRIBUTE, origin.encode())
+    await _ask_unless_under_way(issuer, transaction, "unlink_origin", call)
+
+
+async def _ask_unless_under_way(issuer: Issuer, transaction: Transaction, purpose: str, call: Call) -> None:
     owner = address_of(await owner_of(transaction))
     under_way = await transaction.outbox.unfinished(owner, limit=1000)
     if all(entry.data != call.data for entry in under_way):
-        await ask_as_owner(issuer, transaction, "retire_key", call)
+        await ask_as_owner(issuer, transaction, purpose, call)
 
 
 async def compromise_key(issuer: Issuer, transaction: Transaction, key: IssuerKey, since: int) -> None:

@@ -18,11 +18,12 @@ from aiohttp import web
 
 from node.core.envelope import enveloped
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, Refused, Unavailable
+from node.core.jose.domain_linkage import CONFIGURATION_PATH, origin_of
 from node.core.oid4vci.metadata import issuer_metadata_url
 from node.core.securing import BBS, DC_SD_JWT, DEFAULT_SECURING, KINDS, TOKENS
 from node.core.status.entry import REVOCATION, SUSPENSION
 from node.core.strict_json import Json, JsonObject
-from node.services import issuance, renewal, revocation, status_lists
+from node.services import export, issuance, renewal, revocation, status_lists
 from node.services.derivation import pointers_of
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
@@ -93,6 +94,9 @@ def make_issuer_app(
     app[ISSUER] = issuer
     add_oid4vci_routes(app, desk)
     add_public_routes(app, [web.get(f"{base}/status/{{number}}", show_status_list)])
+    if not base:
+        # Only the root of an origin can speak for it.
+        add_public_routes(app, [web.get(CONFIGURATION_PATH, show_did_configuration)])
     if issuer.chain is not None:
         chain = issuer.chain
         prover = Prover(
@@ -150,6 +154,17 @@ async def show_status_list(request: web.Request) -> web.Response:
     if request.if_none_match and any(known.value in (tag, "*") for known in request.if_none_match):
         return web.Response(status=304, headers=headers)
     return web.Response(body=credential.document, content_type=VC_TYPE, headers=headers)
+
+
+async def show_did_configuration(request: web.Request) -> web.Response:
+    """That this origin is the DID's own, signed by it (Well Known DID Configuration)."""
+    issuer, desk = request.app[ISSUER], request.app[DESK]
+    try:
+        body = await export.did_configuration_json(issuer, origin_of(desk.url))
+    except Misconfigured as error:
+        raise NotFound("no key of this issuer signs such a token") from error
+    headers = {"Cache-Control": f"public, max-age={_LIST_SECONDS}"}
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 async def _list_credential(issuer: Issuer, number: str) -> ListCredential:

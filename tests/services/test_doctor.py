@@ -33,9 +33,12 @@ NOTHING = EgressPolicy(Mode.OFFLINE)
 
 @asynccontextmanager
 async def served(issuer: Issuer, *, linked: bytes | None) -> AsyncIterator[tuple[Issuer, EgressPolicy]]:
-    """The issuer at a URL that answers, with `linked` as the DID configuration of its origin."""
+    """The issuer at a URL that answers; `linked` is what its origin says, by default (empty) what the issuer serves.
+
+    Below a path it serves none, so that somebody else can.
+    """
     port = unused_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}" + ("" if linked == b"" else "/school")
     moved = replace(issuer, settings=replace(issuer.settings, url=url))
     async with issuer.store.transaction() as transaction:
         # The lists of the copied school, as if they had been opened here.
@@ -45,11 +48,10 @@ async def served(issuer: Issuer, *, linked: bytes | None) -> AsyncIterator[tuple
         for one in await transaction.status_lists.all():
             await status_lists.publish(moved, transaction, one)
     app = make_issuer_app(moved, with_worker=False)
-    if linked is not None:
-        body = linked or await export.did_configuration_json(moved)
+    if linked:
 
         async def configuration(_: web.Request) -> web.Response:
-            return web.Response(body=body, content_type="application/json")
+            return web.Response(body=linked, content_type="application/json")
 
         app.router.add_get("/.well-known/did-configuration.json", configuration)
     async with TestServer(app, port=port):
@@ -69,6 +71,8 @@ async def test_a_sound_issuer_has_nothing_to_mend(school: Issuer) -> None:
     async with served(school, linked=b"") as (issuer, policy):
         findings = await found(issuer, policy)
     assert {one.level for one in findings} == {Level.GOOD}, findings
+    ((_, detail),) = of(findings, "domain")
+    assert "`issuer link`" in detail
     assert list(dict.fromkeys(one.subject for one in findings)) == [
         "endpoint",
         "clock",
