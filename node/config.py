@@ -260,6 +260,10 @@ class VerifierConfig(ServerSettings):
         False,
         description="Follow the chains of rpc, and answer from a proven copy of their registries alone.",
     )
+    follow_domains: bool = Field(
+        False,
+        description="Ask sites and DNS of the issuers in trust once a day whether they are theirs; needs follow.",
+    )
     max_header_age: Seconds = Field(
         86_400, ge=1, description="Age at which key and status are no longer told: 24h."
     )
@@ -303,6 +307,8 @@ class VerifierConfig(ServerSettings):
             raise _fault("mode chain needs rpc")
         if self.follow and (not self.rpc or self.mode == "offline"):
             raise _fault("follow needs rpc, and mode chain")
+        if self.follow_domains and not (self.follow and self.trust):
+            raise _fault("follow_domains needs follow, and trust with the issuers whose domains are asked")
         return self
 
     @model_validator(mode="after")

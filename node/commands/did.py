@@ -35,13 +35,16 @@ def did() -> None:
 @click.option(
     "--networks", type=_FILE, show_envvar=True, help="Your own table of networks, beside the built-in one."
 )
+@click.option(
+    "--domains", is_flag=True, help="Ask each domain that it names, and the DNS, whether they are its own."
+)
 @click.option("--development", is_flag=True, help="Admit loopback hosts and plain http.")
-def resolve(name: str, endpoints: Endpoints, networks: Path | None, development: bool) -> None:
+def resolve(name: str, endpoints: Endpoints, networks: Path | None, domains: bool, development: bool) -> None:
     """Resolve a DID and print document and metadata (DID Resolution).
 
     A did:ethr is asked for at endpoints of its chain, where enough operators must tell the same; with
     "?versionId=BLOCK" behind it, it is shown as it was after that block. A did:web or did:webvh is fetched from its
-    host.
+    host. What --domains finds is told on standard error.
     """
     import orjson  # noqa: PLC0415
 
@@ -52,6 +55,21 @@ def resolve(name: str, endpoints: Endpoints, networks: Path | None, development:
     click.echo(orjson.dumps(result.to_json(), option=orjson.OPT_INDENT_2).decode())
     if source is not None:
         click.echo(f"by {source}", err=True)
+    if domains:
+        for line in asyncio.run(_domains(result, development=development)) or ["it names no domain"]:
+            click.echo(line, err=True)
+
+
+async def _domains(result: ResolutionResult, *, development: bool) -> list[str]:
+    from node.core.verify.domains import line_of, told_of  # noqa: PLC0415
+    from node.core.verify.materials import Mode  # noqa: PLC0415
+    from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+    from node.services.domains import look  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    async with Egress(EgressPolicy(Mode.FULL, allow_loopback=development)) as egress:
+        told = [told_of(link, now) for link in await look(result.document, egress, now)]
+    return [line_of(one) + (f" ({one['fault']})" if "fault" in one else "") for one in told]
 
 
 async def _resolve(

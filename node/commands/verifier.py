@@ -81,6 +81,14 @@ verifier.add_command(read_list)
     show_envvar=True,
     help="Keep a proven copy of the registries of these chains and answer from it: no check opens a connection.",
 )
+@click.option(
+    "--follow-domains",
+    is_flag=True,
+    default=None,
+    show_envvar=True,
+    help="With --follow and --trust: ask the sites and the DNS of recognised issuers once a day, whatever is checked, "
+    "whether they are theirs; told beside the issuer.",
+)
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option(
@@ -185,6 +193,7 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
                 light_clients=config.light_clients,
                 folder=config.dir,
                 follow=config.follow,
+                follow_domains=config.follow_domains,
                 mirror=mirror,
                 name=name,
                 development=config.development,

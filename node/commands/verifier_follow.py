@@ -15,6 +15,7 @@ from node.commands.verifier_folder import folder_option, make_folder
 if TYPE_CHECKING:
     from node.config import VerifierConfig
     from node.core.strict_json import JsonObject
+    from node.services.domains import DomainWatch
     from node.services.follower import Followers
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,6 +40,15 @@ _TOLD_SECONDS: Final = 5.0
     help="How many operators must agree.  [default: the smallest majority]",
 )
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
+@click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
+@click.option(
+    "--follow-domains",
+    is_flag=True,
+    default=None,
+    show_envvar=True,
+    help="Ask the sites and the DNS of the issuers in --trust once a day whether they are theirs.",
+)
+@click.option("--development", is_flag=True, default=None, help="Admit sites on loopback and plain http.")
 @click.option("--once", is_flag=True, help="Follow to the newest final block and end: for cron.")
 @click.option("--json", "as_json", is_flag=True, help="Print how far it came as JSON.")
 def follow(folder: Path, *, once: bool, as_json: bool, **options: Any) -> None:
@@ -68,23 +78,29 @@ async def _follow(config: VerifierConfig, *, once: bool) -> list[JsonObject]:
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
     from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
+    from node.services.domains import DomainWatch  # noqa: PLC0415
     from node.services.follower import Followers  # noqa: PLC0415
+    from node.services.replica import StoredReplica  # noqa: PLC0415
     from node.storage.database import open_database  # noqa: PLC0415
 
     judge = Verifier.of(
-        loading.load_standards(), operator_networks=loading.load_networks(config.networks), mode=Mode.CHAIN
+        loading.load_standards(),
+        operator_networks=loading.load_networks(config.networks),
+        trust=loading.load_trust(config.trust),
+        mode=Mode.CHAIN,
     )
     store = await open_database(config.database_url)
     try:
-        async with Egress(EgressPolicy(Mode.CHAIN, config.endpoints)) as egress:
+        policy = EgressPolicy(Mode.CHAIN, config.endpoints, allow_loopback=config.development)
+        async with Egress(policy) as egress:
             followers = Followers(store, judge.networks.every, egress)
+            watch = None
+            if config.follow_domains and judge.trust is not None:
+                replica = StoredReplica(store, judge.networks.every)
+                watch = DomainWatch(store, replica, judge.trust, egress)
             telling = asyncio.create_task(_tell(followers))
             try:
-                if once:
-                    for fault in await followers.step():
-                        click.echo(fault, err=True)
-                else:
-                    await followers.run()
+                await _work(followers, watch, once=once)
             finally:
                 telling.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -92,6 +108,18 @@ async def _follow(config: VerifierConfig, *, once: bool) -> list[JsonObject]:
             return followers.progress()
     finally:
         await store.close()
+
+
+async def _work(followers: Followers, watch: DomainWatch | None, *, once: bool) -> None:
+    if not once:
+        await asyncio.gather(followers.run(), *([watch.run()] if watch is not None else []))
+        return
+    if watch is not None:
+        await watch.step()  # asks for documents that nobody asked for yet
+    for fault in await followers.step():
+        click.echo(fault, err=True)
+    if watch is not None:
+        await watch.step()
 
 
 async def _tell(followers: Followers) -> None:

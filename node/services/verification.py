@@ -11,18 +11,19 @@ so that slow documents cannot pile up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence
 from node.core.strict_json import Json, JsonObject
 from node.core.verify import engine
 from node.core.verify.account import account_of
+from node.core.verify.domains import Told as ToldDomains
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, read_intake
 from node.core.verify.materials import Materials
@@ -81,16 +82,29 @@ def _has_more_values(documents: Sequence[Json], limit: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A report with what it is about; `intake` is None where nothing could be read."""
+    """A report with what it is about; `intake` is None where nothing could be read.
+
+    `domains` is what was known of the domains of its issuers beforehand.
+    """
 
     report: Report
     intake: Intake | None
+    domains: ToldDomains = field(default_factory=dict)
+
+
+class Domains(Protocol):
+    """Knows what was found of issuers' domains, without asking anybody."""
+
+    async def told(self, dids: Collection[str]) -> Mapping[str, Sequence[JsonObject]]:
+        """What is told of each issuer of which anything is known."""
+        ...
 
 
 class Examiner:
     """A verifier with its connections and threads. `egress` belongs to the caller, who closes both.
 
-    `sources` tell headers beside the endpoints. A `replica` is asked before anybody else.
+    `sources` tell headers beside the endpoints. A `replica` is asked before anybody else. What `domains` knows of the
+    issuers is told with a report, and decides nothing in it.
     """
 
     def __init__(
@@ -101,6 +115,7 @@ class Examiner:
         *,
         sources: Sequence[OpenSource] = (),
         replica: Replica | None = None,
+        domains: Domains | None = None,
     ) -> None:
         self.verifier = verifier
         self.clock = clock
@@ -108,6 +123,7 @@ class Examiner:
         self._sources = sources
         self._didkit = Didkit()
         self._replica = replica
+        self._domains = domains
         self._usual = _Lane(MAX_AT_ONCE, MAX_THREADS, "judging")
         self._heavy = _Lane(_HEAVY_AT_ONCE, 1, "judging heavy ones")
 
@@ -142,7 +158,8 @@ class Examiner:
         as_of: datetime | None = None,
     ) -> Told:
         """`examine_bytes` in words; what is small and needs nothing fetched goes to one thread once."""
-        if len(data) <= SMALL_BYTES and data.lstrip().startswith(b"{"):
+        is_small = len(data) <= SMALL_BYTES and data.lstrip().startswith(b"{")
+        if is_small and self._domains is None:
             async with self._usual.turns:
                 told = await self.work(partial(self._tell_at_once, data, self.clock(), asked, as_of))
             if told is not None:
@@ -182,7 +199,8 @@ class Examiner:
                 replica=self._replica,
                 sources=self._sources,
             )
-        return Examination(report, intake)
+        told = await self._domains.told(set(_issuers(report))) if self._domains is not None else {}
+        return Examination(report, intake, told)
 
     def unreadable(self, error: Malformed) -> Examination:
         """The report on input that is nothing we know."""
@@ -202,7 +220,7 @@ class Told:
 
 def tell(examination: Examination) -> Told:
     """What there is to say to people. Pure, and as long as the document."""
-    account = account_of(examination.report, examination.intake)
+    account = account_of(examination.report, examination.intake, examination.domains)
     return Told(account, examination.report.to_json(), _shown_files(examination, account))
 
 
@@ -219,3 +237,11 @@ def _shown_files(examination: Examination, account: JsonObject) -> list[list[tup
                 files.append((one, item.item.data))
         found.append(files)
     return found
+
+
+def _issuers(report: Report) -> Iterator[str]:
+    """Those of a report and of what is in it, where they are proven to be."""
+    if report.issuer is not None and report.established:
+        yield report.issuer.id
+    for one in (*report.credentials, *report.endorsements):
+        yield from _issuers(one)

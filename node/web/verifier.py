@@ -32,6 +32,7 @@ from node.outbound.http import Egress, EgressPolicy
 from node.outbound.light_client import light_clients
 from node.outbound.proofs import EndpointProofs
 from node.services.checkpoints import Mirror
+from node.services.domains import DOMAIN_SECONDS, DomainWatch, KnownDomains
 from node.services.follower import STEP_SECONDS, Followers
 from node.services.presentations import MAX_OPEN_REQUESTS, REQUEST_SECONDS, Presentations
 from node.services.proofs import Prover
@@ -74,6 +75,9 @@ class VerifierOptions:
     follow: bool = False
     """Whether chains are followed, and checks answered from the replica alone."""
     follow_seconds: float = STEP_SECONDS
+    follow_domains: bool = False
+    """Whether the domains of the issuers on the trust list are asked for, daily and whatever is checked."""
+    domain_seconds: float = DOMAIN_SECONDS
     mirror: Mirror | None = None
     """Whose checkpoint file is kept up to date."""
     name: str | None = None
@@ -130,6 +134,7 @@ class _Node:
             options.clock,
             sources=self._sources,
             replica=self._replica() if options.follow else None,
+            domains=KnownDomains(self._lazy_store, options.clock) if options.follow_domains else None,
         )
         self._followers: Followers | None = None
         self._shelf = Shelf(options.clock)
@@ -186,6 +191,10 @@ class _Node:
                 store, networks, self._egress, sources=self._sources, clock=self._options.clock
             )
             tasks.append(asyncio.create_task(self._followers.run(self._options.follow_seconds)))
+        if self._options.follow_domains and self._options.verifier.trust is not None:
+            trust = self._options.verifier.trust
+            watch = DomainWatch(store, self._replica(), trust, self._egress, clock=self._options.clock)
+            tasks.append(asyncio.create_task(watch.run(self._options.domain_seconds)))
         try:
             if (mirror := self._options.mirror) is not None:
                 await self._begin_with(mirror)

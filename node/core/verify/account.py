@@ -9,6 +9,7 @@ and then nothing in `achievement`, `person` or `results` is more than a claim.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Final
 
 from node.core.credential import types_of
@@ -19,6 +20,7 @@ from node.core.errors import Malformed
 from node.core.evidence import ShownEvidence, committed_in
 from node.core.strict_json import Json, JsonObject
 from node.core.times import format_datetime_stamp, from_unix, parse_datetime_stamp
+from node.core.verify.domains import Told
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason, Report
 from node.core.verify.wording import (
@@ -44,15 +46,20 @@ _OF_THE_TOKEN: Final = frozenset(
 )
 _BEGIN: Final = ("validFrom", "issuanceDate", "nbf")
 _END: Final = ("validUntil", "expirationDate", "exp")
+_NO_DOMAINS: Final[Told] = MappingProxyType({})
 _MEMBERS_OF: Final = {Reason.EXPIRED: _END, Reason.NOT_YET_VALID: _BEGIN}
 
 
-def account_of(report: Report, intake: Intake | None) -> JsonObject:
-    """The account of a report; `intake` is None where the input could not be read."""
+def account_of(report: Report, intake: Intake | None, domains: Told = _NO_DOMAINS) -> JsonObject:
+    """The account of a report; `intake` is None where the input could not be read.
+
+    `domains` is what was known of the domains of its issuers beforehand.
+    """
     shown = intake.credentials if intake is not None else ()
     reports = report.credentials if intake is not None and intake.presentation is not None else (report,)
     credentials = [
-        _credential(one, shown[index] if index < len(shown) else None) for index, one in enumerate(reports)
+        _credential(one, shown[index] if index < len(shown) else None, domains)
+        for index, one in enumerate(reports)
     ]
     verdict = verdict_of(report)
     first = reports[0].document if len(reports) == 1 else None
@@ -108,7 +115,7 @@ def _check(check: Check, document: Json) -> JsonObject:
     }
 
 
-def _credential(report: Report, shown: Shown | None) -> JsonObject:
+def _credential(report: Report, shown: Shown | None, domains: Told) -> JsonObject:
     document = report.document if report.document is not None else (shown.document if shown else {})
     subject = _first(document.get("credentialSubject"))
     achievement = _first(subject.get("achievement"))
@@ -120,7 +127,7 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         "sentence": sentence(told, document)
         if told is not None and report.acceptance != "accepted"
         else None,
-        "issuer": _issuer(report, document),
+        "issuer": _issuer(report, document, domains),
         "name": _text(document.get("name")) or _text(achievement.get("name")),
         "kind": _kind(document),
         "achievement": {
@@ -146,16 +153,16 @@ def _credential(report: Report, shown: Shown | None) -> JsonObject:
         "secured_by": _secured_by(shown),
         "disclosure": _disclosure(shown),
         **_evidence(report, document, shown),
-        "endorsements": [_endorsement(one, report) for one in report.endorsements],
+        "endorsements": [_endorsement(one, report, domains) for one in report.endorsements],
         "newer": {"text": NEWER_ELSEWHERE, "fill": {}} if NEWER_ELSEWHERE in report.notes else None,
         "checks": [_check(check, document) for check in report.checks],
         "header": report.header.to_json() if report.header else None,
         # A record tells of each credential in it; the files of their evidence travel with none of them.
-        "credentials": [_credential(one, None) for one in report.credentials],
+        "credentials": [_credential(one, None, domains) for one in report.credentials],
     }
 
 
-def _endorsement(report: Report, within: Report) -> JsonObject:
+def _endorsement(report: Report, within: Report, domains: Told) -> JsonObject:
     """Who endorses, and what that is worth; what the endorser says only where it is not to be disregarded."""
     document = report.document or {}
     acceptance, verdict = verdict_of_endorsement(report, within)
@@ -164,20 +171,25 @@ def _endorsement(report: Report, within: Report) -> JsonObject:
         "acceptance": acceptance,
         "headline": verdict.headline,
         "sentence": verdict.sentence or None,
-        "issuer": _issuer(report, document),
+        "issuer": _issuer(report, document, domains),
         "comment": comment if acceptance is not Acceptance.REFUSED else None,
     }
 
 
-def _issuer(report: Report, document: Json) -> JsonObject:
+def _issuer(report: Report, document: Json, domains: Told) -> JsonObject:
     issuer = report.issuer
     if issuer is None:
         claimed = document.get("issuer")
         named = claimed if isinstance(claimed, dict) else {"id": claimed}
-        return {"id": _text(named.get("id")), "name": None, "calls_itself": _text(named.get("name"))}
-    # A listed name belongs to whoever holds the key: without a proven signature it is only claimed.
-    name = issuer.name if report.established else None
-    return {"id": issuer.id, "name": name, "calls_itself": _text(issuer.calls_itself) or None}
+        own = _text(named.get("name"))
+        return {"id": _text(named.get("id")), "name": None, "calls_itself": own, "domains": []}
+    # A listed name belongs to whoever holds the key, and so do domains: without a proven signature it is only claimed.
+    return {
+        "id": issuer.id,
+        "name": issuer.name if report.established else None,
+        "calls_itself": _text(issuer.calls_itself) or None,
+        "domains": list(domains.get(issuer.id, ())) if report.established else [],
+    }
 
 
 def _kind(document: Json) -> str | None:

@@ -1,0 +1,202 @@
+"""From `issuer link` to a verdict: DID document and site say it, a verifier that follows tells it, asking nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, unused_port
+from click.testing import CliRunner
+from fixtures.chain import RunningChain
+from fixtures.issuers import PASSPHRASE, MakeCohort, init_school
+from services.test_anchoring import finish, issue
+
+from node.commands.did import did as did_command
+from node.commands.issuer_folder import Folder, open_issuer
+from node.commands.verifier import verifier
+from node.core.errors import Conflict, Misconfigured
+from node.core.evm.agreement import Endpoints
+from node.core.evm.network import parse_networks
+from node.core.jose.domain_linkage import CONFIGURATION_PATH, MAX_ORIGINS, linked_origins
+from node.core.verify.materials import Mode
+from node.core.verify.trust import parse_trust_list
+from node.core.verify.verifier import Verifier
+from node.services import export, linking
+from node.services.anchoring import AnchorWorker
+from node.services.issuer import Issuer
+from node.storage.base import TransactionState
+from node.storage.database import sqlite_url
+from node.web.issuer import make_issuer_app
+from node.web.verifier import VerifierOptions, make_verifier_app
+
+ELSEWHERE = "https://university.example"
+
+
+@pytest.fixture(scope="module")
+def made(devchain: RunningChain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("linked")
+    init_school(folder, devchain)
+    return folder
+
+
+@pytest.fixture
+async def own_school(made: Path) -> AsyncIterator[Issuer]:
+    """An issuer whose identity is nobody else's, at a root on loopback."""
+    async with open_issuer(Folder.load(made), PASSPHRASE) as issuer:
+        url = f"http://127.0.0.1:{unused_port()}"
+        yield replace(issuer, settings=replace(issuer.settings, url=url))
+
+
+async def named(issuer: Issuer) -> tuple[str, ...]:
+    return linked_origins(await linking.own_document(issuer))
+
+
+async def test_the_did_document_names_what_is_linked_until_it_is_unlinked(own_school: Issuer) -> None:
+    for change, origin, after in (
+        (linking.link, ELSEWHERE, (ELSEWHERE,)),
+        (linking.unlink, ELSEWHERE, ()),
+        (linking.link, ELSEWHERE, (ELSEWHERE,)),
+    ):
+        assert await change(own_school, origin)
+        assert await change(own_school, origin)  # asked for again before it is final: sent once
+        async with own_school.store.reading() as reading:
+            assert len(await reading.outbox.in_state(TransactionState.PREPARED)) == 1
+        await finish(own_school)
+        assert await named(own_school) == after
+        assert not await change(own_school, origin)
+    await linking.unlink(own_school, ELSEWHERE)
+
+
+def test_a_domain_is_written_as_the_dns_has_it() -> None:
+    assert linking.parse_origin("School.example") == "https://school.example"
+    assert linking.parse_origin("https://school.example:8443/") == "https://school.example:8443"
+    for text in (
+        "schööl.example",
+        "school.example/path",
+        "",
+        "a b",
+        "ftp://x.example",
+        "https://me@x.example",
+    ):
+        with pytest.raises(Misconfigured, match="no domain"):
+            linking.parse_origin(text)
+
+
+class Employer:
+    """A verifier that follows the chain and the domains of the school."""
+
+    def __init__(self, client: TestClient[Any, Any]) -> None:
+        self.client = client
+
+    async def verify(self, bundle: bytes, kind: str = "json") -> Any:
+        async with self.client.post("/verify", data=bundle, params={"format": kind}) as answer:
+            return await (answer.json() if kind == "json" else answer.text())
+
+    async def until_told(self, bundle: bytes, outcome: str) -> dict[str, Any]:
+        async with asyncio.timeout(60):
+            while True:
+                report: dict[str, Any] = await self.verify(bundle)
+                domains = report["account"]["credentials"][0]["issuer"]["domains"]
+                if [one["outcome"] for one in domains] == [outcome]:
+                    return report
+                await asyncio.sleep(0.05)
+
+
+async def test_from_the_link_to_the_verdict(
+    own_school: Issuer, devchain: RunningChain, tmp_path: Path, make_cohort: MakeCohort
+) -> None:
+    origin = own_school.settings.url
+    did = own_school.settings.did
+    await issue(own_school, make_cohort)
+    await linking.link(own_school, origin)
+    await finish(own_school)
+    bundle = await export.bundle_json(own_school, "s1")
+    asked: list[str] = []
+
+    @web.middleware
+    async def count(request: web.Request, handler: Any) -> web.StreamResponse:
+        asked.append(request.path)
+        return await handler(request)  # type: ignore[no-any-return]
+
+    site = make_issuer_app(own_school, with_worker=False)
+    site.middlewares.append(count)
+    options = VerifierOptions(
+        "https://verifier.example",
+        sqlite_url(tmp_path / "verifier.sqlite3"),
+        Verifier.of(
+            own_school.standards,
+            operator_networks=parse_networks({"networks": [devchain.network]}),
+            trust=parse_trust_list({"issuers": [{"did": did, "name": "A school"}]}),
+            mode=Mode.CHAIN,
+        ),
+        endpoints=Endpoints.of([devchain.url]),
+        follow=True,
+        follow_seconds=0.1,
+        follow_domains=True,
+        domain_seconds=0.1,
+        development=True,
+    )
+    domain = origin.removeprefix("http://")
+    networks, trust = tmp_path / "networks.json", tmp_path / "trust.json"
+    networks.write_text(json.dumps({"networks": [devchain.network]}))
+    trust.write_text(json.dumps({"issuers": [{"did": did, "name": "A school"}]}))
+    own = ["--rpc", devchain.url, "--networks", str(networks), "--development"]
+    port = int(origin.rpartition(":")[2])
+    async with (
+        TestServer(site, port=port) as server,
+        TestClient(server) as browser,
+        TestClient(TestServer(make_verifier_app(options))) as client,
+    ):
+        async with browser.get(CONFIGURATION_PATH) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        employer = Employer(client)
+        report = await employer.until_told(bundle, "linked")
+        assert report["acceptance"] == "accepted"
+        assert report["contacted"] == []
+        (told,) = report["account"]["credentials"][0]["issuer"]["domains"]
+        assert (told["domain"], told["how"]) == (domain, "site")
+        page = await employer.verify(bundle, "html")
+        assert f"<bdi>{domain}</bdi>, by its own site, <span title=" in page
+        asked.clear()
+        for _ in range(3):
+            await employer.verify(bundle)
+        assert asked == []
+        # What is forged is not told to be the school's.
+        forged = json.loads(bundle)
+        forged["credential"]["name"] = "Another name"
+        (one,) = (await employer.verify(json.dumps(forged).encode()))["account"]["credentials"]
+        assert one["issuer"]["domains"] == []
+
+        resolved = await asyncio.to_thread(
+            CliRunner().invoke, did_command, ["resolve", did, *own, "--domains"]
+        )
+        assert f"{domain}, by its own site, checked" in resolved.stderr
+        arguments = ["--dir", str(tmp_path / "v"), "--trust", str(trust), "--follow-domains", "--once"]
+        followed = await asyncio.to_thread(CliRunner().invoke, verifier, ["follow", *own, *arguments])
+        assert followed.exit_code == 0, followed.output
+
+        await linking.unlink(own_school, origin)
+        await AnchorWorker(own_school).run_until_done(timeout_seconds=60)
+        report = await employer.until_told(bundle, "withdrawn")
+        assert report["acceptance"] == "accepted"
+
+
+async def test_below_a_path_an_issuer_does_not_speak_for_the_origin(own_school: Issuer) -> None:
+    settings = replace(own_school.settings, url=f"{own_school.settings.url}/school")
+    app = make_issuer_app(replace(own_school, settings=settings), with_worker=False)
+    async with TestClient(TestServer(app)) as client, client.get(CONFIGURATION_PATH) as answer:
+        assert answer.status == 404
+
+
+async def test_more_origins_than_readers_look_at_are_not_linked(
+    own_school: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking, "linked_origins", lambda _: tuple(map(str, range(MAX_ORIGINS))))
+    with pytest.raises(Conflict, match="readers look at no more"):
+        await linking.link(own_school, ELSEWHERE)
