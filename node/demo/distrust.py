@@ -119,8 +119,16 @@ class Distrust(Story):
         finally:
             for endpoint in (*honest, liar):
                 endpoint.close()
-        told = seen.check("header")["basis"]
-        held = seen.acceptance == "refused" and seen.reason("status") == "revoked" and liar.host in told
+        told = str(seen.check("header")["basis"])
+        agreed, _, others = told.partition(";")
+        held = (
+            # By itself it would be believed: else nothing would be shown.
+            alone.acceptance == "accepted"
+            and seen.acceptance == "refused"
+            and seen.reason("status") == "revoked"
+            and liar.host in others
+            and liar.host not in agreed
+        )
         return held, {**seen.brief(), "header": told, "byThatEndpointAlone": alone.acceptance}
 
     def _followed_alone(self) -> tuple[bool, Mapping[str, Any]]:
