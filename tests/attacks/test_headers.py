@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures.own_chain import Badge, Employer, OwnChain, School
 
+from node.core.encoding import encode_base64url
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.network import NetworkClass
+from node.core.evm.registry import HISTORY_ADDRESS, history_slot
 from node.core.times import from_unix
 from node.core.verify.policy import ANY_ISSUER_UNSAFE, STRICT
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason
@@ -31,23 +36,49 @@ def test_a_checkpoint_older_than_the_bundle_leaves_it_open(
     assert Employer(school, [old, new]).judge(school.bundle(badge, new)).acceptance is Acceptance.ACCEPTED
 
 
-def test_a_header_of_the_attackers_own_making_is_vouched_for_by_nobody(
-    own_chain: OwnChain, school: School, badge: Badge, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A fork of his own, of the same chain id and genesis registry, on which everything is as he likes."""
-    fork = OwnChain(tmp_path_factory.mktemp("fork") / "chain", chain_id=own_chain.chain_id)
+@pytest.fixture
+def forged(
+    own_chain: OwnChain, school: School, badge: Badge, tmp_path: Path
+) -> Iterator[tuple[School, dict[str, Any]]]:
+    """A thief's bundle on a fork of his own, with the chain's id and registries, where everything is as he likes."""
+    fork = OwnChain(tmp_path / "fork", chain_id=own_chain.chain_id)
     thief = School(fork, "thief", owner=school.owner, writer=school.writer)
     thief.begin()
-    fork.blocks(own_chain.head.number - fork.head.number)
-    forged, own = thief.anchored(), own_chain.block()
-    shown = thief.bundle(forged, fork.head)
+    fork.blocks(own_chain.head.number - fork.head.number - 1)
+    made = thief.anchored()
+    yield thief, thief.bundle(made, fork.head)
+    fork.chain.close()
+
+
+def test_a_header_of_the_attackers_own_making_is_vouched_for_by_nobody(
+    own_chain: OwnChain, school: School, forged: tuple[School, dict[str, Any]]
+) -> None:
+    thief, shown = forged
+    assert Employer(thief, [thief.chain.head]).judge(shown).acceptance is Acceptance.ACCEPTED
+    own = own_chain.head
     offline = Employer(school, [own]).judge(shown)
     assert offline[CheckName.HEADER].reason is Reason.HEADER_NOT_TRUSTED
     assert offline.acceptance is Acceptance.UNDETERMINED
-    asked = Employer(school, final=own).judge({**shown, "anchor": {**shown["anchor"], "block": own.number}})
+    asked = Employer(school, final=own).judge(shown)
     assert asked[CheckName.ANCHOR].reason is Reason.NOT_ANCHORED
     assert asked.acceptance is Acceptance.REFUSED
-    fork.chain.close()
+
+
+def test_a_hop_from_a_header_of_the_attackers_own_making_leads_nowhere(
+    own_chain: OwnChain, school: School, forged: tuple[School, dict[str, Any]]
+) -> None:
+    """The newer header and its history are the chain's own; what they name at that height is another block."""
+    thief, shown = forged
+    newest, number = own_chain.block(), thief.chain.head.number
+    nodes = own_chain.nodes(newest, HISTORY_ADDRESS, (history_slot(number),))
+    shown["state"]["hop"] = {
+        "header": encode_base64url(newest.raw),
+        "nodes": [encode_base64url(node) for node in nodes],
+    }
+    report = Employer(school, [newest]).judge(shown)
+    assert report[CheckName.HEADER].reason is Reason.HEADER_NOT_TRUSTED
+    assert f"block {newest.number} names another block {number}" in report[CheckName.HEADER].basis
+    assert report.acceptance is Acceptance.UNDETERMINED
 
 
 @pytest.mark.parametrize("member", ["genesis", "chain"])
