@@ -14,24 +14,27 @@ from typing import Final
 
 from node.core.did.document import ASSERTION_METHOD, DidDocument
 from node.core.encoding import encode_hex
-from node.core.errors import BonafidesError, NotFound, NotVerified, Unavailable
+from node.core.errors import BonafidesError, NotVerified, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.network import NetworkClass
 from node.core.jose.domain_linkage import (
     CONFIGURATION_PATH,
+    host_of,
     linked_origins,
     origin_of,
-    read_did_configuration,
 )
 from node.core.keys import parse_multikey
 from node.core.strict_json import parse_json_object
 from node.core.times import format_datetime_stamp, from_unix
+from node.core.verify.domains import LinkOutcome
 from node.outbound.chain import ChainClient
-from node.outbound.fetch import DID_CONFIGURATION, STATUS_LIST, fetch_json
+from node.outbound.fetch import STATUS_LIST, fetch_json
 from node.outbound.http import Egress
+from node.outbound.names import text_records
 from node.services import costs, registration
 from node.services.closing import NOBODY
+from node.services.domains import Answer, ask_dns, ask_site
 from node.services.issuer import ChainAccess, Issuer, address_of, purposes_of
 from node.services.linking import own_document
 from node.services.writers import ends_soon, writer_record
@@ -351,38 +354,36 @@ class _Served:
         return _good(f"{name} is served")
 
     async def domain(self) -> _Words:
-        """Whether the origin of the issuer's URL says that the DID is its own, and the DID that it is."""
-        settings = self.issuer.settings
-        origin = origin_of(settings.url)
-        url = f"{origin}{CONFIGURATION_PATH}"
-        remedy = f"`issuer serve` at {origin}/ serves it; else `issuer export --did-configuration FILE`, for {url}"
-        try:
-            fetched = await fetch_json(self.egress, url, purpose=DID_CONFIGURATION)
-            linked = read_did_configuration(fetched.document)
-        except NotFound:
-            detail = f"{origin} does not say that the DID is its own"
-            yield _warning(detail, remedy)
-            return
-        except BonafidesError as error:
-            yield _warning(f"{url}: {error.detail}", remedy)
-            return
+        """Whether the origin of the issuer's URL, and each that the DID document names, say that the DID is theirs."""
         document = await own_document(self.issuer)
-        faults = []
-        for linkage in linked:
-            try:
-                linkage.verify(document, origin, self.issuer.clock())
-            except NotVerified as error:
-                faults.append(error.detail)
-            else:
-                yield _good(_together(origin, document))
-                return
-        detail = f"{url} does not link the DID: {'; '.join(faults[:3]) or 'it holds no token'}"
-        yield _fault(detail, remedy)
+        origins = dict.fromkeys((origin_of(self.issuer.settings.url), *linked_origins(document)))
+        for origin in origins:
+            answer = await ask_site(document, origin, self.egress, self.issuer.clock())
+            yield _site(origin, answer, document)
+            if answer.outcome is LinkOutcome.UNKNOWN:
+                continue
+            if (dns := await ask_dns(document.id, origin, text_records)) is not None:
+                yield _dns(origin, dns)
 
 
-def _together(origin: str, document: DidDocument) -> str:
-    if origin in linked_origins(document):
-        return f"{origin} and the DID document say that they belong together"
-    return (
-        f"{origin} says that the DID is its own, signed by it; `issuer link` has the DID document name it too"
+def _site(origin: str, answer: Answer, document: DidDocument) -> _Word:
+    if answer.outcome is LinkOutcome.LINKED:
+        if origin in linked_origins(document):
+            return _good(f"{origin} and the DID document say that they belong together")
+        return _good(
+            f"{origin} says that the DID is its own, signed by it; `issuer link` has the DID document name it too"
+        )
+    url = f"{origin}{CONFIGURATION_PATH}"
+    remedy = (
+        f"`issuer serve` at {origin}/ serves it; else `issuer export --did-configuration FILE`, for {url}"
     )
+    if answer.outcome is LinkOutcome.UNKNOWN or answer.is_absent:
+        return _warning(f"{url}: {answer.fault}", remedy)
+    return _fault(f"{url} does not link the DID: {answer.fault}", remedy)
+
+
+def _dns(origin: str, answer: Answer) -> _Word:
+    host = host_of(origin)
+    if answer.outcome is LinkOutcome.LINKED:
+        return _good(f"the DNS says at _did.{host} that the DID is its own")
+    return _warning(f"the DNS at _did.{host}: {answer.fault}", "mend the TXT record, or take it away")

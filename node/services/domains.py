@@ -54,10 +54,11 @@ log = logging.getLogger("bonafides.domains")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a site or the DNS says; `fault` unless it is yes."""
+    """What a site or the DNS says; `fault` unless it is yes, `is_absent` where it says nothing at all."""
 
     outcome: LinkOutcome
     fault: str | None = None
+    is_absent: bool = False
 
 
 _YES: Final = Answer(LinkOutcome.LINKED)
@@ -69,7 +70,8 @@ async def ask_site(document: DidDocument, origin: str, egress: Egress, now: date
     try:
         linked = read_did_configuration((await fetch_json(egress, url, purpose=DID_CONFIGURATION)).document)
     except (NotFound, Malformed) as error:
-        return Answer(LinkOutcome.NOT_LINKED, _plain(error.detail))
+        absent = isinstance(error, NotFound)
+        return Answer(LinkOutcome.NOT_LINKED, _plain(error.detail), absent)
     except BonafidesError as error:
         return Answer(LinkOutcome.UNKNOWN, _plain(error.detail))
     faults = []

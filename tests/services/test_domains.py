@@ -302,11 +302,11 @@ async def test_a_site_is_asked_once_a_day_and_told_with_its_age(days: Days, site
     assert await days.step() == 1
     assert await days.step(hours=3) == 0
     assert site.asked == 1
-    assert await days.told() == [f"{domain(site)}, by its own site, checked 3 hours ago"]
+    assert await days.told() == [f"domain {domain(site)}, by its own site, checked 3 hours ago"]
     assert await days.told(DID.replace("ab", "AB")) == await days.told()
     assert await days.step(hours=21) == 1
     assert site.asked == 2
-    assert await days.told() == [f"{domain(site)}, by its own site, checked 0 seconds ago"]
+    assert await days.told() == [f"domain {domain(site)}, by its own site, checked 0 seconds ago"]
 
 
 async def test_a_link_that_is_gone_from_the_site_is_told_with_when_it_was_there(
@@ -317,7 +317,7 @@ async def test_a_link_that_is_gone_from_the_site_is_told_with_when_it_was_there(
     site.says = None
     await days.step(hours=48)
     assert await days.told() == [
-        f"{domain(site)}, its site does not say so, checked 0 seconds ago; it did 2 days ago"
+        f"domain {domain(site)}, which its site does not confirm, checked 0 seconds ago, last confirmed 2 days ago"
     ]
     (one,) = (await KnownDomains(days.store, lambda: days.now).told([DID]))[DID]
     assert one["fault"] == "there is no DID configuration at its URL"
@@ -333,12 +333,12 @@ async def test_a_site_that_does_not_answer_is_asked_again_within_hours(days: Day
     site.says = broken
     await days.step(hours=30)
     assert await days.told() == [
-        f"{domain(site)}, its site could not be asked, checked 0 seconds ago; it did 30 hours ago"
+        f"domain {domain(site)}, whose site could not be asked, checked 0 seconds ago, last confirmed 30 hours ago"
     ]
     assert await days.step(hours=0.5) == 0
     site.links()
     assert await days.step(hours=1) == 1
-    assert await days.told() == [f"{domain(site)}, by its own site, checked 0 seconds ago"]
+    assert await days.told() == [f"domain {domain(site)}, by its own site, checked 0 seconds ago"]
 
 
 async def test_an_origin_that_the_did_names_no_more_is_told_for_a_month(days: Days, site: Site) -> None:
@@ -350,7 +350,8 @@ async def test_an_origin_that_the_did_names_no_more_is_told_for_a_month(days: Da
     assert site.asked == 1
     (line,) = await days.told()
     assert line == (
-        f"{domain(site)}, the issuer does not call it its own any more, checked 24 hours ago; it did 27 hours ago"
+        f"domain {domain(site)}, which the issuer does not name any more, checked 24 hours ago,"
+        " last confirmed 27 hours ago"
     )
     await days.step(hours=30 * 24)
     assert await days.told() == []
@@ -367,13 +368,17 @@ async def test_a_record_that_is_gone_from_the_dns_is_told_and_one_that_never_was
     days.records["_did.school.localhost"] = [f'"did={DID}"']
     await days.step(hours=24)
     site_line, dns_line = await days.told()
-    assert dns_line == f"{domain(site)}, by its entry in the DNS, without DNSSEC, checked 0 seconds ago"
+    assert (
+        dns_line == f"domain {domain(site)}, by its entry in the DNS, without DNSSEC, checked 0 seconds ago"
+    )
     days.records.clear()
     await days.step(hours=24)
-    assert await days.told() == [
-        site_line,
-        f"{domain(site)}, its entry in the DNS does not say so, checked 0 seconds ago; it did 24 hours ago",
-    ]
+    still, gone = await days.told()
+    assert still == site_line
+    assert gone == (
+        f"domain {domain(site)}, which its entry in the DNS does not confirm, checked 0 seconds ago,"
+        " last confirmed 24 hours ago"
+    )
 
 
 async def test_a_document_that_is_not_followed_yet_leaves_what_is_known_to_age(
@@ -383,7 +388,7 @@ async def test_a_document_that_is_not_followed_yet_leaves_what_is_known_to_age(
     await days.step()
     days.followed.document_now = None
     assert await days.step(hours=100) == 0
-    assert await days.told() == [f"{domain(site)}, by its own site, checked 4 days ago"]
+    assert await days.told() == [f"domain {domain(site)}, by its own site, checked 4 days ago"]
     assert site.asked == 1
 
 

@@ -27,7 +27,8 @@ from node.core.jose.domain_linkage import CONFIGURATION_PATH, MAX_ORIGINS, linke
 from node.core.verify.materials import Mode
 from node.core.verify.trust import parse_trust_list
 from node.core.verify.verifier import Verifier
-from node.services import export, linking
+from node.outbound.http import Egress, EgressPolicy
+from node.services import doctor, export, linking
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.storage.base import TransactionState
@@ -155,6 +156,9 @@ async def test_from_the_link_to_the_verdict(
     ):
         async with browser.get(CONFIGURATION_PATH) as answer:
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        async with Egress(EgressPolicy(Mode.FULL, allow_loopback=True)) as egress:
+            found = [one for one in await doctor.examine(own_school, egress) if one.subject == "domain"]
+        assert [(one.level, "belong together" in one.detail) for one in found] == [(doctor.Level.GOOD, True)]
         employer = Employer(client)
         report = await employer.until_told(bundle, "linked")
         assert report["acceptance"] == "accepted"
@@ -162,7 +166,7 @@ async def test_from_the_link_to_the_verdict(
         (told,) = report["account"]["credentials"][0]["issuer"]["domains"]
         assert (told["domain"], told["how"]) == (domain, "site")
         page = await employer.verify(bundle, "html")
-        assert f"<bdi>{domain}</bdi>, by its own site, <span title=" in page
+        assert f"Domain <bdi>{domain}</bdi>, by its own site, <span title=" in page
         asked.clear()
         for _ in range(3):
             await employer.verify(bundle)

@@ -57,12 +57,12 @@ class DomainLink:
 _SENTENCES: Final = {
     (How.SITE, LinkOutcome.LINKED): "by its own site",
     (How.DNS, LinkOutcome.LINKED): "by its entry in the DNS, without DNSSEC",
-    (How.SITE, LinkOutcome.NOT_LINKED): "its site does not say so",
-    (How.DNS, LinkOutcome.NOT_LINKED): "its entry in the DNS does not say so",
-    (How.SITE, LinkOutcome.UNKNOWN): "its site could not be asked",
-    (How.DNS, LinkOutcome.UNKNOWN): "the DNS could not be asked",
-    (How.SITE, LinkOutcome.WITHDRAWN): "the issuer does not call it its own any more",
-    (How.DNS, LinkOutcome.WITHDRAWN): "the issuer does not call it its own any more",
+    (How.SITE, LinkOutcome.NOT_LINKED): "which its site does not confirm",
+    (How.DNS, LinkOutcome.NOT_LINKED): "which its entry in the DNS does not confirm",
+    (How.SITE, LinkOutcome.UNKNOWN): "whose site could not be asked",
+    (How.DNS, LinkOutcome.UNKNOWN): "about which the DNS could not be asked",
+    (How.SITE, LinkOutcome.WITHDRAWN): "which the issuer does not name any more",
+    (How.DNS, LinkOutcome.WITHDRAWN): "which the issuer does not name any more",
 }
 
 
@@ -85,9 +85,9 @@ def told_of(link: DomainLink, now: datetime) -> JsonObject:
 
 
 def line_of(told: JsonObject) -> str:
-    """What `told_of` gives, as one line."""
-    before = f"; it did {told['confirmed_age']} ago" if "confirmed_age" in told else ""
-    return f"{told['domain']}, {told['sentence']}, checked {told['age']} ago{before}"
+    """What `told_of` gives, as one line, to be put behind who the issuer is."""
+    before = f", last confirmed {told['confirmed_age']} ago" if "confirmed_age" in told else ""
+    return f"domain {told['domain']}, {told['sentence']}, checked {told['age']} ago{before}"
 
 
 def _age(length: timedelta) -> str:
