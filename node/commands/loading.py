@@ -82,6 +82,15 @@ def checkpoint_mirrors(
         raise Misconfigured(f"--checkpoint-key: {error.detail}") from error
 
 
+def check_list_mirrors(urls: Sequence[str], mode: Mode, *, development: bool) -> None:
+    """Misconfigured where copies of status lists are not to be had at such URLs, or are not asked for in this mode."""
+    schemes = ("https://", "http://") if development else ("https://",)
+    if not all(url.startswith(schemes) and "?" not in url for url in urls):
+        raise Misconfigured("a mirror is an https URL without a query")
+    if urls and mode is not Mode.MIRROR:
+        raise Misconfigured(f"mode {mode} asks no mirror for status lists: --mode mirror does")
+
+
 def load_claim(path: Path) -> Claim:
     """What an issuer says it wrote to the chain."""
     claim: Claim = _parsed(path, parse_claim)

@@ -68,7 +68,7 @@ class Moment(click.ParamType[datetime]):
     type=click.Choice(["offline", "chain", "mirror", "full"]),
     show_envvar=True,
     help="What may be opened: nothing, the chain endpoints, also mirrors, also hosts that the document "
-    "names.  [default: mirror with a URL as --checkpoint, chain with --rpc, else offline]",
+    "names.  [default: mirror with a URL as --checkpoint or --mirror, chain with --rpc, else offline]",
 )
 @click.option(
     "--checkpoint",
@@ -85,6 +85,14 @@ class Moment(click.ParamType[datetime]):
     metavar="KEY",
     show_envvar=True,
     help="Whose signature a checkpoint file from a URL must carry: a Multikey or did:key.",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    show_envvar=True,
+    help="Where copies of signed status lists stand, each under the SHA-256 of its own URL, in hex.",
 )
 @partial(asking, required=False)
 @click.option(
@@ -134,6 +142,7 @@ def verify(
     mode: str | None,
     checkpoints: Sequence[str],
     checkpoint_keys: Sequence[str],
+    mirrors: Sequence[str],
     endpoints: Endpoints,
     beacons: Sequence[str],
     light_client_checkpoints: Sequence[str],
@@ -166,7 +175,8 @@ def verify(
     An operator, who has one vote however many endpoints, is the last two labels of the host, or named: OPERATOR=URL.
     Where endpoints are of several chains, OPERATOR@CHAIN=URL says of which each is (its number).
 
-    Of other issuers, keys and status on web sites (did:web, did:webvh, lists at URLs) are fetched in mode full alone.
+    Of other issuers, keys and status on web sites (did:web, did:webvh, lists at URLs) are fetched in mode full alone;
+    of lists that their issuers signed, and that have an end, copies at a --mirror count as well.
     """
     # Imported here: `--help` needs none of it.
     from node.commands import loading  # noqa: PLC0415
@@ -177,7 +187,7 @@ def verify(
     from node.core.verify.verifier import Verifier  # noqa: PLC0415
 
     urls = tuple(one for one in checkpoints if "://" in one)
-    usual = Mode.MIRROR if urls else Mode.CHAIN if endpoints.every else Mode.OFFLINE
+    usual = Mode.MIRROR if urls or mirrors else Mode.CHAIN if endpoints.every else Mode.OFFLINE
     verifier = Verifier.of(
         loading.load_standards(),
         operator_networks=loading.load_networks(networks),
@@ -187,10 +197,12 @@ def verify(
         mode=Mode(mode) if mode else usual,
     )
     keys = loading.checkpoint_mirrors(urls, checkpoint_keys, verifier.mode, development=development)
+    loading.check_list_mirrors(mirrors, verifier.mode, development=development)
     judge = _Judge(
         verifier,
         endpoints,
         (urls, keys),
+        mirrors,
         light_client_settings(beacons, light_client_checkpoints, with_endpoints=bool(endpoints.every)),
         Asked(challenge, tuple(domains) or None),
         as_of,
@@ -210,6 +222,7 @@ class _Judge:
         verifier: Verifier,
         endpoints: Endpoints,
         mirrors: tuple[Sequence[str], Sequence[PublicKey]],
+        list_mirrors: Sequence[str],
         light_clients: Sequence[LightClientSettings],
         asked: Asked,
         as_of: datetime | None,
@@ -218,6 +231,7 @@ class _Judge:
         self.verifier = verifier
         self.endpoints = endpoints
         self.mirrors = mirrors
+        self.list_mirrors = tuple(list_mirrors)
         self.light_clients = light_clients
         self.asked = asked
         self.as_of = as_of
@@ -269,6 +283,7 @@ class _Judge:
             self.endpoints,
             beacons=beacons,
             mirrors=tuple(self.mirrors[0]),
+            list_mirrors=self.list_mirrors,
             allow_loopback=self.development,
         )
         sources = [one.source for one in light_clients(self.light_clients, self.verifier.networks.every)]

@@ -7,7 +7,7 @@ may be fetched at all, and when, is `http.py` and the callers.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from yarl import URL
@@ -59,6 +59,10 @@ STATUS_LIST: Final = FetchPurpose(
     ),
     4 * 1024 * 1024,
     problem.STATUS_RETRIEVAL_ERROR,
+)
+# A folder on the web has no type for a file without a suffix.
+STATUS_LIST_COPY: Final = replace(
+    STATUS_LIST, content_types=(*STATUS_LIST.content_types, "application/octet-stream")
 )
 DID_DOCUMENT: Final = FetchPurpose(
     "DID document",
@@ -145,13 +149,13 @@ async def fetch_json(
 
 
 async def fetch_json_or_token(
-    egress: Egress, url: str, *, purpose: FetchPurpose
+    egress: Egress, url: str, *, purpose: FetchPurpose, named_by: NamedBy = NamedBy.DOCUMENT
 ) -> tuple[JsonObject | str | bytes, str]:
     """The JSON object at `url`, or the token in its place, text or the bytes of a COSE_Sign1; and the final URL.
 
     Errors as of `fetch_json`. That it is a token is all that is known of it: neither read nor verified.
     """
-    answer = await fetch_bytes(egress, url, purpose=purpose)
+    answer = await fetch_bytes(egress, url, purpose=purpose, named_by=named_by)
     text = answer.body.strip()
     if _TOKEN.match(text):
         return text.decode("ascii"), answer.url

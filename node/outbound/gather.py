@@ -11,7 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Final, Protocol, TypeVar
+
+from yarl import URL
 
 from node.core.did.address import is_address
 from node.core.did.ethr import EthrDid, document_from_events, parse_did_ethr
@@ -34,6 +37,7 @@ from node.core.verify.materials import (
     KeySetNeed,
     Materials,
     Missing,
+    Mode,
     Need,
     ReplicaAnswer,
     SecondOpinionNeed,
@@ -48,9 +52,9 @@ from node.core.verify.report import Report
 from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient
 from node.outbound.didkit import Didkit
-from node.outbound.fetch import KEY_SET, STATUS_LIST, fetch_json, fetch_json_or_token
+from node.outbound.fetch import KEY_SET, STATUS_LIST, STATUS_LIST_COPY, fetch_json, fetch_json_or_token
 from node.outbound.headers import ChainEndpoints, HeaderSource, SourcesDisagree, strongest
-from node.outbound.http import Egress
+from node.outbound.http import Egress, NamedBy
 from node.outbound.resolve import (
     EthrHistory,
     RegistryEndpoint,
@@ -224,9 +228,29 @@ class Gatherer:
         found = await fetch_json(self._egress, need.url, purpose=KEY_SET)
         return KeySetAnswer(found.document, found.url)
 
-    async def _status_list(self, need: StatusListNeed) -> StatusListAnswer:
+    async def _status_list(self, need: StatusListNeed) -> StatusListAnswer | Missing:
+        if self._egress.policy.mode is Mode.MIRROR:
+            return await self._mirrored_list(need)
         content, url = await fetch_json_or_token(self._egress, need.url, purpose=STATUS_LIST)
         return StatusListAnswer(content, url)
+
+    async def _mirrored_list(self, need: StatusListNeed) -> StatusListAnswer | Missing:
+        """A copy, of the first mirror that has one."""
+        mirrors = self._egress.policy.list_mirrors
+        if not mirrors:
+            return Missing("no mirror of status lists is configured", forbidden=True)
+        failures = []
+        for mirror in mirrors:
+            url = f"{mirror.rstrip('/')}/{sha256(need.url.encode()).hexdigest()}"
+            try:
+                content, _ = await fetch_json_or_token(
+                    self._egress, url, purpose=STATUS_LIST_COPY, named_by=NamedBy.MIRROR
+                )
+            except BonafidesError as error:
+                failures.append(f"{URL(mirror).host}: {error.detail}")
+            else:
+                return StatusListAnswer(content, f"{need.url}, a copy at {URL(mirror).host}", is_copy=True)
+        return Missing("; ".join(failures))
 
     async def _transaction(self, need: TransactionNeed) -> TransactionAnswer:
         voices = self._chains.of(need.chain_id)

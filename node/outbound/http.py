@@ -98,6 +98,8 @@ class EgressPolicy:
     endpoints: Endpoints = Endpoints()  # noqa: RUF009 - frozen
     beacons: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
+    list_mirrors: tuple[str, ...] = ()
+    """Addresses below which copies of status lists stand, each under the SHA-256 of its URL, in hex."""
     hosts: tuple[str, ...] = ()
     allow_loopback: bool = False
     limits: EgressLimits = field(default_factory=EgressLimits)
@@ -163,7 +165,7 @@ class Egress:
         self._configured = {
             NamedBy.ENDPOINT: frozenset(_configured(one.url) for one in policy.endpoints.every),
             NamedBy.BEACON: frozenset(map(_configured, policy.beacons)),
-            NamedBy.MIRROR: frozenset(map(_configured, policy.mirrors)),
+            NamedBy.MIRROR: frozenset(map(_configured, (*policy.mirrors, *policy.list_mirrors))),
         }
         self._hosts = frozenset(host.lower() for host in policy.hosts)
         self._budget = _Budget(policy.limits)

@@ -48,6 +48,7 @@ _PURPOSES: Final = frozenset({REVOCATION, SUSPENSION, REFRESH, MESSAGE})
 _BITS: Final = "Bitstring Status List 1.0 section 3.2"
 _TOKENS: Final = "Token Status List sections 7.1 and 8.3"
 _REVOCATIONS: Final = "Open Badges 3.0 section 9, 1EdTech Revocation List Status Method 1.0"
+_ENDLESS: Final = "a copy of a list that has no end may be of any age"
 _IN_PART: Final = "the list was signed so that parts of it can be withheld"
 
 
@@ -157,32 +158,34 @@ def _source_of(entry: AnyStatusEntry) -> _Source | str:
 def _read_bits(answer: StatusListAnswer, entry: StatusEntry, told: Told) -> Status:
     """A list as a credential, signed by the credential's issuer and valid at the time asked for."""
     if isinstance(answer.content, dict):
-        found = _list_in_document(answer.content, entry, told)
+        found = _list_in_document(answer.content, entry, told, is_copy=answer.is_copy)
     else:
-        found = _list_in_token(answer.content, entry, told)
+        found = _list_in_token(answer.content, entry, told, is_copy=answer.is_copy)
+    if answer.is_copy and found.valid_until is None:
+        raise _not_verified(_ENDLESS)
     return read_status(found.bits, entry)
 
 
-def _list_in_token(text: str | bytes, entry: StatusEntry, told: Told) -> StatusList:
+def _list_in_token(text: str | bytes, entry: StatusEntry, told: Told, *, is_copy: bool) -> StatusList:
     envelope = read_envelope(text)
     if envelope is None:
         raise _not_verified("the list is no token that is read here")
     if envelope.withheld:
         raise _not_verified(_IN_PART)
-    found = check_list_credential(read_token(envelope, told.canonicalizer).document, entry)
+    found = check_list_credential(read_token(envelope, told.canonicalizer).document, entry, stapled=is_copy)
     _check_list(found, told)
     named = signer_of(envelope, found.issuer_id, ASSERTION_METHOD)
     _check_signer(named, found.issuer_id, lambda: judge_token(envelope, named, told.find_key, told.as_of))
     return found
 
 
-def _list_in_document(document: JsonObject, entry: StatusEntry, told: Told) -> StatusList:
+def _list_in_document(document: JsonObject, entry: StatusEntry, told: Told, *, is_copy: bool) -> StatusList:
     proofs = proofs_of(document)
     # What is signed is what is read, here too: else the end of an old list could be renamed and the list replayed.
     read = read_secured(document, proofs, told.canonicalizer)
     if read.context_missing is not None:
         raise _not_verified(read.context_missing)
-    found = check_list_credential(read.document, entry)
+    found = check_list_credential(read.document, entry, stapled=is_copy)
     _check_list(found, told)
     judge = ProofJudge(document, proofs, told.canonicalizer, told.find_key, told.as_of)
     issued = [proof for proof in proofs if _is_by(proof, found.issuer_id)]
@@ -211,6 +214,8 @@ def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -
         raise _not_verified("a Status List Token is no JSON document")
     token = parse_status_list_token(answer.content)
     check_status_list_token(token, entry, told.as_of)
+    if answer.is_copy and token.expires is None:
+        raise _not_verified(_ENDLESS)
     if token.issuer is not None:
         _check_issuer(token.issuer, told)
     kid = token.kid
@@ -226,6 +231,8 @@ def _read_token(answer: StatusListAnswer, entry: TokenStatusEntry, told: Told) -
 
 def _read_revocations(answer: StatusListAnswer, told: Told) -> Status:
     """A list that nobody signs: the word of the host that the issuer named under its signature."""
+    if answer.is_copy:
+        raise _not_verified("nobody signs a revocation list, so that a copy of it says nothing")
     if not isinstance(answer.content, dict):
         raise Malformed("a revocation list is a JSON object")
     found = parse_revocation_list(answer.content)

@@ -76,7 +76,10 @@ class KeySetNeed:
 
 @dataclass(frozen=True, slots=True)
 class StatusListNeed:
-    """The status list credential at `url`, an HTTPS URL out of a credential whose proof was verified."""
+    """The status list credential at `url`, an HTTPS URL out of a credential whose proof was verified.
+
+    From its own host in mode `full`, in mode `mirror` a copy of it.
+    """
 
     url: str
 
@@ -156,10 +159,14 @@ class KeySetAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StatusListAnswer:
-    """A status list as fetched: an object, or a token, text or the bytes of a COSE_Sign1. Not verified yet."""
+    """A status list as fetched: an object, or a token, text or the bytes of a COSE_Sign1. Not verified yet.
+
+    `is_copy` where somebody else than the host of its URL gave it: then nothing counts that its issuer did not sign.
+    """
 
     content: JsonObject | str | bytes
     source: str
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +235,7 @@ _LEVEL_OF_NEED: Final = {
     TransactionNeed: 1,
     DocumentNeed: 3,
     KeySetNeed: 3,
-    StatusListNeed: 3,
+    StatusListNeed: 2,
 }
 # Each is a process of its own. Nobody's file has more proofs of old types that matter.
 MAX_SECOND_OPINIONS: Final = 8

@@ -34,7 +34,7 @@ from node.core.encoding import encode_base64url
 from node.core.jose.sd_jwt import prepare_sd_jwt, select
 from node.core.status.bitstring import Bitstring
 from node.core.status.status_list import build_list_credential
-from node.core.verify.materials import Mode, StatusListNeed
+from node.core.verify.materials import Mode, StatusListAnswer, StatusListNeed
 from node.core.verify.report import CheckName, Reason
 from node.core.verify.trust import TrustEntry, TrustList
 
@@ -70,6 +70,51 @@ AS_TOKEN = [
 
 @pytest.mark.parametrize("row", AS_TOKEN, ids=ids)
 def test_a_list_credential_that_is_a_token(row: Row) -> None:
+    hold(CheckName.STATUS, row)
+
+
+# Copies at a mirror --------------------------------------------------------------------------------------------
+
+
+def as_copies(answers: Json) -> None:
+    for need, answer in answers.items():
+        if isinstance(answer, StatusListAnswer):
+            answers[need] = replace(answer, is_copy=True)
+
+
+def copied(content: Any, **changes: Any) -> Story:
+    """As `listed`, where somebody else than the host of its URL has the list."""
+    return listed(content, mode=Mode.MIRROR, answers=as_copies, **changes)
+
+
+END = "2026-07-01T00:00:00Z"
+
+
+def list_without(*names: str, signatory: Signatory = KEY_SCHOOL, bits: tuple[int, ...] = ()) -> Json:
+    document = {**status_list(signatory, bits), "validUntil": END}
+    return signatory.sign({n: v for n, v in document.items() if n not in ("proof", *names)})
+
+
+LATER = int(NOW.timestamp()) + 60
+COPIES = [
+    Row("signed, with an end", lambda: copied(list_without()), PASSED),
+    Row("as a token", lambda: copied(list_jwt(validUntil=END)), PASSED),
+    Row("a Token Status List", lambda: copied(status_token(1, 1, 1, 0, exp=LATER), token=referring), PASSED),
+    Row("revoked", lambda: copied(list_without(bits=(INDEX,))), FAILED, Reason.REVOKED),
+    Row("signed by another", lambda: copied(list_without(signatory=STRANGER)), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("not signed", lambda: copied({n: v for n, v in list_without().items() if n != "proof"}), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("its end is past", lambda: copied(list_jwt(validUntil="2026-05-20T00:00:00Z")), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("without an end it may be of any age", lambda: copied(list_without("validUntil")), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a Token Status List without an end", lambda: copied(status_token(1, 1, 1, 0), token=referring), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("without an id it may be another list", lambda: copied(list_without("id")), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("a list that nobody signs", lambda: copied(revocations("urn:x:other"), write=with_revocations), UNKNOWN, Reason.STATUS_LIST_UNKNOWN),
+    Row("from its own host a list needs no id", lambda: listed(list_without("id")), PASSED),
+    Row("nor an end", lambda: listed(list_without("validUntil")), PASSED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", COPIES, ids=ids)
+def test_of_a_copy_only_what_its_issuer_signed_counts(row: Row) -> None:
     hold(CheckName.STATUS, row)
 
 

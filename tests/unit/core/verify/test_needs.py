@@ -82,12 +82,13 @@ def test_nothing_is_needed_offline(name: str) -> None:
 
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("mode", [Mode.CHAIN, Mode.MIRROR])
-def test_only_the_chain_is_asked_below_full(name: str, mode: Mode) -> None:
+def test_only_the_chain_and_mirrors_are_asked_below_full(name: str, mode: Mode) -> None:
     story = replace(STORIES[name], mode=mode, needed=[])
     story.report()
     for need in story.needed:
         on_chain = isinstance(need, DocumentNeed) and need.did.startswith("did:ethr:")
-        assert on_chain or isinstance(need, HeaderNeed | StateNeed)
+        mirrored = mode is Mode.MIRROR and isinstance(need, StatusListNeed)
+        assert on_chain or mirrored or isinstance(need, HeaderNeed | StateNeed)
 
 
 @pytest.mark.parametrize("name", STORIES)
