@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import orjson
 
 from node.commands.endpoints import asking
 from node.core.encoding import encode_hex
@@ -49,6 +48,8 @@ def read_list(
     """
     found, differences = asyncio.run(_read(did, url, endpoints, purpose, networks, compare=compare))
     if as_json:
+        import orjson  # noqa: PLC0415 - `--help` needs none of it
+
         click.echo(orjson.dumps(_json(found, differences)).decode())
     else:
         click.echo(
