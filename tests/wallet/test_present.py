@@ -17,13 +17,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fixtures.held import Form, forms, held
 from fixtures.sd_jwt import VCT
-from fixtures.verification import CHALLENGE, DOMAIN, NOW, OTHER_LEARNER, Story, standards
+from fixtures.verification import CHALLENGE, DOMAIN, NETWORK, NOW, OTHER_LEARNER, Story, standards
 from fixtures.wallets import LEARNER_KEY, holding_of
 
 from node.core.credential import BASE_CONTEXT
 from node.core.errors import Malformed, NotFound, Refused, Unavailable
 from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.evm.agreement import Endpoints
+from node.core.evm.network import encode_networks
 from node.core.jose.jwe import CONTENT_ENCRYPTIONS, DecryptionKey
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
 from node.core.oid4vp.formats import format_of, vp_formats
@@ -299,6 +300,37 @@ async def test_that_nothing_is_held_is_said_by_the_holder(
             )
         assert len(asked) == 1
         assert len(verifier.got) == says_so
+
+
+@pytest.mark.parametrize("takes_bundles", [True, False])
+async def test_what_cannot_be_renewed_is_shown_as_it_is_and_that_is_said(
+    store: WalletStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], takes_bundles: bool
+) -> None:
+    """By an endpoint that nobody runs; where no proof goes along, none is asked for."""
+    held = holding_of(FULL)
+    store.save_holding(held)
+    metadata = ClientMetadata(vp_formats(), "An employer", bonafides_bundle=takes_bundles)
+    endpoints = Endpoints.of(["http://127.0.0.1:9"])
+    networks = tmp_path / "networks.json"
+    networks.write_text(json.dumps(encode_networks([NETWORK])))
+    stapler = cli_showing.Stapler(Renewal(endpoints, None, networks, None, True), timedelta(hours=12))
+    async with serving(FakeVerifier(metadata)) as verifier:
+        await cli_showing._present_online(
+            Common(tmp_path, None, as_json=False, development=True),
+            store,
+            verifier.link,
+            use=(),
+            evidence=(),
+            no_evidence=True,
+            yes=True,
+            stapler=stapler,
+        )
+        (answer,) = verifier.got
+    assert isinstance(answer, AuthorizationResponse)
+    assert [one.state for one in answer.bundles] == [
+        held.bundle.state for _ in range(takes_bundles) if held.bundle
+    ]
+    assert ("was not renewed" in capsys.readouterr().err) is takes_bundles
 
 
 async def test_somebody_elses_credential_does_not_answer(store: WalletStore) -> None:
