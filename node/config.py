@@ -27,6 +27,7 @@ from node.core.evm.light_client.settings import LightClientSettings, light_clien
 from node.core.keys import PublicKey
 
 PREFIX: Final = "BONAFIDES_"
+VERIFIER_DATABASE: Final = "verifier.sqlite3"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
 
@@ -377,7 +378,7 @@ class VerifierConfig(ServerSettings):
     @property
     def database_url(self) -> str:
         """`database`, or the file `verifier.sqlite3` in `dir`."""
-        return self.database or _sqlite_url(self.dir / "verifier.sqlite3")
+        return self.database or _sqlite_url(self.dir / VERIFIER_DATABASE)
 
 
 ROLES: Final[Mapping[str, type[ServerSettings]]] = {"issuer": IssuerConfig, "verifier": VerifierConfig}

@@ -114,12 +114,13 @@ async def _work(followers: Followers, watch: DomainWatch | None, *, once: bool) 
     if not once:
         await asyncio.gather(followers.run(), *([watch.run()] if watch is not None else []))
         return
+    faults = await followers.step()
     if watch is not None:
-        await watch.step()  # asks for documents that nobody asked for yet
-    for fault in await followers.step():
-        click.echo(fault, err=True)
-    if watch is not None:
+        await watch.step()  # asks for the documents that nobody asked for yet
+        faults = await followers.step()
         await watch.step()
+    for fault in faults:
+        click.echo(fault, err=True)
 
 
 async def _tell(followers: Followers) -> None:

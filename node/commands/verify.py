@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from node.commands.endpoints import asking
+from node.commands.known_domains import known_domains as domains_known
 from node.core.errors import Malformed
 from node.core.times import parse_datetime_stamp
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from node.core.evm.agreement import Endpoints
     from node.core.evm.light_client.settings import LightClientSettings
     from node.core.keys import PublicKey
+    from node.core.verify.domains import Told
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
     from node.core.verify.report import IssuerNamed, Report
@@ -130,6 +132,12 @@ class Moment(click.ParamType[datetime]):
     show_envvar=True,
     help="How old the proof of key and status may be.",
 )
+@click.option(
+    "--known-domains",
+    metavar="DIR|URL",
+    show_envvar=True,
+    help="Folder or database of your verifier with --follow-domains: what it found of the issuer's domains is told.",
+)
 @click.option("--as-of", type=Moment(), help="Judge as of this time instead of now.")
 @click.option("--challenge", help="The challenge that you gave the presenter.")
 @click.option("--domain", "domains", multiple=True, help="Your own name, as you gave it to the presenter.")
@@ -150,6 +158,7 @@ def verify(
     trust: Path | None,
     policy: str,
     max_header_age: int,
+    known_domains: str | None,
     as_of: datetime | None,
     challenge: str | None,
     domains: Sequence[str],
@@ -209,8 +218,9 @@ def verify(
         development,
     )
     reports = judge.all(files)
+    told = domains_known(known_domains, reports, judge.now)
     for path, report in zip(files, reports, strict=True):
-        click.echo(_as_json(path, report) if as_json else _in_words(path, report))
+        click.echo(_as_json(path, report, told) if as_json else _in_words(path, report, told))
     ctx.exit(max((_EXIT[report.acceptance] for report in reports), key=_GRAVEST_LAST.index))
 
 
@@ -317,10 +327,11 @@ class _Judge:
         return mirrored
 
 
-def _as_json(path: Path, report: Report) -> str:
+def _as_json(path: Path, report: Report, told: Told) -> str:
     import orjson  # noqa: PLC0415
 
-    return orjson.dumps({"file": str(path), **report.to_json()}).decode()
+    domains = {"domains": told} if told else {}
+    return orjson.dumps({"file": str(path), **report.to_json(), **domains}).decode()
 
 
 _MARKS: Final = {"passed": "ok", "failed": "NO", "unknown": "??", "not_applicable": "--"}
@@ -337,14 +348,17 @@ def _named(issuer: IssuerNamed) -> str:
     return f"{name} ({issuer.id})"
 
 
-def _in_words(path: Path, report: Report) -> str:
-    """The verdict, who issued it, then every check with its basis."""
+def _in_words(path: Path, report: Report, told: Told) -> str:
+    """The verdict, who issued it and what is known of its domains, then every check with its basis."""
+    from node.core.verify.domains import line_of  # noqa: PLC0415
     from node.core.verify.wording import verdict_of, verdict_of_endorsement  # noqa: PLC0415
 
     verdict = verdict_of(report)
     lines = [f"{path}: {report.acceptance}", f"  {verdict.headline} {verdict.sentence}".rstrip()]
     if report.issuer is not None:
         lines.append(f"  issued by {_named(report.issuer)}")
+        known = told.get(report.issuer.id, ()) if report.established else ()
+        lines += [f"    {line_of(one)}" for one in known]
     if report.holder_secret is not None and report.holder_secret.pseudonym is not None:
         lines.append(f"  known to {report.holder_secret.domain} as {report.holder_secret.pseudonym}")
     lines.append(

@@ -199,7 +199,7 @@ class Examiner:
                 replica=self._replica,
                 sources=self._sources,
             )
-        told = await self._domains.told(set(_issuers(report))) if self._domains is not None else {}
+        told = await self._domains.told(set(issuers_of(report))) if self._domains is not None else {}
         return Examination(report, intake, told)
 
     def unreadable(self, error: Malformed) -> Examination:
@@ -239,9 +239,9 @@ def _shown_files(examination: Examination, account: JsonObject) -> list[list[tup
     return found
 
 
-def _issuers(report: Report) -> Iterator[str]:
+def issuers_of(report: Report) -> Iterator[str]:
     """Those of a report and of what is in it, where they are proven to be."""
     if report.issuer is not None and report.established:
         yield report.issuer.id
     for one in (*report.credentials, *report.endorsements):
-        yield from _issuers(one)
+        yield from issuers_of(one)

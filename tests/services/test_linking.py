@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer, unused_port
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from fixtures.chain import RunningChain
 from fixtures.issuers import PASSPHRASE, MakeCohort, init_school
 from services.test_anchoring import finish, issue
 
 from node.commands.did import did as did_command
 from node.commands.issuer_folder import Folder, open_issuer
+from node.commands.known_domains import known_domains
 from node.commands.verifier import verifier
+from node.commands.verify import verify
 from node.core.errors import Conflict, Misconfigured
 from node.core.evm.agreement import Endpoints
 from node.core.evm.network import parse_networks
@@ -29,7 +32,6 @@ from node.core.verify.trust import parse_trust_list
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.services import doctor, export, linking
-from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.storage.base import TransactionState
 from node.storage.database import sqlite_url
@@ -109,31 +111,67 @@ class Employer:
                 await asyncio.sleep(0.05)
 
 
-async def test_from_the_link_to_the_verdict(
-    own_school: Issuer, devchain: RunningChain, tmp_path: Path, make_cohort: MakeCohort
-) -> None:
+@dataclass
+class LinkedSite:
+    """An issuer that linked the origin at which it is served, a bundle of its own, and who asked the site for what."""
+
+    issuer: Issuer
+    bundle: bytes
+    asked: list[str]
+    port: int
+
+    @property
+    def did(self) -> str:
+        return self.issuer.settings.did
+
+    @property
+    def domain(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+async def linked(own_school: Issuer, make_cohort: MakeCohort) -> AsyncIterator[LinkedSite]:
     origin = own_school.settings.url
-    did = own_school.settings.did
     await issue(own_school, make_cohort)
     await linking.link(own_school, origin)
     await finish(own_school)
     bundle = await export.bundle_json(own_school, "s1")
-    asked: list[str] = []
+    site = LinkedSite(own_school, bundle, [], int(origin.rpartition(":")[2]))
 
     @web.middleware
     async def count(request: web.Request, handler: Any) -> web.StreamResponse:
-        asked.append(request.path)
+        site.asked.append(request.path)
         return await handler(request)  # type: ignore[no-any-return]
 
-    site = make_issuer_app(own_school, with_worker=False)
-    site.middlewares.append(count)
+    app = make_issuer_app(own_school, with_worker=False)
+    app.middlewares.append(count)
+    async with TestServer(app, port=site.port):
+        yield site
+    await linking.unlink(own_school, origin)
+    await finish(own_school)
+
+
+async def test_the_site_and_the_document_say_that_they_belong_together(linked: LinkedSite) -> None:
+    async with (
+        ClientSession() as browser,
+        browser.get(f"http://{linked.domain}{CONFIGURATION_PATH}") as answer,
+    ):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    async with Egress(EgressPolicy(Mode.FULL, allow_loopback=True)) as egress:
+        found = [one for one in await doctor.examine(linked.issuer, egress) if one.subject == "domain"]
+    assert [(one.level, "belong together" in one.detail) for one in found] == [(doctor.Level.GOOD, True)]
+
+
+async def test_a_verifier_tells_it_beside_the_issuer_and_asks_nobody(
+    linked: LinkedSite, devchain: RunningChain, tmp_path: Path
+) -> None:
     options = VerifierOptions(
         "https://verifier.example",
         sqlite_url(tmp_path / "verifier.sqlite3"),
         Verifier.of(
-            own_school.standards,
+            linked.issuer.standards,
             operator_networks=parse_networks({"networks": [devchain.network]}),
-            trust=parse_trust_list({"issuers": [{"did": did, "name": "A school"}]}),
+            trust=parse_trust_list({"issuers": [{"did": linked.did, "name": "A school"}]}),
             mode=Mode.CHAIN,
         ),
         endpoints=Endpoints.of([devchain.url]),
@@ -143,52 +181,54 @@ async def test_from_the_link_to_the_verdict(
         domain_seconds=0.1,
         development=True,
     )
-    domain = origin.removeprefix("http://")
-    networks, trust = tmp_path / "networks.json", tmp_path / "trust.json"
-    networks.write_text(json.dumps({"networks": [devchain.network]}))
-    trust.write_text(json.dumps({"issuers": [{"did": did, "name": "A school"}]}))
-    own = ["--rpc", devchain.url, "--networks", str(networks), "--development"]
-    port = int(origin.rpartition(":")[2])
-    async with (
-        TestServer(site, port=port) as server,
-        TestClient(server) as browser,
-        TestClient(TestServer(make_verifier_app(options))) as client,
-    ):
-        async with browser.get(CONFIGURATION_PATH) as answer:
-            assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        async with Egress(EgressPolicy(Mode.FULL, allow_loopback=True)) as egress:
-            found = [one for one in await doctor.examine(own_school, egress) if one.subject == "domain"]
-        assert [(one.level, "belong together" in one.detail) for one in found] == [(doctor.Level.GOOD, True)]
+    async with TestClient(TestServer(make_verifier_app(options))) as client:
         employer = Employer(client)
-        report = await employer.until_told(bundle, "linked")
-        assert report["acceptance"] == "accepted"
-        assert report["contacted"] == []
+        report = await employer.until_told(linked.bundle, "linked")
+        assert (report["acceptance"], report["contacted"]) == ("accepted", [])
         (told,) = report["account"]["credentials"][0]["issuer"]["domains"]
-        assert (told["domain"], told["how"]) == (domain, "site")
-        page = await employer.verify(bundle, "html")
-        assert f"Domain <bdi>{domain}</bdi>, by its own site, <span title=" in page
-        asked.clear()
+        assert (told["domain"], told["how"]) == (linked.domain, "site")
+        page = await employer.verify(linked.bundle, "html")
+        assert f"Domain <bdi>{linked.domain}</bdi>, by its own site, <span title=" in page
+        linked.asked.clear()
         for _ in range(3):
-            await employer.verify(bundle)
-        assert asked == []
+            await employer.verify(linked.bundle)
+        assert linked.asked == []
         # What is forged is not told to be the school's.
-        forged = json.loads(bundle)
+        forged = json.loads(linked.bundle)
         forged["credential"]["name"] = "Another name"
         (one,) = (await employer.verify(json.dumps(forged).encode()))["account"]["credentials"]
         assert one["issuer"]["domains"] == []
 
-        resolved = await asyncio.to_thread(
-            CliRunner().invoke, did_command, ["resolve", did, *own, "--domains"]
-        )
-        assert f"{domain}, by its own site, checked" in resolved.stderr
-        arguments = ["--dir", str(tmp_path / "v"), "--trust", str(trust), "--follow-domains", "--once"]
-        followed = await asyncio.to_thread(CliRunner().invoke, verifier, ["follow", *own, *arguments])
-        assert followed.exit_code == 0, followed.output
-
-        await linking.unlink(own_school, origin)
-        await AnchorWorker(own_school).run_until_done(timeout_seconds=60)
-        report = await employer.until_told(bundle, "withdrawn")
+        await linking.unlink(linked.issuer, linked.issuer.settings.url)
+        await finish(linked.issuer)
+        report = await employer.until_told(linked.bundle, "withdrawn")
         assert report["acceptance"] == "accepted"
+
+
+async def test_on_the_command_line_it_is_told_now_and_from_what_was_followed(
+    linked: LinkedSite, devchain: RunningChain, tmp_path: Path
+) -> None:
+    networks, trust, file = (tmp_path / name for name in ("networks.json", "trust.json", "bundle.json"))
+    networks.write_text(json.dumps({"networks": [devchain.network]}))
+    trust.write_text(json.dumps({"issuers": [{"did": linked.did, "name": "A school"}]}))
+    file.write_bytes(linked.bundle)
+    chain = ["--rpc", devchain.url, "--networks", str(networks), "--development"]
+    line = f"domain {linked.domain}, by its own site, checked"
+
+    async def run(command: Any, *words: str | Path) -> Result:
+        found = await asyncio.to_thread(CliRunner().invoke, command, [*map(str, words), *chain])
+        assert found.exit_code == 0, found.output
+        return found
+
+    assert line in (await run(did_command, "resolve", linked.did, "--domains")).stderr
+    folder = tmp_path / "verifier"
+    await run(verifier, "follow", "--dir", folder, "--trust", trust, "--follow-domains", "--once")
+    linked.asked.clear()
+    known = (file, "--trust", trust, "--known-domains", folder)
+    assert f"({linked.did})\n    {line}" in (await run(verify, *known)).output
+    told = json.loads((await run(verify, *known, "--json")).output)
+    assert [one["outcome"] for one in told["domains"][linked.did]] == ["linked"]
+    assert linked.asked == []
 
 
 async def test_below_a_path_an_issuer_does_not_speak_for_the_origin(own_school: Issuer) -> None:
@@ -204,3 +244,9 @@ async def test_more_origins_than_readers_look_at_are_not_linked(
     monkeypatch.setattr(linking, "linked_origins", lambda _: tuple(map(str, range(MAX_ORIGINS))))
     with pytest.raises(Conflict, match="readers look at no more"):
         await linking.link(own_school, ELSEWHERE)
+
+
+def test_a_folder_that_is_no_verifiers_is_refused_and_not_filled(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no folder of a verifier"):
+        known_domains(str(tmp_path), [], datetime.now(UTC))
+    assert list(tmp_path.iterdir()) == []
