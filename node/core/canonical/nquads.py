@@ -6,7 +6,6 @@ A term is the text that N-Quads writes for it: `<iri>`, `_:label`, or a literal 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from node.core.errors import Malformed
@@ -81,11 +80,6 @@ def encode_quad(quad: Quad) -> str:
     return f"{subject} {predicate} {value} {graph} .\n" if graph else f"{subject} {predicate} {value} .\n"
 
 
-def encode_nquads(quads: Iterable[Quad]) -> str:
-    """The statements in code point order, each once."""
-    return "".join(sorted({encode_quad(quad) for quad in quads}))
-
-
 def parse_nquads(text: str) -> list[Quad]:
     """The quads that a document writes, terms in canonical text; Malformed where it is not N-Quads."""
     quads = []
@@ -98,12 +92,6 @@ def parse_nquads(text: str) -> list[Quad]:
         subject, predicate, value, graph = match.groups()
         quads.append((_term(subject), _term(predicate), _term(value), _term(graph) if graph else ""))
     return quads
-
-
-def literal_value(term: Term) -> str:
-    """The lexical form of a literal term, or the IRI of an IRI term."""
-    match = _LITERAL_PARTS.match(term)
-    return _unescape(match[1][1:-1]) if match else term.strip("<>")
 
 
 def _term(text: str) -> Term:

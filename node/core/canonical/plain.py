@@ -111,20 +111,15 @@ def is_plain(document: JsonObject) -> bool:
     return _are_plain(_objects(document))
 
 
-def check_identifiers(document: JsonObject) -> None:
-    """Malformed unless each identifier belongs to one object (FORMATS.md section 2).
-
-    Objects with equal `id` are one RDF node, so members could be moved between them under the signature. An
-    object whose `id` is that of another credential holds at most `id`, `type` (exactly EndorsementSubject) and
-    `endorsementComment`; of other objects with one `id` at most one has more than `id` and `type`, or all are
-    equal. No credential is the subject of another: where a badge and its endorsement name each other, the same
-    statements could be written with the endorsement outside, and its dates and status would be read instead.
-    """
-    _check_identifiers(_objects(document))
-
-
 def _check_identifiers(objects: list[JsonObject]) -> bool:
-    """Whether no two objects have one identifier, which is the rule; Malformed where they must not."""
+    """Whether no two objects have one identifier, which is the rule; Malformed where they must not.
+
+    FORMATS.md section 2. Objects with equal `id` are one RDF node, so members could be moved between them under the
+    signature. An object whose `id` is that of another credential holds at most `id`, `type` (exactly
+    EndorsementSubject) and `endorsementComment`; of other objects with one `id` at most one has more than `id` and
+    `type`, or all are equal. No credential is the subject of another: where a badge and its endorsement name each
+    other, the same statements could be written with the endorsement outside, and its dates and status would be read.
+    """
     found: dict[str, JsonObject] = {}
     shared: dict[str, list[JsonObject]] = {}
     for item in objects:

@@ -23,10 +23,9 @@ from node.core.canonical.labelling import (
     Statements,
     canonical_labels,
     canonicalize_parts,
-    canonicalize_quads,
     parted,
 )
-from node.core.canonical.nquads import Quad, Term, parse_nquads
+from node.core.canonical.nquads import Quad, Term
 from node.core.canonical.walker import Walker
 from node.core.strict_json import JsonObject
 
@@ -131,10 +130,6 @@ class Canonicalizer:
     def _may_walk(self, document: JsonObject, written: bytes) -> bool:
         # A value takes two bytes at least, with what parts it from the next: short texts need no counting.
         return len(written) <= 2 * MAX_VALUES or has_at_most(MAX_VALUES, document)
-
-    def canonicalize_nquads(self, text: str, hash_name: str = "sha256") -> str:
-        """Canonical form of a dataset given as N-Quads."""
-        return canonicalize_quads(parse_nquads(text), hash_name)[0]
 
     def recompact(self, document: JsonObject, contexts: list[str]) -> JsonObject:
         """The same statements written with pinned `contexts`; may be Malformed as `nquads` is."""
