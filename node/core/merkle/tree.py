@@ -82,11 +82,6 @@ class MerkleTree:
         """MTH of all entries."""
         return self._levels[-1]
 
-    @property
-    def leaf_hashes(self) -> tuple[bytes, ...]:
-        """The digests of the leaves, in order."""
-        return tuple(self._node(0, index) for index in range(self.size))
-
     def inclusion_path(self, index: int) -> tuple[bytes, ...]:
         """PATH(index, entries) of section 2.1.3.1: siblings from the leaf upwards; IndexError outside."""
         if not 0 <= index < self.size:

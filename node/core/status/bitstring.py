@@ -7,7 +7,6 @@ list is 32 bytes of the same string, big-endian (FORMATS.md section 6), so list 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from typing import Final
 
 from node.core import problem
@@ -44,14 +43,6 @@ class Bitstring:
         if entries < 1 or size < 1 or entries * size > 8 * MAX_BYTES:
             raise Malformed("no such size of a bitstring")
         return cls(bytes((entries * size + 7) // 8))
-
-    @classmethod
-    def from_words(cls, words: Mapping[int, int], entries: int = MIN_ENTRIES, size: int = 1) -> Bitstring:
-        """The list whose word n has the value `words[n]`; words not named are 0."""
-        bits = cls.zeros(entries, size)
-        for number, value in words.items():
-            bits.set_word(number, value)
-        return bits
 
     def __bytes__(self) -> bytes:
         return bytes(self._data)
