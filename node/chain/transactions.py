@@ -21,7 +21,6 @@ from node.core import problem
 from node.core.did.ethr_identity import ethereum_address
 from node.core.encoding import encode_hex
 from node.core.errors import Malformed, Misconfigured, Refused, Unavailable
-from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Finality, Network, NetworkClass
 from node.core.evm.registry import CREATE2_DEPLOYER, HISTORY_ADDRESS, create2_address
@@ -37,7 +36,6 @@ _GAS_MARGIN_PERCENT: Final = 125
 _RAISE_BY: Final = 8
 _POLL_SECONDS: Final = 0.25
 _INCLUSION_TIMEOUT_SECONDS: Final = 180.0
-_FINALITY_TIMEOUT_SECONDS: Final = 1800.0
 # The embedded chain makes at least one block a minute; fewer blocks make the rule of FORMATS.md section 3 stricter.
 _DEVELOPMENT_BLOCKS_IN_31_DAYS: Final = 31 * 24 * 60
 
@@ -329,23 +327,6 @@ class Transactions:
                 asked=self.client.host,
             ) from error
         return found
-
-    async def wait_for_finality(
-        self, block_number: int, *, timeout_seconds: float = _FINALITY_TIMEOUT_SECONDS
-    ) -> Header:
-        """Wait until the chain's finalized header is at or after that block, and return that header.
-
-        Whether something still stands at it is for the caller to prove: the block may be another by then.
-        """
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while (header := await self.client.finalized()).number < block_number:  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError as error:
-            raise Unavailable(
-                f"block {block_number} is not final after {timeout_seconds:g} seconds", asked=self.client.host
-            ) from error
-        return header
 
     async def send(
         self,

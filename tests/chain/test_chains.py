@@ -193,7 +193,6 @@ class ChainBehaviour:
         found = await transactions.send(transfer(secrets.token_bytes(20), 1), running.key, on_signed=store)
         await transactions.broadcast(stored[0])
         assert found.succeeded
-        assert (await transactions.wait_for_finality(found.block_number)).number >= found.block_number
 
     async def test_a_nonce_that_is_used_up_is_refused_by_name(
         self, transactions: Transactions, owner: bytes
