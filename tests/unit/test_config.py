@@ -124,6 +124,16 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
         ),
         (
             "verifier",
+            {"follow_domains": True, "trust": __file__},
+            "BONAFIDES_VERIFIER_*: follow_domains needs follow, and trust",
+        ),
+        (
+            "verifier",
+            {"follow_domains": True, "follow": True, "rpc": "http://a.example"},
+            "BONAFIDES_VERIFIER_*: follow_domains needs follow, and trust",
+        ),
+        (
+            "verifier",
             {"challenge_seconds": "6m"},
             "--challenge-seconds: input should be less than or equal to 300",
         ),
