@@ -49,8 +49,7 @@ def test_every_document_that_tells_what_a_credential_costs_tells_the_same(gas: d
     told = {
         document: between("costs", document.read_text("utf-8")) for document in (README, ROOT / "README.md")
     }
-    assert told[README] == cost_table(gas)
-    assert told[ROOT / "README.md"] in ("", cost_table(gas))
+    assert set(told.values()) == {cost_table(gas)}
 
 
 @pytest.mark.parametrize("call", ["anchor", "anchor (by a writer)"])
