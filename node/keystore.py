@@ -211,14 +211,8 @@ def create_key(
     """
     secret = generate_secret(kind) if secret is None else secret
     public_key = signer_of(kind, secret).public_key
-    _write(path, _key_file(public_key, secret, passphrase, cost), replace=False)
+    _write(path, _key_file(public_key, secret, passphrase, cost))
     return public_key
-
-
-def change_passphrase(path: Path, old: str, new: str, *, cost: sealed.Cost | None = None) -> None:
-    """Seal the key in `path` under another passphrase; a crash leaves the old file or the new one."""
-    secret, public_key = _open_file(path, old)
-    _write(path, _key_file(public_key, secret, new, cost), replace=True)
 
 
 def read_public_key(uri: str, *, environ: Mapping[str, str] = os.environ) -> PublicKey:
@@ -374,7 +368,7 @@ def _read_bytes(path: Path, limit: int, what: str) -> bytes:
     return data
 
 
-def _write(path: Path, data: bytes, *, replace: bool) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Put `data` at `path` whole or not at all, and on the disk before this returns."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -384,11 +378,8 @@ def _write(path: Path, data: bytes, *, replace: bool) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if replace:
-                draft.replace(path)
-            else:
-                # A link, unlike a rename, refuses to take the place of another key.
-                os.link(draft, path)
+            # A link, unlike a rename, refuses to take the place of another key.
+            os.link(draft, path)
         finally:
             draft.unlink(missing_ok=True)
         _sync_folder(path.parent)

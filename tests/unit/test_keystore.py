@@ -149,32 +149,20 @@ class TestKeyFiles:
         with pytest.raises(Misconfigured, match=rf"^key file {path}: wrong passphrase, or the .* changed$"):
             keystore.open_signer(f"file:{path}", "wrong")
 
-    def test_passphrase_change(self, tmp_path: Path) -> None:
-        path = key_file(tmp_path)
-        public = keystore.read_public_key(f"file:{path}")
-        keystore.change_passphrase(path, "correct horse", "battery staple", cost=CHEAP)
-        assert keystore.open_signer(f"file:{path}", "battery staple").public_key == public
-        with pytest.raises(Misconfigured):
-            keystore.open_signer(f"file:{path}", "correct horse")
-        with pytest.raises(Misconfigured):
-            keystore.change_passphrase(path, "correct horse", "x", cost=CHEAP)
-        with pytest.raises(Misconfigured, match="empty passphrase"):
-            keystore.change_passphrase(path, "battery staple", "", cost=CHEAP)
-
-    def test_a_crash_before_the_rename_keeps_the_old_file(
+    def test_a_key_that_cannot_be_kept_leaves_no_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        path = key_file(tmp_path)
-
         def fail(_descriptor: int) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(Misconfigured, match="No space left on device"):
-            keystore.change_passphrase(path, "correct horse", "new", cost=CHEAP)
-        monkeypatch.undo()
-        assert keystore.open_signer(f"file:{path}", "correct horse")
-        assert [item.name for item in tmp_path.iterdir()] == [path.name]
+            key_file(tmp_path)
+        assert not list(tmp_path.iterdir())
+
+    def test_an_empty_passphrase_seals_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(Misconfigured, match="empty passphrase"):
+            keystore.create_key(KeyKind.ED25519, tmp_path / "key", "", cost=CHEAP)
 
     def test_a_swapped_label_does_not_open(self, tmp_path: Path) -> None:
         path, other = key_file(tmp_path), tmp_path / "other"
