@@ -15,7 +15,6 @@ from node.core.did.key import resolve_did_key
 from node.core.encoding import encode_base64url
 from node.core.errors import Conflict, Unavailable
 from node.core.oid4vci.credential_response import Issued, parse_credential_response
-from node.core.oid4vci.key_proof import prepare_di_vp_proof
 from node.core.oid4vci.metadata import (
     issuer_metadata_url,
     parse_issuer_metadata,
@@ -103,16 +102,9 @@ class TestTheWholeWay:
         self, school: School, learner: Learner, suite: str
     ) -> None:
         token = await offered(school, learner)
-        prepared = prepare_di_vp_proof(
-            learner.did,
-            learner.kid,
-            cryptosuite=suite,
-            credential_issuer=URL,
-            nonce=await school.nonce(),
-            now=school.clock(),
-            canonicalizer=school.issuer.standards.canonicalizer,
+        proof = learner.presentation(
+            suite, await school.nonce(), school.clock(), school.issuer.standards.canonicalizer
         )
-        proof = prepared.finish(learner.signer.sign(prepared.message))
         status, body = await school.claim(token, learner, proofs={"di_vp": [proof]})
         assert status == 200, body
 

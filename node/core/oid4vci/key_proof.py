@@ -14,7 +14,7 @@ from typing import Final
 
 from node.core.canonical.plain import is_plain
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.credential import BASE_CONTEXT, check_presentation
+from node.core.credential import check_presentation
 from node.core.dataintegrity.proof import (
     Proof,
     proofs_of,
@@ -22,7 +22,7 @@ from node.core.dataintegrity.proof import (
     verify_expiry,
     verify_purpose,
 )
-from node.core.dataintegrity.suites import PreparedProof, prepare_proof, verify_proof
+from node.core.dataintegrity.suites import verify_proof
 from node.core.did.document import AUTHENTICATION
 from node.core.did.key import did_key_of
 from node.core.did.resolution import did_of, resolve_self_certifying
@@ -40,7 +40,6 @@ from node.core.jose.jws import (
 from node.core.keys import PublicKey, parse_jwk
 from node.core.oid4vci.errors import INVALID_PROOF
 from node.core.strict_json import Json, JsonObject
-from node.core.times import format_datetime_stamp
 
 JWT: Final = "jwt"
 DI_VP: Final = "di_vp"
@@ -97,34 +96,6 @@ def prepare_jwt_proof(
     if nonce is not None:
         claims["nonce"] = nonce
     return prepare_jws(header, claims)
-
-
-def prepare_di_vp_proof(
-    holder: str,
-    verification_method: str,
-    *,
-    cryptosuite: str,
-    credential_issuer: str,
-    nonce: str | None,
-    now: datetime,
-    canonicalizer: Canonicalizer,
-) -> PreparedProof:
-    """What the wallet signs (F.2): a presentation of nothing but its holder."""
-    presentation: JsonObject = {
-        "@context": [BASE_CONTEXT],
-        "type": ["VerifiablePresentation"],
-        "holder": holder,
-    }
-    options: JsonObject = {
-        "cryptosuite": cryptosuite,
-        "verificationMethod": verification_method,
-        "proofPurpose": AUTHENTICATION,
-        "created": format_datetime_stamp(now),
-        "domain": credential_issuer,
-    }
-    if nonce is not None:
-        options["challenge"] = nonce
-    return prepare_proof(presentation, options, canonicalizer)
 
 
 def verify_key_proof(
