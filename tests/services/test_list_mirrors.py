@@ -22,7 +22,6 @@ from services.test_rotation import sign_one
 from node.cli import bonafides
 from node.core.errors import NotFound, Unavailable
 from node.core.evm.agreement import Endpoints
-from node.core.evm.network import encode_networks
 from node.core.verify.materials import Mode
 from node.outbound.headers import ChainEndpoints
 from node.outbound.http import Egress, EgressPolicy
@@ -112,7 +111,7 @@ async def test_a_list_is_published_and_read_whole(
 def told_by_the_commands(issuer: Issuer, rpc: str, folder: Path, index: int, later: int, url: str) -> None:
     """`verifier list --compare` names what the mirror lacks, and `issuer publish-list` publishes it."""
     networks = folder / "table.json"
-    networks.write_text(json.dumps(encode_networks([issuer.require_chain().network])))
+    networks.write_text(json.dumps({"networks": [issuer.require_chain().network.to_json()]}))
     asking = ["verifier", "list", issuer.settings.did, url, "--rpc", rpc, "--networks", str(networks)]
     result = command(*asking, "--compare", "--json")
     body = json.loads(result.stdout)

@@ -24,7 +24,6 @@ from node.core.credential import BASE_CONTEXT
 from node.core.errors import Malformed, NotFound, Refused, Unavailable
 from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.evm.agreement import Endpoints
-from node.core.evm.network import encode_networks
 from node.core.jose.jwe import CONTENT_ENCRYPTIONS, DecryptionKey
 from node.core.oid4vp.dcql import OPEN_BADGE_TYPES, DcqlQuery, parse_dcql
 from node.core.oid4vp.formats import format_of, vp_formats
@@ -312,7 +311,7 @@ async def test_what_cannot_be_renewed_is_shown_as_it_is_and_that_is_said(
     metadata = ClientMetadata(vp_formats(), "An employer", bonafides_bundle=takes_bundles)
     endpoints = Endpoints.of(["http://127.0.0.1:9"])
     networks = tmp_path / "networks.json"
-    networks.write_text(json.dumps(encode_networks([NETWORK])))
+    networks.write_text(json.dumps({"networks": [NETWORK.to_json()]}))
     stapler = cli_showing.Stapler(Renewal(endpoints, None, networks, None, True), timedelta(hours=12))
     async with serving(FakeVerifier(metadata)) as verifier:
         await cli_showing._present_online(

@@ -27,7 +27,6 @@ from node.core.errors import Unavailable
 from node.core.evm.agreement import Endpoints
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header, parse_header
-from node.core.evm.network import encode_networks
 from node.core.oid4vci.metadata import IssuerMetadata
 from node.core.strict_json import parse_json_object
 from node.core.verify import engine
@@ -114,7 +113,7 @@ class Place:
         own.seconds = int(time.time()) - 60
         own.block()
         (folder / "passphrase").write_text(PASSPHRASE)
-        (folder / "networks.json").write_text(json.dumps(encode_networks([own.network])))
+        (folder / "networks.json").write_text(json.dumps({"networks": [own.network.to_json()]}))
         trust = {"issuers": [{"did": self.school.did, "name": "The School"}]}
         (folder / "trust.json").write_text(json.dumps(trust))
 

@@ -22,7 +22,7 @@ from node.commands.verify import verify
 from node.core.did.ethr_identity import did_ethr
 from node.core.evm.agreement import Endpoints
 from node.core.evm.light_client.settings import light_client_settings
-from node.core.evm.network import Finality, encode_networks, parse_networks
+from node.core.evm.network import Finality, parse_networks
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import Mode
 from node.core.verify.verifier import Verifier
@@ -50,7 +50,7 @@ class Setting:
         did = did_ethr(network.chain_id, bytes(range(20)))
         document = Signatory(did, "delegate-1", signing_key("school")).sign(badge(did))
         self.badge.write_text(json.dumps(document))
-        self.networks.write_text(json.dumps(encode_networks([self.network])))
+        self.networks.write_text(json.dumps({"networks": [self.network.to_json()]}))
 
     @property
     def beacon_url(self) -> str:

@@ -26,7 +26,6 @@ has no light client.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -155,11 +154,6 @@ def parse_networks(table: Json) -> dict[int, Network]:
                 raise Malformed(f"{network.chain} stands in the table twice", path=("chain",))
         networks[network.chain_id] = network
     return networks
-
-
-def encode_networks(networks: Iterable[Network]) -> JsonObject:
-    """Inverse of `parse_networks`."""
-    return {"networks": [network.to_json() for network in networks]}
 
 
 def _parse_network(value: Json) -> Network:

@@ -15,7 +15,6 @@ from node.core.evm.network import (
     Finality,
     Network,
     NetworkClass,
-    encode_networks,
     parse_chain,
     parse_networks,
 )
@@ -26,7 +25,7 @@ SHIPPED = parse_networks(TABLE)
 
 
 def test_the_shipped_table_is_read_and_written_alike():
-    assert encode_networks(SHIPPED.values()) == TABLE
+    assert {"networks": [network.to_json() for network in SHIPPED.values()]} == TABLE
     assert {n: network.network_class for n, network in SHIPPED.items()} == {
         1: "production",
         100: "production",
@@ -59,7 +58,7 @@ def test_a_network_of_the_operator_is_read_as_written():
         step=1,
         blocks_in_31_days=1,
     )
-    assert parse_networks(encode_networks([network])) == {2**53 - 1: network}
+    assert parse_networks({"networks": [network.to_json()]}) == {2**53 - 1: network}
 
 
 BAD = {
