@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from node.core.anchor import CREDENTIAL
 from node.core.bundle import Bundle, ShownDocument
 from node.core.errors import NotVerified, Unavailable
+from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.network import Network
 from node.core.oid4vci.errors import parse_error
 from node.core.oid4vci.metadata import issuer_metadata_url, parse_issuer_metadata
@@ -26,7 +27,7 @@ from node.core.times import from_unix
 from node.core.verify import engine
 from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
-from node.core.verify.materials import HeaderNeed, Materials, Mode
+from node.core.verify.materials import HeaderAnswer, Materials, Mode
 from node.core.verify.reading import read_document
 from node.core.verify.report import CheckName, Outcome, Report
 from node.core.verify.verifier import Verifier
@@ -74,7 +75,7 @@ class Refresher:
         proofs: str | None = None,
     ) -> None:
         # Judged by the header that the proof is made at, and by no other.
-        self._verifier = replace(verifier, mode=Mode.CHAIN, checkpoints={})
+        self._verifier = replace(verifier, mode=Mode.OFFLINE)
         self._egress = egress
         self._now = now
         self._at = at
@@ -149,14 +150,15 @@ class Refresher:
         return Refreshed(replace(renewed, last_check=last_check(report, self._now)), report)
 
     def _judge(self, holding: Holding, target: Target) -> Report:
-        """As a verifier that trusts this header and has the bundle alone: no state of its own to fall back on."""
-        assert holding.header is not None  # noqa: S101 - narrows for the type checker
-        need = HeaderNeed(target.network.chain_id, (holding.header.number,))
+        """As a verifier that trusts this header alone and has nothing but the bundle; told by whose word it is."""
+        header, network = target.header, target.network
+        alone = Checkpoint(network.chain_id, network.genesis, 1, 0, ((header.number, header.hash),))
+        verifier = replace(self._verifier, checkpoints={network.chain_id: alone})
         canonicalizer = self._verifier.canonicalizer
         shown = as_others_see(holding.credential, holding.bundle, canonicalizer, holding.secrets)
-        intake = Intake((shown,))
-        materials = Materials({need: target.answer}, self._egress.contacted)
-        return engine.verify(intake, materials, self._verifier, now=self._now)
+        materials = Materials(contacted=self._egress.contacted)
+        report = engine.verify(Intake((shown,)), materials, verifier, now=self._now)
+        return _by_word_of(target.answer, report, holding)
 
     # --- what is to be proven
 
@@ -214,8 +216,32 @@ class Refresher:
     async def _target(self, name: str, source: ProofSource, network: Network, at: Height) -> Target:
         key = (name, network.chain_id, at)
         if key not in self._targets:
-            self._targets[key] = await source.target(network, at)
+            target = await source.target(network, at)
+            self._check_age(target)
+            self._targets[key] = target
         return self._targets[key]
+
+    def _check_age(self, target: Target) -> None:
+        """Unavailable where whoever was asked lags behind the chain."""
+        limit = target.network.header_age_limit_seconds
+        age = int(self._now.timestamp()) - target.answer.newest.timestamp
+        if limit is not None and age > limit:
+            told = f"the newest final block by {target.answer.source} is {age} seconds old"
+            raise Unavailable(f"{told} (limit {limit})")
+
+
+def _by_word_of(answer: HeaderAnswer, report: Report, holding: Holding) -> Report:
+    """The report with whose word the header is, which the engine was told as if it stood in a file."""
+    used, hop = report.header, holding.hop
+    if used is None:
+        return report
+    source = answer.source if hop is None else f"{answer.source}, through block {hop.number}"
+    basis = "; ".join([report[CheckName.HEADER].basis.replace(used.source, source), *answer.others])
+    checks = tuple(
+        replace(check, basis=basis) if check.name is CheckName.HEADER else check for check in report.checks
+    )
+    header = replace(used, source=source, strength=answer.strength)
+    return replace(report, checks=checks, header=header, mode=Mode.CHAIN)
 
 
 def _commitment(holding: Holding) -> bytes | None:

@@ -26,7 +26,7 @@ from node.core.evm import registry
 from node.core.evm.agreement import Endpoints
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.header import Header
-from node.core.verify.materials import Mode
+from node.core.verify.materials import Mode, Strength
 from node.core.verify.report import CheckName, Outcome
 from node.outbound.http import EgressPolicy
 from node.outbound.proofs import At
@@ -162,6 +162,23 @@ async def test_endpoints_that_disagree_renew_nothing() -> None:
     other = FakeChain(Story(), replace(FRESH, heads=10), host="other.test:443")
     with pytest.raises(Unavailable, match="fewer than 2 of 2 operators"):
         await refreshed(holding_of(Story()), other, FakeChain(Story(), FRESH))
+
+
+async def test_an_endpoint_that_lags_renews_nothing() -> None:
+    story = Story(operator_networks={CHAIN_ID: replace(NETWORK, header_age_limit_seconds=60)})
+    egress: Any = FakeEgress(FakeChain(Story(), FRESH))
+    with pytest.raises(Unavailable, match="120 seconds old"):
+        await Refresher(story.verifier(), egress, now=NOW + timedelta(minutes=2)).refresh(holding_of(Story()))
+
+
+async def test_by_whose_word_the_header_is_stands_in_the_report() -> None:
+    done = await refreshed(holding_of(Story()), FakeChain(Story(), FRESH))
+    assert done.report is not None
+    assert done.report.header is not None
+    assert done.report.header.source == "the endpoint rpc.example:443"
+    assert done.report.header.strength is Strength.ONE_ENDPOINT
+    assert "the endpoint rpc.example:443" in done.report[CheckName.HEADER].basis
+    assert "checkpoint" not in done.report[CheckName.HEADER].basis
 
 
 async def test_a_chain_that_does_not_know_the_anchor_changes_nothing() -> None:
