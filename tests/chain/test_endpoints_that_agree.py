@@ -150,23 +150,11 @@ async def test_everything_after_the_header_is_asked_by_its_hash(
     assert [params[1] for params in calls] == [block] * len(three)
 
 
-def forged() -> Lie:
-    """Another header for every block but the first, whose hash the verifier's table has."""
-
-    def wrap(ask: Ask) -> Ask:
-        lying = lies.forged_headers()(ask)
-
-        async def told(method: str, params: list[Any]) -> Any:
-            is_genesis = method == "eth_getBlockByNumber" and params[0] == "0x0"
-            return await (ask if is_genesis else lying)(method, params)
-
-        return told
-
-    return wrap
-
+OTHER_HEADERS = lies.but_for_the_genesis(lies.forged_headers())
+"""Another header for every block but the first, whose hash the verifier's table has."""
 
 LIES_OF_ONE = {
-    "another header": forged(),
+    "another header": OTHER_HEADERS,
     "a header that does not hash": lies.wrong_header(),
     "another genesis": lies.genesis_swapped(),
     "a stale finalized": lies.stale_finalized(10_000),
@@ -263,7 +251,7 @@ async def test_a_wrong_proof_from_the_only_endpoint_is_its_fault_and_not_the_doc
 async def test_too_few_that_agree_leave_it_open_and_all_are_named(
     issued: Issued, three: list[LyingChain]
 ) -> None:
-    three[0].tell(forged())
+    three[0].tell(OTHER_HEADERS)
     three[1].tell(lies.errors())
     report = await judged(issued, written(three))
     assert said(report, CheckName.HEADER) == (Outcome.UNKNOWN, Reason.SOURCES_DISAGREE)
@@ -281,7 +269,7 @@ async def test_taking_endpoints_down_never_makes_one_enough(issued: Issued, thre
 
 async def test_endpoints_of_one_operator_have_one_vote(issued: Issued, three: list[LyingChain]) -> None:
     for liar in three[:2]:
-        liar.tell(forged())
+        liar.tell(OTHER_HEADERS)
     texts = [f"alpha={three[0].url}", f"ALPHA={three[1].url}", f"gamma={three[2].url}"]
     report = await judged(issued, texts)
     assert said(report, CheckName.HEADER) == (Outcome.UNKNOWN, Reason.SOURCES_DISAGREE)
@@ -298,7 +286,7 @@ async def test_more_than_n_that_lie_alike_are_believed_but_for_a_checkpoint_file
     issued: Issued, three: list[LyingChain], devchain: RunningChain
 ) -> None:
     for liar in three[:2]:
-        liar.tell(forged())
+        liar.tell(OTHER_HEADERS)
     report = await judged(issued, written(three))
     assert report[CheckName.HEADER].outcome is Outcome.PASSED
     assert f"{three[2].host} gives another block" in report[CheckName.HEADER].basis
@@ -350,7 +338,7 @@ async def test_a_history_counts_only_where_enough_tell_the_same(
 
 async def test_urls_of_endpoints_stand_nowhere_in_a_report(issued: Issued, three: list[LyingChain]) -> None:
     three[0].tell(lies.errors())
-    three[1].tell(forged())
+    three[1].tell(OTHER_HEADERS)
     texts = [f"{text}/?key=hunter2" for text in written(three)]
     assert "hunter2" not in json.dumps((await judged(issued, texts)).to_json())
 
@@ -372,7 +360,7 @@ async def test_a_liar_that_is_quicker_than_the_honest_does_not_silence_them(
     issued: Issued, three: list[LyingChain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headers, "GRACE_SECONDS", 0.05)
-    three[0].tell(forged())
+    three[0].tell(OTHER_HEADERS)
     three[1].tell(slow(0.1))
     report = await judged(issued, written(three))
     assert report.acceptance is Acceptance.ACCEPTED
