@@ -98,11 +98,6 @@ class SchemaSet:
         lacking = 0 < len(found) < MAX_PROBLEMS and all(keyword in _OF_ABSENCE for _, keyword in found)
         return SchemaVerdict(applied, problems, tuple(unpinned), lacking)
 
-    def check_against(self, name: str, document: JsonObject) -> tuple[Problem, ...]:
-        """The problems that the schema `name` has with `document`, whatever its type; at most 20."""
-        errors = itertools.islice(self._errors(name, document), MAX_PROBLEMS)
-        return tuple(told for told, _ in errors)
-
     def _errors(self, name: str, document: JsonObject) -> Iterator[tuple[Problem, str]]:
         """Each problem with the keyword of the schema that it breaks."""
         for error in self._validator(name).iter_errors(document):

@@ -44,6 +44,11 @@ def published(vectors: Path) -> list[Path]:
     ]
 
 
+def accepts(name: str, document: dict[str, Any]) -> bool:
+    """Whether a schema takes a document, as compiled for `SchemaSet.check`, whatever the document's type."""
+    return SCHEMAS._validator(name).is_valid(document)
+
+
 def oracle(name: str) -> jsonschema.Draft202012Validator:
     documents = [json.loads(data) for path, data in FILES.items() if path.startswith("openbadges/")]
     registry = referencing.Registry().with_resources(
@@ -146,7 +151,7 @@ def test_differences_from_the_schema_of_1edtech_all_have_a_reason(vectors: Path)
     unexplained, count = [], 0
     for kind, path, document in mutants(read(vectors / "ob3-1edtech" / "complete.json"), 2):
         count += 1
-        ours_accepts = not SCHEMAS.check_against("achievementcredential", document)
+        ours_accepts = accepts("achievementcredential", document)
         differs = ours_accepts is not theirs.is_valid(document)
         if differs and reason(kind, path, ours_accepts=ours_accepts) is None:
             unexplained.append((kind, path))
@@ -192,7 +197,7 @@ def test_jsonschema_gives_the_same_verdicts(vectors: Path, name: str) -> None:
     differing = [
         (kind, path)
         for kind, path, document in mutants(base, step)
-        if other.is_valid(document) is bool(SCHEMAS.check_against(schema, document))
+        if other.is_valid(document) is not accepts(schema, document)
     ]
     assert differing == []
 
