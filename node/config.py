@@ -25,6 +25,7 @@ from node.core.evm.agreement import Endpoints, parse_endpoint
 from node.core.evm.checkpoint import parse_checkpoint_key
 from node.core.evm.light_client.settings import LightClientSettings, light_client_settings
 from node.core.keys import PublicKey
+from node.core.verify.policy import Compromise
 
 PREFIX: Final = "BONAFIDES_"
 VERIFIER_DATABASE: Final = "verifier.sqlite3"
@@ -267,6 +268,11 @@ class VerifierConfig(ServerSettings):
     )
     max_header_age: Seconds = Field(
         86_400, ge=1, description="Age at which key and status are no longer told: 24h."
+    )
+    compromise: Compromise = Field(
+        "fail",
+        description="What was recorded before its key was declared stolen, but since the block named as that of the "
+        "theft: fail refuses it, dispute leaves it undetermined.",
     )
     challenge_seconds: Seconds = Field(
         300, ge=10, le=300, description="How long a challenge can be answered; five minutes at most."

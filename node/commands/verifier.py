@@ -123,6 +123,14 @@ verifier.add_command(read_list)
     help="How old the proof of key and status may be: 90s, 30m, 24h, 7d.  [default: 24h]",
 )
 @click.option(
+    "--compromise",
+    type=click.Choice(["fail", "dispute"]),
+    show_envvar=True,
+    help="Of what was recorded before its key was declared stolen, but since the block that the issuer names as that "
+    "of the theft: fail refuses it on the issuer's word; dispute leaves it undetermined, for a person to look "
+    "at.  [default: fail]",
+)
+@click.option(
     "--name", metavar="TEXT", show_envvar=True, help="Your name, as wallets show it to their holders."
 )
 @click.option("--development", is_flag=True, default=None, help="Admit loopback hosts and plain http.")
@@ -173,7 +181,9 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
         operator_networks=loading.load_networks(config.networks),
         trust=loading.load_trust(config.trust),
         checkpoints=loading.load_checkpoints([config.checkpoint_file] if config.checkpoint_file else []),
-        policy=named_policy(config.policy).limited_to(config.max_header_age),
+        policy=named_policy(config.policy)
+        .limited_to(config.max_header_age)
+        .judging_compromise(config.compromise),
         mode=Mode(config.reach),
     )
     make_folder(config.dir)

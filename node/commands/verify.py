@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from node.core.verify.domains import Told
     from node.core.verify.holder import Asked
     from node.core.verify.intake import Intake
+    from node.core.verify.policy import Compromise
     from node.core.verify.report import IssuerNamed, Report
     from node.core.verify.verifier import Verifier
     from node.outbound.checkpoints import Mirrored
@@ -133,6 +134,16 @@ class Moment(click.ParamType[datetime]):
     help="How old the proof of key and status may be.",
 )
 @click.option(
+    "--compromise",
+    type=click.Choice(["fail", "dispute"]),
+    default="fail",
+    show_default=True,
+    show_envvar=True,
+    help="Of what was recorded before its key was declared stolen, but since the block that the issuer names as that "
+    "of the theft: fail refuses it on the issuer's word; dispute leaves it undetermined, for a person to look "
+    "at.",
+)
+@click.option(
     "--known-domains",
     metavar="DIR|URL",
     show_envvar=True,
@@ -158,6 +169,7 @@ def verify(
     trust: Path | None,
     policy: str,
     max_header_age: int,
+    compromise: Compromise,
     known_domains: str | None,
     as_of: datetime | None,
     challenge: str | None,
@@ -202,7 +214,7 @@ def verify(
         operator_networks=loading.load_networks(networks),
         trust=loading.load_trust(trust),
         checkpoints=loading.load_checkpoints(Path(one) for one in checkpoints if one not in urls),
-        policy=named_policy(policy).limited_to(max_header_age),
+        policy=named_policy(policy).limited_to(max_header_age).judging_compromise(compromise),
         mode=Mode(mode) if mode else usual,
     )
     keys = loading.checkpoint_mirrors(urls, checkpoint_keys, verifier.mode, development=development)

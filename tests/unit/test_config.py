@@ -49,6 +49,7 @@ def test_defaults_are_safe_and_local() -> None:
         assert config.rpc == ()
     verifier = load_config(VerifierConfig)
     assert (verifier.reach, verifier.policy, verifier.max_header_age) == ("offline", "strict", 86_400)
+    assert verifier.compromise == "fail"
     assert load_config(IssuerConfig).database_url.endswith("/issuer/issuer.db")
 
 

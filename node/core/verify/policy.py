@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from node.core.errors import Malformed
 from node.core.verify.report import Acceptance, Check, CheckName, Outcome, Reason
 
+Compromise: TypeAlias = Literal["fail", "dispute"]
+"""What becomes of a credential that was anchored before its key was declared compromised since an earlier block."""
+
 _PASSED: Final = frozenset({Outcome.PASSED})
 _PASSED_OR_NONE: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE})
 _NOT_FAILED: Final = frozenset({Outcome.PASSED, Outcome.NOT_APPLICABLE, Outcome.UNKNOWN})
+_DISPUTE: Final = "+dispute"
 # Which of several objections explains the others: a missing bundle explains key, status and freshness.
 _URGENCY: Final = {
     CheckName.CONFORMANCE: -3,
@@ -42,7 +46,7 @@ class Policy:
     accepts: Mapping[CheckName, frozenset[Outcome]]
     of_presentation: Mapping[CheckName, frozenset[Outcome]]
     max_header_age_seconds: int = 24 * 3600
-    compromise: Literal["fail", "dispute"] = "fail"
+    compromise: Compromise = "fail"
 
     def judge(self, checks: Iterable[Check], *, presented: bool) -> Acceptance:
         """Refused if a named check failed, accepted if each has an accepted outcome, else undetermined.
@@ -74,6 +78,11 @@ class Policy:
     def limited_to(self, max_header_age_seconds: int) -> Policy:
         """The same policy with another limit on the age of the header."""
         return replace(self, max_header_age_seconds=max_header_age_seconds)
+
+    def judging_compromise(self, compromise: Compromise) -> Policy:
+        """The same policy that fails such a credential, or leaves it disputed; then its name says so."""
+        name = self.name.removesuffix(_DISPUTE) + (_DISPUTE if compromise == "dispute" else "")
+        return replace(self, name=name, compromise=compromise)
 
 
 _SIGNATURE: Final = {

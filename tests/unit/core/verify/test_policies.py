@@ -145,3 +145,11 @@ def test_permissive_policies_are_called_unsafe() -> None:
     assert {name for name in POLICIES if not name.endswith("-unsafe")} == {"strict"}
     with pytest.raises(Malformed, match="strict"):
         named_policy("lenient")
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=lambda policy: policy.name)
+def test_a_policy_that_leaves_disputes_open_says_so_in_its_name(policy: Policy) -> None:
+    disputing = policy.judging_compromise("dispute")
+    assert (disputing.compromise, disputing.name) == ("dispute", f"{policy.name}+dispute")
+    assert disputing.judging_compromise("dispute") == disputing
+    assert disputing.judging_compromise("fail") == policy
