@@ -205,7 +205,7 @@ def test_an_endorsement_is_told_with_who_says_it_and_what_it_is_worth() -> None:
         "acceptance": "undetermined",
         "headline": ENDORSEMENTS[Acceptance.UNDETERMINED],
         "sentence": SENTENCES[Reason.ISSUER_NOT_LISTED],
-        "issuer": {"id": STRANGER.did, "name": None, "calls_itself": "The Ministry"},
+        "issuer": {"id": STRANGER.did, "name": None, "calls_itself": "The Ministry", "domains": []},
         "comment": "I was there",
     }
     assert (changed["acceptance"], changed["comment"]) == ("refused", None)
