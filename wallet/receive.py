@@ -18,6 +18,7 @@ from typing import Final
 
 from node.core.bundle import MEDIA_TYPE, Bundle, parse_bundle
 from node.core.dataintegrity.bbs_binding import SECRET_BYTES, bind
+from node.core.did.syntax import is_did_ethr
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import BonafidesError, Malformed, Misconfigured, NotFound, NotVerified, Refused
 from node.core.jose.jws import ALGORITHMS
@@ -505,7 +506,7 @@ class Receiver:
 def _has_more(holding: Holding) -> bool:
     """Whether a bundle is to be fetched: an issuer without a chain has none to give but for evidence."""
     return holding.bundle is None and (
-        holding.issuer_id.startswith("did:ethr:") or bool(holding.document.get("evidence"))
+        is_did_ethr(holding.issuer_id) or bool(holding.document.get("evidence"))
     )
 
 

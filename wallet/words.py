@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from node.core.did.syntax import is_did_ethr
+
 if TYPE_CHECKING:
     from node.core.oid4vci.metadata import CredentialConfiguration
     from node.core.oid4vp.request import AuthorizationRequest
@@ -48,7 +50,7 @@ def facts(held: Holding) -> list[str]:
 
 def _is_chained(held: Holding) -> bool:
     """Whether its issuer keeps a record on a chain, of which bundles tell."""
-    return held.issuer_id.startswith("did:ethr:")
+    return is_did_ethr(held.issuer_id)
 
 
 def _can_be_shown(held: Holding) -> str:

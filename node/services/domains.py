@@ -23,6 +23,7 @@ from typing import Final, Protocol
 from node.core.did.document import DidDocument
 from node.core.did.ethr_identity import did_ethr, parse_did_ethr
 from node.core.did.resolution import same_issuer
+from node.core.did.syntax import is_did_ethr
 from node.core.errors import BonafidesError, Malformed, NotFound, NotVerified, Unavailable
 from node.core.jose.domain_linkage import (
     CONFIGURATION_PATH,
@@ -173,7 +174,7 @@ class DomainWatch:
         self._clock = clock
         # One entry of several spans of time is one issuer.
         issuers = {canonical(entry.did): entry.did for entry in trust.entries}
-        self._issuers = {name: did for name, did in issuers.items() if did.startswith("did:ethr:")}
+        self._issuers = {name: did for name, did in issuers.items() if is_did_ethr(did)}
 
     async def run(self, seconds: float = DOMAIN_SECONDS) -> None:
         """Step until cancelled."""
@@ -223,7 +224,7 @@ class DomainWatch:
 
 def canonical(did: str) -> str:
     """One text for each way of writing a did:ethr; of other DIDs themselves."""
-    if not did.startswith("did:ethr:"):
+    if not is_did_ethr(did):
         return did
     try:
         parsed = parse_did_ethr(did)

@@ -21,6 +21,7 @@ from node.core.did.ethr import (
     document_from_events,
     parse_did_ethr,
 )
+from node.core.did.syntax import is_did_ethr
 from node.core.evm.header import parse_header
 from node.core.evm.keccak import keccak256
 from node.core.evm.network import Network, format_chain
@@ -117,7 +118,7 @@ class StoredReplica:
 
     async def document(self, need: DocumentNeed) -> DocumentAnswer | Missing | None:
         """The document of a did:ethr as of the header to which the replica was proven."""
-        if not need.did.startswith("did:ethr:"):
+        if not is_did_ethr(need.did):
             return None
         did = parse_did_ethr(need.did)
         if did.chain_id not in self._networks:

@@ -16,7 +16,7 @@ from node.core.did.ethr_identity import parse_did_ethr
 from node.core.did.jwk import resolve_did_jwk
 from node.core.did.key import resolve_did_key
 from node.core.did.pkh import resolve_did_pkh
-from node.core.did.syntax import did_of, is_did, parse_did
+from node.core.did.syntax import did_of, is_did, is_did_ethr, parse_did
 from node.core.errors import BonafidesError
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
@@ -92,7 +92,7 @@ def same_issuer(a: str, b: str) -> bool:
         return True
     if a.startswith("did:pkh:eip155:"):
         return a.lower() == b.lower()  # the case of an address is a checksum (EIP-55)
-    if not (a.startswith("did:ethr:") and b.startswith("did:ethr:")):
+    if not (is_did_ethr(a) and is_did_ethr(b)):
         return False
     try:
         first, second = parse_did_ethr(a), parse_did_ethr(b)

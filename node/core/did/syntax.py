@@ -37,6 +37,11 @@ def parse_did(text: str) -> tuple[str, str]:
     return method, identifier
 
 
+def is_did_ethr(text: str) -> bool:
+    """Whether the method is ethr, so that keys are on a chain; what follows may still break the method's rules."""
+    return text.startswith("did:ethr:")
+
+
 @lru_cache(maxsize=256)  # one document names the same few again and again
 def did_of(did_url: str) -> str:
     """The DID in front of path, query and fragment; Malformed with type INVALID_DID_URL."""

@@ -12,6 +12,7 @@ from node.core.did.address import identifier_of, is_address, origin_of
 from node.core.did.document import Account, DidDocument, MethodEnded, VerificationMethod
 from node.core.did.ethr_identity import ethereum_address
 from node.core.did.resolution import resolve_self_certifying
+from node.core.did.syntax import is_did_ethr
 from node.core.errors import Malformed, NotVerified
 from node.core.jose import key_set
 from node.core.keys import PublicKey
@@ -118,7 +119,7 @@ def find_key(
         return KeyMissing(reason, f"its verification method cannot be looked up: {error.detail}")
     if (own := _self_certified(did, named, as_of)) is not None:
         return own
-    on_chain = did.startswith("did:ethr:")
+    on_chain = is_did_ethr(did)
     answer: DocumentAnswer | Missing = Missing(
         "it is not fetched for somebody who is not listed", forbidden=True
     )
@@ -192,7 +193,7 @@ def _not_at_hand(did: str, answer: Missing, shown: Uncounted | None) -> KeyMissi
     detail = f"the key is not at hand: {answer.reason}"
     if shown is not None:
         detail += f"; the snapshot in its bundle does not count: {shown.detail}"
-    if did.startswith("did:ethr:"):
+    if is_did_ethr(did):
         reason = Reason.KEY_UNKNOWN  # a bundle has it
     elif not (is_address(did) or did.startswith(METHODS)):
         reason = Reason.KEY_NOT_LOOKED_UP

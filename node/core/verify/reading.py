@@ -26,7 +26,7 @@ from node.core.dataintegrity.merkle_proof_2019 import is_merkle_proof
 from node.core.dataintegrity.proof import Proof, proofs_of
 from node.core.dataintegrity.suites import find_suite, unsecured
 from node.core.did.ethr_identity import EthrDid, parse_did_ethr
-from node.core.did.syntax import did_of
+from node.core.did.syntax import did_of, is_did_ethr
 from node.core.envelope import Envelope, open_enveloped
 from node.core.errors import Malformed, Unavailable
 from node.core.jose.sd_jwt_vc import DC_SD_JWT
@@ -241,7 +241,7 @@ def _refuse_envelope(raw: JsonObject) -> None:
 
 def _identity_of(issuer: str) -> tuple[EthrDid | None, bool]:
     """The did:ethr of the issuer, and whether it is one whose network's name is not known."""
-    if not issuer.startswith("did:ethr:"):
+    if not is_did_ethr(issuer):
         return None, False
     try:
         return parse_did_ethr(issuer), False
