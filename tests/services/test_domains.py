@@ -197,6 +197,20 @@ async def test_what_is_too_large_redirected_or_a_page_leaves_it_unknown(site: Si
     assert set(site.paths) == {CONFIGURATION_PATH}
 
 
+async def test_words_of_a_site_are_kept_short_and_steer_no_terminal(site: Site, egress: Egress) -> None:
+    site.serves(json.dumps({"@context": "", "linked_dids": [], "\x1b[31m" + "a" * 10_000: 1}).encode())
+    _, told = await asked(site, egress)
+    assert told is not None
+    assert told.isprintable()
+    assert len(told) <= 200
+
+
+async def test_of_an_address_the_dns_is_not_asked(egress: Egress) -> None:
+    async with name_server({}) as (server, texts):
+        await look(document("http://127.0.0.1:1"), egress, NOW, texts=texts)
+        assert server.asked == []
+
+
 async def test_only_plain_origins_are_asked_and_a_few_of_them(site: Site, egress: Egress) -> None:
     endpoints = [
         f"{site.origin}/path", f"http://user@{site.origin[7:]}", "ftp://x.example", "https://schööl.example", 5, None,
@@ -266,13 +280,15 @@ class Days:
     egress: Egress
     records: dict[str, list[str]]
     now: datetime = NOW
+    dns_fails: bool = False
 
     async def step(self, hours: float = 0, did: str = DID) -> int:
         self.now += timedelta(hours=hours)
         trust = parse_trust_list(
-            {"issuers": [{"did": did, "name": "A school"}, {"did": did, "name": "Again"}]}
+            {"issuers": [{"did": one, "name": "A school"} for one in (did.replace("ab", "AB"), did)]}
         )
-        async with name_server(self.records) as (_, texts):
+        async with name_server(self.records) as (server, texts):
+            server.fails = self.dns_fails
             watch = DomainWatch(
                 self.store, self.followed, trust, self.egress, texts=texts, clock=lambda: self.now
             )
@@ -379,6 +395,38 @@ async def test_a_record_that_is_gone_from_the_dns_is_told_and_one_that_never_was
         f"domain {domain(site)}, which its entry in the DNS does not confirm, checked 0 seconds ago,"
         " last confirmed 24 hours ago"
     )
+
+
+async def test_a_dns_that_fails_is_told_only_where_it_confirmed_before(days: Days, site: Site) -> None:
+    site.links()
+    days.dns_fails = True
+    await days.step()
+    assert len(await days.told()) == 1
+    days.dns_fails, days.records["_did.school.localhost"] = False, [f'"did={DID}"']
+    await days.step(hours=24)
+    days.dns_fails = True
+    await days.step(hours=24)
+    assert (await days.told())[1] == (
+        f"domain {domain(site)}, about which the DNS could not be asked, checked 0 seconds ago,"
+        " last confirmed 24 hours ago"
+    )
+
+
+async def test_an_origin_that_is_named_again_is_asked_at_once(days: Days, site: Site) -> None:
+    site.links()
+    await days.step()
+    days.followed.document_now = document()
+    await days.step(hours=1)
+    days.followed.document_now = document(site.origin)
+    assert await days.step(hours=1) == 1
+    assert await days.told() == [f"domain {domain(site)}, by its own site, checked 0 seconds ago"]
+
+
+async def test_a_clock_that_was_set_back_leaves_no_finding_fresh_for_ever(days: Days, site: Site) -> None:
+    site.links()
+    await days.step(hours=1000)
+    assert await days.step(hours=-1000) == 1
+    assert site.asked == 2
 
 
 async def test_a_document_that_is_not_followed_yet_leaves_what_is_known_to_age(
