@@ -55,7 +55,7 @@ def test_it_is_left_undetermined_where_that_is_asked_for_and_the_policys_name_sa
 ) -> None:
     status, report = judged([*disputed, "--compromise=dispute"], capsys)
     assert (status, report["acceptance"], report["policy"]) == (3, "undetermined", "strict+dispute")
-    (key,) = [check for check in report["checks"] if check["check"] == "key"]
+    (key,) = [check for check in report["checks"] if check["name"] == "key"]
     assert (key["outcome"], key["reason"]) == ("unknown", "key_disputed")
 
 
