@@ -30,6 +30,7 @@ from node.core.verify.policy import Compromise
 PREFIX: Final = "BONAFIDES_"
 VERIFIER_DATABASE: Final = "verifier.sqlite3"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_NAMED: Final = re.compile(r"<([a-z_]+)>")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
 
 
@@ -51,6 +52,7 @@ def parse_duration(text: str) -> int:
 
 
 def _fault(detail: str) -> PydanticCustomError:
+    """A fault of one setting; or of several together, each named in `detail` as `<name>`."""
     return PydanticCustomError("setting", "{detail}", {"detail": detail})
 
 
@@ -162,7 +164,7 @@ class ServerSettings(BaseSettings):
     @model_validator(mode="after")
     def _tls_is_a_pair(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise _fault("tls_cert and tls_key are given together")
+            raise _fault("<tls_cert> and <tls_key> are given together")
         return self
 
     @property
@@ -311,26 +313,28 @@ class VerifierConfig(ServerSettings):
     @model_validator(mode="after")
     def _chain_needs_an_endpoint(self) -> Self:
         if self.mode == "chain" and not self.rpc:
-            raise _fault("mode chain needs rpc")
+            raise _fault("<mode> chain needs <rpc>")
         if self.follow and (not self.rpc or self.mode == "offline"):
-            raise _fault("follow needs rpc, and mode chain")
+            raise _fault("<follow> needs <rpc>, and another <mode> than offline")
         if self.follow_domains and not (self.follow and self.trust):
-            raise _fault("follow_domains needs follow, and trust with the issuers whose domains are asked")
+            raise _fault(
+                "<follow_domains> needs <follow>, and <trust> with the issuers whose domains are asked"
+            )
         return self
 
     @model_validator(mode="after")
     def _mirror_is_signed(self) -> Self:
         url = self.checkpoint_url
         if url is not None and not (url.startswith("https://") or self.development):
-            raise _fault("checkpoint is fetched from an https URL")
+            raise _fault("<checkpoint> is fetched from an https URL")
         if url is not None and not self.checkpoint_key:
-            raise _fault("checkpoint at a URL needs checkpoint_key")
+            raise _fault("<checkpoint> at a URL needs <checkpoint_key>")
         if url is not None and self.mode not in (None, "mirror"):
-            raise _fault("checkpoint at a URL needs mode mirror")
+            raise _fault("<checkpoint> at a URL needs <mode> mirror")
         try:
             self.mirror_keys  # noqa: B018 - read, and so checked
         except Malformed as error:
-            raise _fault(f"checkpoint_key: {error.detail}") from error
+            raise _fault(f"<checkpoint_key>: {error.detail}") from error
         return self
 
     @model_validator(mode="after")
@@ -445,11 +449,25 @@ def _variable(role: type[ServerSettings], name: str) -> str:
 
 def _line(role: type[ServerSettings], given: Mapping[str, Any], fault: Any) -> str:
     if not fault["loc"]:
-        return f"{_prefix(role)}*: {fault['msg']}"
+        return _line_of_several(role, given, fault["msg"])
     name = str(fault["loc"][0])
     # Where it was given decides where somebody has to look.
-    place = "--" + name.replace("_", "-") if name in given else _variable(role, name)
+    place = _option(name) if name in given else _variable(role, name)
     return f"{place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+
+
+def _line_of_several(role: type[ServerSettings], given: Mapping[str, Any], detail: str) -> str:
+    """Settings by their options to somebody who typed one of them, else by their variables."""
+    names = _NAMED.findall(detail)
+    if not names:
+        return f"{_prefix(role)}*: {detail}"
+    typed = any(name in given for name in names)
+    return _NAMED.sub(lambda found: _option(found[1]) if typed else _variable(role, found[1]), detail)
+
+
+def _option(name: str) -> str:
+    # The one setting whose option is called otherwise.
+    return "--url" if name == "public_url" else "--" + name.replace("_", "-")
 
 
 def _unknown_variables(role: type[ServerSettings]) -> list[str]:

@@ -160,4 +160,4 @@ class TestTheCommand:
     def test_without_an_endpoint_there_is_nothing_to_follow(self, tmp_path: Path) -> None:
         refused = CliRunner().invoke(verifier, ["follow", "--once", "--dir", str(tmp_path / "v")])
         assert isinstance(refused.exception, Misconfigured)
-        assert "follow needs rpc" in refused.exception.detail
+        assert "--follow needs --rpc" in refused.exception.detail

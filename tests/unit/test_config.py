@@ -83,7 +83,7 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     found = check_config("verifier", rpc="ftp://hunter2", public_url="https://user:hunter2@example.org")
     assert found == [
         "BONAFIDES_VERIFIER_PORT: input should be a valid integer, unable to parse string as an integer",
-        "--public-url: must be a URL without user, query and fragment",
+        "--url: must be a URL without user, query and fragment",
         "--rpc: an endpoint is written as URL or OPERATOR=URL, the URL beginning with http",
         "BONAFIDES_VERIFIER_POLICY: input should be 'strict', 'any-issuer-unsafe' or 'signature-only-unsafe'",
         "BONAFIDES_VERIFIER_TRUST: names no file",
@@ -96,27 +96,28 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.mark.parametrize(
     ("role", "options", "expected"),
     [
-        ("verifier", {"mode": "chain"}, "BONAFIDES_VERIFIER_*: mode chain needs rpc"),
+        ("verifier", {"mode": "chain"}, "--mode chain needs --rpc"),
+        ("verifier", {"follow": True}, "--follow needs --rpc, and another --mode than offline"),
         ("verifier", {"checkpoint": "no such file"}, "--checkpoint: names no file"),
         (
             "verifier",
             {"checkpoint": "https://a.example/c.json"},
-            "BONAFIDES_VERIFIER_*: checkpoint at a URL needs checkpoint_key",
+            "--checkpoint at a URL needs --checkpoint-key",
         ),
         (
             "verifier",
             {"checkpoint": "http://a.example/c.json", "checkpoint_key": _KEY},
-            "BONAFIDES_VERIFIER_*: checkpoint is fetched from an https URL",
+            "--checkpoint is fetched from an https URL",
         ),
         (
             "verifier",
             {"checkpoint": "https://a.example/c.json", "checkpoint_key": f"{_KEY} did:web:x"},
-            "BONAFIDES_VERIFIER_*: checkpoint_key: ",
+            "--checkpoint-key: ",
         ),
         (
             "verifier",
             {"checkpoint": "https://a.example/c.json", "checkpoint_key": _KEY, "mode": "offline"},
-            "BONAFIDES_VERIFIER_*: checkpoint at a URL needs mode mirror",
+            "--checkpoint at a URL needs --mode mirror",
         ),
         (
             "verifier",
@@ -126,20 +127,20 @@ def test_all_faults_at_once_and_no_values(monkeypatch: pytest.MonkeyPatch, tmp_p
         (
             "verifier",
             {"follow_domains": True, "trust": __file__},
-            "BONAFIDES_VERIFIER_*: follow_domains needs follow, and trust",
+            "--follow-domains needs --follow, and --trust",
         ),
         (
             "verifier",
             {"follow_domains": True, "follow": True, "rpc": "http://a.example"},
-            "BONAFIDES_VERIFIER_*: follow_domains needs follow, and trust",
+            "--follow-domains needs --follow, and --trust",
         ),
         (
             "verifier",
             {"challenge_seconds": "6m"},
             "--challenge-seconds: input should be less than or equal to 300",
         ),
-        ("issuer", {"tls_cert": __file__}, "BONAFIDES_ISSUER_*: tls_cert and tls_key are given together"),
-        ("issuer", {"public_url": "https://[x"}, "--public-url: must be an http or https URL"),
+        ("issuer", {"tls_cert": __file__}, "--tls-cert and --tls-key are given together"),
+        ("issuer", {"public_url": "https://[x"}, "--url: must be an http or https URL"),
         ("issuer", {"rpc": "http://h:99999"}, "--rpc: an endpoint is written as URL"),
         (
             "verifier",
@@ -156,6 +157,15 @@ def test_single_faults(role: str, options: dict[str, object], expected: str) -> 
     with pytest.raises(ConfigFaults):
         load_config(ROLES[role], **options)
     assert check_config(role) == []
+
+
+def test_a_fault_of_several_settings_names_variables_to_whom_typed_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BONAFIDES_VERIFIER_FOLLOW", "true")
+    expected = "BONAFIDES_VERIFIER_FOLLOW needs BONAFIDES_VERIFIER_RPC"
+    (found,) = check_config("verifier", port=8000)
+    assert found.startswith(expected)
 
 
 @pytest.mark.parametrize("role", ROLES.values())
