@@ -93,6 +93,7 @@ def shown(report: Report) -> dict[str, Any]:
 def try_bytes(name: str, places: Iterable[int], masks: Sequence[int]) -> None:
     """Change each of these bytes, and hold every report against the one on the whole file."""
     prepared = Prepared(replace(STORIES[name], needed=[]))
+    assert len(prepared.data) <= LONGEST, "the bytes beyond would not be tried"
     before = prepared.judge(prepared.data)
     for at in places:
         for mask in masks:
