@@ -107,11 +107,13 @@ async def _write(client: object, deployments: Deployments, calls: int, anchors: 
     # A block for each transaction would take Anvil, which computes a whole trie for each block, minutes.
     await client.request("evm_setAutomine", [False])
     nonce, fees = await client.nonce(identity), await client.fees()
+    last = b""
     for at, (call, gas) in enumerate(work):
         signed = await transactions.sign(call, ANVIL_KEY, nonce=nonce + at, fees=fees, gas_limit=gas)
         await transactions.broadcast(signed.raw)
+        last = signed.hash
     await client.request("anvil_mine", ["0x5"])  # the newest two are not final
-    await transactions.wait_for_inclusion(signed.hash, timeout_seconds=30)
+    await transactions.wait_for_inclusion(last, timeout_seconds=30)
     return 1 + calls * _WORDS_A_CALL + anchors
 
 

@@ -70,7 +70,7 @@ def _bundles() -> Pass:
     """Anchored badges in bundles, judged offline by a checkpoint file."""
     # The simulated chain and its school are those of the engine's tests.
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from fixtures.verification import NOW, Story
+    from fixtures.verification import NOW, Story  # type: ignore[import-not-found]
 
     from node.core.verify import engine
     from node.core.verify.intake import read_intake
