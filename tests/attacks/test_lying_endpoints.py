@@ -148,6 +148,7 @@ UNPROVEN: dict[str, Lie] = {
     "another chain": lies.chain_id_swapped(1),
     "another genesis": lies.genesis_swapped(),
     "nothing": lies.errors(),
+    "no state, but every header": lies.only(lies.errors(), "eth_getProof"),
     "too much": lies.oversize(),
     "too often": lies.too_many_requests(),
     "no connection": lies.hanging_up(),

@@ -241,14 +241,19 @@ def open_ledger(
         own = shown = dissent
     else:
         own = _read_own(wanted, network, answer, inquiry, now)
-        if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false):
-            # Who lags or proves wrongly vouches for no other block either.
+        if isinstance(own, Gap) and (own.reason is Reason.HEADER_OLD or own.false or _is_lone(answer)):
+            # Who lags or proves wrongly vouches for no other block either. Nor does a single one that proves nothing:
+            # to keep back the newest state would be enough to hide what was revoked since.
             trust = replace(trust, answer=Missing(own.detail))
         shown = _read_shown(wanted, network, bundle, header, trust)
     others = answer.others if isinstance(answer, HeaderAnswer) else ()
     header_check = _noted(_check_header(own, shown), own, others, network)
     shown_block = header.number if isinstance(header, Header) else 0
     return Ledger(wanted, network_check, header_check, own, shown, network.credential_registry, shown_block)
+
+
+def _is_lone(answer: HeaderAnswer | Missing) -> bool:
+    return isinstance(answer, HeaderAnswer) and answer.strength is Strength.ONE_ENDPOINT
 
 
 def _check_network(identity: Identity, networks: Networks) -> Check:
@@ -475,7 +480,7 @@ def _noted(check: Check, own: Proven | Gap, others: Sequence[str], network: Netw
     """The check with who said something else, nothing, or something wrong; and where no block is ever final."""
     notes = [*others, *(own.faults if isinstance(own, Proven) else ())]
     if check.outcome is Outcome.PASSED:
-        if isinstance(own, Gap) and (own.false or own.reason is Reason.SOURCES_DISAGREE):
+        if isinstance(own, Gap) and own.reason in (Reason.SOURCES_DISAGREE, Reason.CHAIN_UNREACHABLE):
             notes.append(own.detail)
         if network.finality is Finality.NONE:
             notes.append("this chain has no finality")

@@ -42,7 +42,15 @@ from fixtures.verification import (
 
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.network import NetworkClass
-from node.core.verify.materials import HeaderAnswer, HeaderNeed, Missing, Mode, StateAnswer, StateNeed
+from node.core.verify.materials import (
+    HeaderAnswer,
+    HeaderNeed,
+    Missing,
+    Mode,
+    StateAnswer,
+    StateNeed,
+    Strength,
+)
 from node.core.verify.policy import STRICT
 from node.core.verify.report import CheckName, Outcome, Reason
 from node.core.verify.trust import TrustEntry, TrustList
@@ -126,6 +134,13 @@ def no_state(answers: Any) -> None:
             answers[need] = Missing("it does not prove state")
 
 
+def no_state_of_several(answers: Any) -> None:
+    no_state(answers)
+    for need, answer in answers.items():
+        if isinstance(need, HeaderNeed) and isinstance(answer, HeaderAnswer):
+            answers[need] = replace(answer, strength=Strength.ENDPOINTS_AGREE)
+
+
 def wrong_state(answers: Any) -> None:
     for need, answer in answers.items():
         if isinstance(need, StateNeed) and isinstance(answer, StateAnswer):
@@ -183,7 +198,9 @@ def no_history() -> dict[int, Any]:
 HEADER = [
     Row("a checkpoint file", Story, PASSED),
     Row("one endpoint, named as weak", chained, PASSED),
-    Row("an endpoint that gives no state, but knows the bundle's header", lambda: chained(answers=no_state), PASSED),
+    Row("endpoints that agree and give no state, but know the bundle's header", lambda: chained(answers=no_state_of_several), PASSED),
+    Row("one endpoint that gives no state, so its word for the bundle's header is none", lambda: chained(answers=no_state), UNKNOWN, Reason.CHAIN_UNREACHABLE),
+    Row("one endpoint that gives no state, but a checkpoint file", lambda: chained(answers=no_state, checkpoint="shown"), PASSED),
     Row("one hop to a header of the checkpoint file", hopped, PASSED),
     Row("a lagging endpoint, but a checkpoint file", lambda: lagging(checkpoint="shown"), PASSED),
     Row("a network without limit", lambda: chained(own=replace(GOOD, number=4_100, time=NOW - 2 * DAY)), PASSED),
