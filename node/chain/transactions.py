@@ -30,7 +30,6 @@ from node.outbound.chain import ChainClient, Fees, TransactionRefused
 
 TRANSACTION_FAILED: Final = problem.ours("transaction-failed")
 
-# Between the estimate and the block, others may write to slots that the call reads.
 _GAS_MARGIN_PERCENT: Final = 125
 # What pools ask of a replacement is a tenth more of both fees, some an eighth.
 _RAISE_BY: Final = 8
@@ -220,6 +219,14 @@ def address_of(key: bytes) -> bytes:
     return ethereum_address(PublicKey(KeyKind.SECP256K1, point))
 
 
+def with_margin(estimate: int) -> int:
+    """The gas limit for a call that was estimated to take so much gas.
+
+    Between the estimate and the block, others may write to slots that the call reads.
+    """
+    return estimate * _GAS_MARGIN_PERCENT // 100
+
+
 def raised(fees: Fees) -> Fees:
     """Fees with which a stuck transaction can be replaced by one with the same nonce: an eighth more of both."""
     return Fees(_raised(fees.max_fee_per_gas), _raised(fees.max_priority_fee_per_gas))
@@ -266,7 +273,7 @@ class Transactions:
         sender = address_of(key)
         if gas_limit is None:
             estimate = await self.client.estimate_gas(sender, call.to, call.data, call.value)
-            gas_limit = estimate * _GAS_MARGIN_PERCENT // 100
+            gas_limit = with_margin(estimate)
         if fees is None:
             fees = await self.client.fees()
         if nonce is None:

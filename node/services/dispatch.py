@@ -26,7 +26,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from node.chain.transactions import Call, CredentialRegistryCalls, Inclusion, Transactions, raised
+from node.chain.transactions import (
+    Call,
+    CredentialRegistryCalls,
+    Inclusion,
+    Transactions,
+    raised,
+    with_margin,
+)
 from node.core.encoding import encode_hex
 from node.core.errors import Malformed, Misconfigured, Unavailable
 from node.core.evm.header import Header
@@ -49,11 +56,9 @@ State = TransactionState
 # Endpoints forget what waits in their pools, and nobody tells.
 _RESEND_AFTER: Final = timedelta(seconds=15)
 _REPLACE_AFTER: Final = timedelta(seconds=120)
-# Between the estimate and the block others may write to slots that the call reads.
-_GAS_MARGIN_PERCENT: Final = 125
 # Two programs that hold one key and use up each other's nonces would go on for ever.
 _MAX_NONCES: Final = 5
-_LIMIT: Final = 1000
+_AT_ONCE: Final = 1000
 
 OnFinal = Callable[[Transaction, OutboxEntry], Awaitable[None]]
 """Records, in the same transaction, what follows from an entry being final."""
@@ -98,8 +103,8 @@ class Dispatcher:
         self._price = self.fault = None
         async with self._store.reading() as reading:
             entries = [
-                *await reading.outbox.in_state(State.PARKED, _LIMIT, self._name),
-                *await reading.outbox.unfinished(limit=_LIMIT, chain=self._name),
+                *await reading.outbox.in_state(State.PARKED, _AT_ONCE, self._name),
+                *await reading.outbox.unfinished(limit=_AT_ONCE, chain=self._name),
             ]
         entries = [entry for entry in entries if purpose in (None, entry.purpose)]
         effects = {entry.id: effect_of(self._calls, entry) for entry in entries}
@@ -223,7 +228,7 @@ class Dispatcher:
                 return now_at
             nonce = await transaction.outbox.assign_nonce(entry.id, count)
             signed = await self._transactions.sign(
-                call, secret, nonce=nonce, fees=fees, gas_limit=estimate * _GAS_MARGIN_PERCENT // 100
+                call, secret, nonce=nonce, fees=fees, gas_limit=with_margin(estimate)
             )
             await transaction.outbox.record_attempt(entry.id, signed.hash, signed.raw, self._issuer.clock())
             return await _known(transaction, entry.id)
@@ -240,13 +245,14 @@ class Dispatcher:
 
     async def _affordable_fees(self) -> Fees:
         """The usual fees, up to the operator's limit; _Waits where gas costs more than that now."""
-        price, limit = await self._current_price(), self._limit
+        price, limit = await self._current_price(), self._max_fee
         if price.base_fee >= limit:
             raise _Waits(f"gas costs {_gwei(price.now)} now, and --max-fee is {_gwei(limit)}: it waits")
         return _at_most(price.fees, limit)
 
     @property
-    def _limit(self) -> int:
+    def _max_fee(self) -> int:
+        """In wei for each gas."""
         return self._issuer.anchoring.max_fee_per_gas
 
     async def _secret_of(self, sender: bytes) -> bytes:
@@ -294,12 +300,12 @@ class Dispatcher:
         """The same call and nonce with an eighth more of both fees at least; parked where that is too much."""
         fees, gas_limit = _terms_of(latest.raw)
         least = raised(fees)
-        if least.max_fee_per_gas > self._limit:
+        if least.max_fee_per_gas > self._max_fee:
             offer = f"it offers {_gwei(fees.max_fee_per_gas)} for gas"
             return await self._park(
-                entry, f"{offer} and comes into no block; --max-fee is {_gwei(self._limit)}"
+                entry, f"{offer} and comes into no block; --max-fee is {_gwei(self._max_fee)}"
             )
-        current = _at_most((await self._current_price()).fees, self._limit)
+        current = _at_most((await self._current_price()).fees, self._max_fee)
         better = Fees(
             max(least.max_fee_per_gas, current.max_fee_per_gas),
             max(least.max_priority_fee_per_gas, current.max_priority_fee_per_gas),
