@@ -27,7 +27,7 @@ from node.core.verify.anchored import AnchorFound, check_witness
 from node.core.verify.ledger import Identity, Networks, Wanted, open_ledger
 from node.core.verify.materials import Inquiry, Materials, Mode
 from node.core.verify.report import Outcome
-from node.core.verify.snapshot import METHODS, read_document
+from node.core.verify.snapshot import WITNESSED_METHODS, read_document
 from node.outbound.http import Egress
 from node.outbound.resolve import fetch_did_bytes
 from node.services import registration
@@ -93,7 +93,7 @@ async def look(issuer: Issuer, did: str, egress: Egress) -> Sight:
     Malformed or NotVerified for what no verifier would read as the DID's document; errors of fetching as of
     `fetch_did_bytes`.
     """
-    if not did.startswith(METHODS):
+    if not did.startswith(WITNESSED_METHODS):
         raise Malformed("only a did:web or a did:webvh stands where it can be seen")
     now = issuer.clock()
     data = await fetch_did_bytes(did, egress)

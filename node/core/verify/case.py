@@ -37,7 +37,7 @@ from node.core.verify.report import (
     Reason,
     Report,
 )
-from node.core.verify.snapshot import METHODS, Uncounted, Witnessed, judge_snapshot
+from node.core.verify.snapshot import WITNESSED_METHODS, Uncounted, Witnessed, judge_snapshot
 from node.core.verify.tokens import check_token
 from node.core.verify.trust import TrustEntry
 from node.core.verify.verifier import Verifier, make_report
@@ -250,7 +250,7 @@ class Case:
     def _snapshot(self) -> Witnessed | Uncounted | None:
         """The issuer's document by what a witness of it saw, where the bundle shows that."""
         shown = self.bundle.did_document if self.bundle else None
-        if shown is None or not self.issuer.startswith(METHODS):
+        if shown is None or not self.issuer.startswith(WITNESSED_METHODS):
             return None
         trust, policy = self.verifier.trust, self.verifier.policy
         named = () if trust is None else trust.witnesses_of(self.issuer, self.as_of)

@@ -25,7 +25,7 @@ from node.core.verify.materials import (
     Missing,
 )
 from node.core.verify.report import Reason
-from node.core.verify.snapshot import METHODS, Uncounted, Witnessed
+from node.core.verify.snapshot import WITNESSED_METHODS, Uncounted, Witnessed
 
 _INVALID_RELATIONSHIP: Final = problem.INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD
 
@@ -195,7 +195,7 @@ def _not_at_hand(did: str, answer: Missing, shown: Uncounted | None) -> KeyMissi
         detail += f"; the snapshot in its bundle does not count: {shown.detail}"
     if is_did_ethr(did):
         reason = Reason.KEY_UNKNOWN  # a bundle has it
-    elif not (is_address(did) or did.startswith(METHODS)):
+    elif not (is_address(did) or did.startswith(WITNESSED_METHODS)):
         reason = Reason.KEY_NOT_LOOKED_UP
     else:
         reason = Reason.KEY_NOT_ASKED if answer.forbidden else Reason.KEY_UNREACHABLE

@@ -25,7 +25,7 @@ from node.core.verify.materials import DocumentAnswer
 from node.core.verify.policy import Policy
 from node.core.verify.report import Outcome, Reason
 
-METHODS: Final = ("did:web:", "did:webvh:")
+WITNESSED_METHODS: Final = ("did:web:", "did:webvh:")
 
 
 @dataclass(frozen=True, slots=True)
