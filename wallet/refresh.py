@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from node.core.anchor import CREDENTIAL
 from node.core.bundle import Bundle, ShownDocument
-from node.core.errors import NotVerified, Unavailable
+from node.core.errors import NotFound, NotVerified, Unavailable
 from node.core.evm.checkpoint import Checkpoint
 from node.core.evm.network import Network
 from node.core.oid4vci.errors import parse_error
@@ -128,7 +128,7 @@ class Refresher:
             return None
         try:
             return await self._hopped(holding, source, await self._target(name, source, network, At.NEWEST))
-        except (Unavailable, NotVerified):
+        except (Unavailable, NotVerified, NotFound):
             return None
 
     async def _hopped(self, holding: Holding, source: ProofSource, target: Target) -> Refreshed:
@@ -201,7 +201,7 @@ class Refresher:
         if self._proofs is None:
             return EndpointProofs(ChainEndpoints(self._egress, self._verifier.networks.every).of)
         if self._proofs != ISSUER:
-            return NodeProofs(self._egress, self._proofs, named_by=NamedBy.MIRROR)
+            return NodeProofs(self._egress, _proofs_of(self._proofs), named_by=NamedBy.MIRROR)
         issuer = holding.provenance.source
         if urlsplit(issuer).scheme not in ("http", "https"):
             raise Unavailable(
@@ -223,11 +223,11 @@ class Refresher:
 
     def _check_age(self, target: Target) -> None:
         """Unavailable where whoever was asked lags behind the chain."""
-        limit = target.network.header_age_limit_seconds
-        age = int(self._now.timestamp()) - target.answer.newest.timestamp
-        if limit is not None and age > limit:
+        network, newest = target.network, target.answer.newest
+        if network.is_old(newest.timestamp, self._now):
+            age = int(self._now.timestamp()) - newest.timestamp
             told = f"the newest final block by {target.answer.source} is {age} seconds old"
-            raise Unavailable(f"{told} (limit {limit})")
+            raise Unavailable(f"{told} (limit {network.header_age_limit_seconds})")
 
 
 def _by_word_of(answer: HeaderAnswer, report: Report, holding: Holding) -> Report:
@@ -242,6 +242,12 @@ def _by_word_of(answer: HeaderAnswer, report: Report, holding: Holding) -> Repor
     )
     header = replace(used, source=source, strength=answer.strength)
     return replace(report, checks=checks, header=header, mode=Mode.CHAIN)
+
+
+def _proofs_of(node: str) -> str:
+    """Where a node makes proofs: below the URL that was named, which may be that of its /proofs already."""
+    base = node.rstrip("/")
+    return base if base.endswith("/proofs") else base + "/proofs"
 
 
 def _commitment(holding: Holding) -> bytes | None:

@@ -186,8 +186,7 @@ class Gatherer:
 
     def _is_old(self, chain_id: int, header: Header) -> bool:
         network = self._verifier.networks.get(chain_id)
-        limit = None if network is None else network.header_age_limit_seconds
-        return limit is not None and self._now.timestamp() - header.timestamp > limit
+        return network is not None and network.is_old(header.timestamp, self._now)
 
     async def _state(self, need: StateNeed) -> StateAnswer:
         def ask(client: ChainClient) -> Awaitable[tuple[bytes, ...]]:

@@ -29,6 +29,7 @@ from node.core.did.web import did_web_url
 from node.core.did.webvh import did_webvh_urls, needs_witness_file, read_log
 from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.evm.keccak import keccak256
+from node.core.evm.log import is_emitted_by
 from node.core.strict_json import JsonObject
 from node.core.times import from_unix
 from node.outbound.chain import BlockId, ChainClient
@@ -220,10 +221,7 @@ def _decode(
 ) -> list[EthrEvent]:
     try:
         events = [
-            event
-            for log in logs
-            if str(log.get("address", "")).lower() == "0x" + registry.hex() and log.get("removed") is not True
-            if (event := decode_log(log)) is not None
+            event for log in logs if is_emitted_by(log, registry) and (event := decode_log(log)) is not None
         ]
     except Malformed as error:
         raise _wrong(chain, f"gave {error.detail}") from error

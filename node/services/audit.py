@@ -19,7 +19,7 @@ from node.core.evm.claim import Claim, Difference, differences
 from node.core.evm.events import TOPICS, KeyAdded, RegistryEvent, decode_registry_log, slot_of
 from node.core.evm.header import Header
 from node.core.evm.history import History, read_history
-from node.core.evm.log import hex_data, quantity_of
+from node.core.evm.log import hex_data, is_emitted_by, quantity_of
 from node.core.evm.network import Network
 from node.core.evm.registry import KeyWindow
 from node.core.strict_json import Json, JsonObject
@@ -127,7 +127,7 @@ async def _events(
 
 
 def _event(log: JsonObject, address: bytes, last: int) -> RegistryEvent | None:
-    if str(log.get("address")).lower() != encode_hex(address) or log.get("removed") is True:
+    if not is_emitted_by(log, address):
         raise NotVerified("a log that it was not asked for")
     event = decode_registry_log(log)
     if event is not None and event.block_number > last:

@@ -36,7 +36,7 @@ from node.core.evm import registry
 from node.core.evm.events import TOPICS, Anchored, RegistryEvent, decode_registry_log, slot_of, word_after
 from node.core.evm.header import MAX_TIMESTAMP, Header
 from node.core.evm.keccak import keccak256
-from node.core.evm.log import quantity_of
+from node.core.evm.log import is_emitted_by, quantity_of
 from node.core.evm.network import Network, NetworkClass, format_chain
 from node.core.evm.state_proof import prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
@@ -179,8 +179,7 @@ class Follower:
         return fresh, []
 
     def _is_old(self, header: Header) -> bool:
-        limit = self.network.header_age_limit_seconds
-        return limit is not None and self._clock().timestamp() - header.timestamp > limit
+        return self.network.is_old(header.timestamp, self._clock())
 
     async def _go_back(
         self, head: ReplicaHead, last: ReplicaHeader, base: ReplicaHeader | None
@@ -282,7 +281,7 @@ class Follower:
         try:
             for one in logs:
                 event = decode_registry_log(one)
-                if event is None or one.get("removed") is True or not _is_from(one, address):
+                if event is None or not is_emitted_by(one, address):
                     raise Malformed("a log that was not asked for")
                 if not start <= event.block_number <= end or event.place in events:
                     raise Malformed("a log of another block, or twice")
@@ -581,10 +580,6 @@ def _kept(headers: Sequence[ReplicaHeader], newest: int) -> int:
     sound = [header.number for header in headers if header.is_sound]
     old = [number for number in sound if number <= newest - KEPT_BLOCKS]
     return max(old, default=min(sound, default=-1))
-
-
-def _is_from(log_object: JsonObject, address: bytes) -> bool:
-    return str(log_object.get("address", "")).lower() == "0x" + address.hex()
 
 
 def _time_of(log_object: JsonObject) -> int | None:

@@ -11,12 +11,18 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from node.core.encoding import encode_hex
 from node.core.errors import Malformed
 from node.core.strict_json import Json, JsonObject
 
 MAX_TOPICS: Final = 4
 _HEX: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*\Z")
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
+
+
+def is_emitted_by(log: JsonObject, contract: bytes) -> bool:
+    """Whether it says that the contract at that address (20 bytes) emitted it, in a block that still stands."""
+    return str(log.get("address")).lower() == encode_hex(contract) and log.get("removed") is not True
 
 
 def topics_of(log: JsonObject) -> list[bytes]:

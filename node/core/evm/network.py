@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -103,6 +104,11 @@ class Network:
     def chain(self) -> str:
         """The CAIP-2 identifier, `eip155:<chain id>`."""
         return format_chain(self.chain_id)
+
+    def is_old(self, timestamp: int, now: datetime) -> bool:
+        """Whether `timestamp` (Unix seconds), of a newest final block, is further back from `now` than the limit."""
+        limit = self.header_age_limit_seconds
+        return limit is not None and int(now.timestamp()) - timestamp > limit
 
     def to_json(self) -> JsonObject:
         """The row as `parse_networks` reads it."""
