@@ -50,6 +50,7 @@ from node.services.faults import Fault, InputFaults
 from node.services.issuer import Issuer, SigningKey
 from node.services.preparing import (
     Given,
+    Over,
     Prepared,
     Terms,
     check_issuable,
@@ -272,16 +273,39 @@ async def issue(issuer: Issuer, plan: Plan, progress: Progress = quiet) -> None:
     await sign_intended(issuer, plan.cohort.template.cohort, progress)
 
 
+async def count_over(issuer: Issuer) -> int:
+    """How many credentials would be over if they were signed now: they stay unsigned until somebody withdraws them."""
+    number, now = 0, issuer.clock()
+    for state in (CredentialState.INTENDED, CredentialState.WAITING):
+        after: str | None = ""
+        while after is not None:
+            async with issuer.store.reading() as reading:
+                page = await reading.credentials.page(after=after, state=state)
+            number += sum(is_over(record.intent, now) for record in page)
+            after = page[-1].intent.credential_id if page else None
+    return number
+
+
+def is_over(intent: Intent, now: datetime) -> bool:
+    """Whether it would be over if it were signed now."""
+    # Without one of them it ends later than it is signed.
+    if not any(member in intent.body for member in (b'"validFrom"', b'"validUntil"')):
+        return False
+    try:
+        Prepared.of(intent).at_signing(now, None)
+    except Over:
+        return True
+    return False
+
+
 async def _issue(issuer: Issuer, plan: Plan, progress: Progress) -> None:
     done, signed = 0, 0
-    under_way: deque[tuple[asyncio.Task[None], int]] = deque()
+    under_way: deque[asyncio.Task[int]] = deque()
 
     async def finish(most: int) -> None:
         nonlocal signed
         while len(under_way) > most:
-            signing, count = under_way.popleft()
-            await signing
-            signed += count
+            signed += await under_way.popleft()
             progress("signed", signed, len(plan.new))
 
     async with pressing(len(plan.new)) as press:
@@ -290,15 +314,14 @@ async def _issue(issuer: Issuer, plan: Plan, progress: Progress) -> None:
                 claims = await _intend_rows(issuer, plan, rows)
                 done += len(rows)
                 progress("prepared", done, len(plan.new))
-                under_way.append((asyncio.create_task(_sign(issuer, claims, press)), len(claims)))
+                under_way.append(asyncio.create_task(_sign(issuer, claims, press)))
                 await finish(1 if press.is_apart else 0)
             await finish(0)
         finally:
             # What was intended stays so, and is signed by the next run.
-            left = [signing for signing, _ in under_way]
-            for signing in left:
+            for signing in under_way:
                 signing.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _intend_rows(issuer: Issuer, plan: Plan, rows: Sequence[PreparedRow]) -> list[_Claim]:
@@ -375,40 +398,49 @@ def _stored(evidence: EvidenceSet) -> list[StoredEvidence]:
 
 
 async def sign_intended(issuer: Issuer, cohort: str | None = None, progress: Progress = quiet) -> int:
-    """Sign everything that is intended (of a cohort) and not signed, as an earlier run left it; how many."""
+    """Sign everything that is intended (of a cohort) and not signed, as an earlier run left it; how many.
+
+    What would be over is left as it is.
+    """
     async with issuer.store.reading() as reading:
         counts = await reading.credentials.counts(cohort)
-    total, done, after = counts[CredentialState.INTENDED], 0, ""
+    total, done, after, since = counts[CredentialState.INTENDED], 0, "", 0
     while total:
         async with issuer.store.reading() as reading:
             page = await reading.credentials.page(
                 after=after, limit=_CHUNK, state=CredentialState.INTENDED, cohort=cohort
             )
-        if not page and not after:
+        if not page and done == since:
             break
         # Behind the last page once more from the beginning: somebody else may have intended more meanwhile.
-        after = page[-1].intent.credential_id if page else ""
-        await _sign(issuer, [_Claim.of(issuer, record.intent, record.intent.subject_did) for record in page])
-        done += len(page)
+        if not page:
+            after, since = "", done
+            continue
+        after = page[-1].intent.credential_id
+        claims = [_Claim.of(issuer, record.intent, record.intent.subject_did) for record in page]
+        done += await _sign(issuer, claims)
         progress("signed", done, max(total, done))
     return done
 
 
-async def _sign(issuer: Issuer, claims: Sequence[_Claim], press: Press | None = None) -> None:
-    """Sign, then record and let the digests wait for the next batch."""
+async def _sign(issuer: Issuer, claims: Sequence[_Claim], press: Press | None = None) -> int:
+    """Sign, then record and let the digests wait for the next batch; how many. What would be over is left out."""
+    signed = 0
     for securing in dict.fromkeys(claim.securing for claim in claims):
         alike = [claim for claim in claims if claim.securing == securing]
-        await _sign_alike(issuer, alike, securing, press or Press())
+        signed += await _sign_alike(issuer, alike, securing, press or Press())
+    return signed
 
 
-async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str, press: Press) -> None:
+async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str, press: Press) -> int:
     while True:
         now = issuer.clock()
         async with issuer.store.reading() as reading:
             await _fitting_key(issuer, reading, securing)
         key = await issuer.signing_key(kinds=KINDS[securing])
-        signed = await _signed(claims, key, now, press)
-        _read_back(issuer, claims, signed, key)
+        made = await _signed(claims, key, now, press)
+        _read_back(issuer, made, key)
+        signed = [one for _, one in made]
         async with issuer.store.transaction() as transaction:
             current = await issuer.active_key(transaction, KINDS[securing])
             if current.multibase != key.multibase:
@@ -416,34 +448,36 @@ async def _sign_alike(issuer: Issuer, claims: Sequence[_Claim], securing: str, p
             await transaction.credentials.record_signed(signed)
             if issuer.on_chain and is_anchored(securing):
                 await transaction.batches.enqueue(CREDENTIAL, [one.digest for one in signed], now)
-            return
+            return len(signed)
 
 
 async def _signed(
     claims: Sequence[_Claim], key: SigningKey, now: datetime, press: Press
-) -> list[SignedCredential]:
+) -> list[tuple[_Claim, SignedCredential]]:
     casts = [claim.cast(key, now) for claim in claims]
     pressed = iter(await press.press(key.signer, [cast for cast in casts if cast is not None]))
     signed = []
     for claim, cast in zip(claims, casts, strict=True):
         made = None if cast is None else next(pressed)
         if made is None:
-            secured = claim.secure(claim.subject_did, key, now)
+            try:
+                secured = claim.secure(claim.subject_did, key, now)
+            except Over:
+                continue  # it shall not hold up the others
             made = secured.document, secured.digest
         subject, kept = claim.subject_did, claim.kept
-        signed.append(SignedCredential(claim.credential_id, *made, key.multibase, subject, now, kept))
+        one = SignedCredential(claim.credential_id, *made, key.multibase, subject, now, kept)
+        signed.append((claim, one))
     return signed
 
 
-def _read_back(
-    issuer: Issuer, claims: Sequence[_Claim], signed: Sequence[SignedCredential], key: SigningKey
-) -> None:
+def _read_back(issuer: Issuer, signed: Sequence[tuple[_Claim, SignedCredential]], key: SigningKey) -> None:
     """Read one credential of each shape as a verifier would, before anything of them is recorded.
 
     Which one, nobody can tell before. NotVerified or Malformed if a stencil made what nobody could verify.
     """
     by_shape: dict[int, list[SignedCredential]] = {}
-    for claim, one in zip(claims, signed, strict=True):
+    for claim, one in signed:
         if claim.shape is not None:
             by_shape.setdefault(id(claim.shape), []).append(one)
     for alike in by_shape.values():
@@ -460,8 +494,8 @@ async def sign_for(
     """The credential for the holder who claims it, signed now if it is not.
 
     Idempotent: claimed again by the same DID, the same document comes back, over the commitment of the first claim.
-    Conflict where it is another's or was withdrawn; NotFound where there is none. An unbound credential (`--bearer`) is
-    anybody's who has the offer.
+    Conflict where it is another's or was withdrawn; Over where it would be over; NotFound where there is none. An
+    unbound credential (`--bearer`) is anybody's who has the offer.
     """
     parse_did(subject_did)
     async with issuer.store.reading() as reading:
@@ -473,6 +507,8 @@ async def sign_for(
     intended = record.intent.subject_did
     if record.signed is None and intended is not None and not same_issuer(intended, subject_did):
         raise Conflict("the credential is for another holder")
+    if record.signed is None:
+        Prepared.of(record.intent).at_signing(issuer.clock(), intended or subject_did)
     if record.signed is None and record.state is CredentialState.WAITING:
         committed = _committed(record.intent, commitment_with_proof)
         # Claimed twice at one moment, one of them finds it signed: below it shows for whom.
@@ -526,7 +562,8 @@ async def issue_document(
 
     `id` is drawn where it is missing, `issuer` filled in or must be ours, a status entry added. The same id
     with the same content gives the credential that was signed before; with other content it is a Conflict.
-    Malformed with the path of what is wrong. Unavailable or Conflict where no list is open.
+    Malformed with the path of what is wrong; Over where it would be over. Unavailable or Conflict where no list is
+    open.
     """
     if "proof" in credential or "credentialStatus" in credential:
         raise Malformed("proof and credentialStatus are the issuer's to add")
@@ -554,6 +591,7 @@ async def issue_document(
     if record.state is CredentialState.WITHDRAWN:
         raise Conflict("the credential was withdrawn")
     if record.signed is None:
+        Prepared.of(record.intent).at_signing(issuer.clock(), None)
         with contextlib.suppress(Conflict):  # signed meanwhile
             await _sign(issuer, [_Claim.of(issuer, record.intent, None)])
         record = await _known(issuer, document["id"]) or record

@@ -354,7 +354,12 @@ class OfferDesk:
     async def _signed(
         self, record: CredentialRecord, subject: str | None, commitment: bytes
     ) -> SignedCredential | None:
-        """The credential as it was signed, or is signed now; None where it cannot be signed yet."""
+        """The credential as it was signed, or is signed now; None where it cannot be signed yet.
+
+        Refused for good where it would be over: it stays unsigned.
+        """
+        if record.signed is None and issuance.is_over(record.intent, self.issuer.clock()):
+            raise Refused("the credential would be over by now", code=codes.CREDENTIAL_REQUEST_DENIED)
         if record.signed is None and subject is not None:
             try:
                 credential_id = record.intent.credential_id

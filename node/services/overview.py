@@ -8,7 +8,7 @@ from node.core.encoding import encode_hex
 from node.core.errors import Unavailable
 from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
-from node.services import costs, renewal
+from node.services import costs, issuance, renewal
 from node.services.issuer import Issuer, SecondChain, address_of
 from node.services.writers import ends_soon, writer_record
 from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
@@ -37,6 +37,10 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
     body["warnings"] = []
     if due := await renewal.count_due(issuer):
         body["warnings"].append(f"{due} credentials run out within a week: `issuer renew` issues them again")
+    if over := await issuance.count_over(issuer):
+        body["warnings"].append(
+            f"{over} credentials would be over by now and are not signed any more: `issuer revoke` withdraws them"
+        )
     if issuer.on_chain:
         body["chain"] = await _chain(issuer, body["warnings"])
     return body

@@ -47,6 +47,10 @@ _NOBODY: Final = "urn:uuid:00000000-0000-0000-0000-000000000001"
 _DAYS_A_WEEK: Final = 7
 
 
+class Over(Malformed):
+    """A credential that would be over when it is signed: nobody would accept it, and no bundle of it would hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How a cohort is issued: how it is secured, whether rows may stay unbound, whether they get status entries."""
@@ -114,7 +118,8 @@ class Prepared:
     def at_signing(self, now: datetime, subject_did: str | None) -> JsonObject:
         """The document to be signed at `now`, for the holder who is known by then.
 
-        Under bbs-2023 it names no holder, and holds for the weeks from the begin of the epoch.
+        Under bbs-2023 it names no holder, and holds for the weeks from the begin of the epoch. Over where its end is
+        not after its begin and after `now`.
         """
         document = dict(self.credential)
         if self.securing == BBS:
@@ -130,9 +135,19 @@ class Prepared:
         document["validFrom"] = format_datetime_stamp(begins)
         if "validUntil" not in document and self.valid_days is not None:
             document["validUntil"] = format_datetime_stamp(begins + timedelta(days=self.valid_days))
+        if "validUntil" in document:
+            ends = parse_datetime_stamp(document["validUntil"])
+            _check_ends_later(ends, "validFrom", begins)
+            _check_ends_later(ends, "now", now)
         if subject_did is not None:
             document["credentialSubject"] = {"id": subject_did, **document["credentialSubject"]}
         return document
+
+
+def _check_ends_later(ends: datetime, what: str, moment: datetime) -> None:
+    if ends <= moment:
+        words = f"{format_datetime_stamp(ends)} is not after {what}, {format_datetime_stamp(moment)}"
+        raise Over(f"validUntil {words}", path=("validUntil",))
 
 
 @dataclass(frozen=True, slots=True)

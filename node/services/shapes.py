@@ -145,6 +145,10 @@ class _Stencil:
     """The identifiers in it that all rows share: a row's holder is none of them."""
     example: JsonObject
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether its credentials, as one was made for an example, would have ended by now."""
+        return "validUntil" in self.example and parse_datetime_stamp(self.example["validUntil"]) <= now
+
     def plate(self, seal: Seal) -> Plate | None:
         """What presses credentials under this seal; None where the statements are labelled by another hash."""
         if self.statements is not None and self.statements.hash_name != seal.hash_name:
@@ -258,7 +262,8 @@ class Shapes:
             self._seal, self._plates = Seal(prepared), {}
             self._sealed = (key.verification_method, now)
         if stencil not in self._plates:
-            self._plates[stencil] = stencil.plate(self._seal)
+            # What is over goes the general way, which refuses it.
+            self._plates[stencil] = None if stencil.is_over(now) else stencil.plate(self._seal)
         return self._plates[stencil]
 
     # --- finding
@@ -356,9 +361,9 @@ class Shapes:
             else value
             for slot, (value, kind) in enumerate(zip(row.filled.values, kinds, strict=True))
         ]
-        example = self._example(row, values, kinds, number)
-        document = example.document
         try:
+            example = self._example(row, values, kinds, number)
+            document = example.document
             self._rehearse(document)
         except (Malformed, NotVerified):
             return False

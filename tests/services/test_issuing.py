@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -21,14 +24,16 @@ from node.core.oid4vci.key_proof import prepare_jwt_proof
 from node.core.oid4vci.token import TokenRequest
 from node.core.status.entry import parse_status_entries
 from node.core.strict_json import JsonObject, parse_json_object
+from node.core.times import format_datetime_stamp
 from node.keystore import encode_secret, generate_secret, signer_of
-from node.services import bundles, issuance, offering, offers, status_lists
+from node.services import bundles, issuance, offering, offers, shapes, status_lists
 from node.services.cohort import Cohort
 from node.services.faults import InputFaults
 from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
-from node.services.preparing import Terms
+from node.services.overview import overview
+from node.services.preparing import Over, Terms
 from node.storage.base import (
     AccessToken,
     CredentialState,
@@ -228,6 +233,92 @@ async def test_a_signature_by_a_key_that_was_rotated_meanwhile_is_made_again_by_
     assert proofs_of(document)[0].verification_method.endswith("#delegate-2")
     async with paper.store.reading() as reading:
         assert await reading.batches.unanchored_of_key(old.multibase) == 0
+
+
+# --- what would be over
+
+
+def after(**span: float) -> Callable[[], datetime]:
+    """The clock of somebody who comes later."""
+    now = datetime.now(UTC) + timedelta(**span)
+    return lambda: now
+
+
+def ending(make_cohort: MakeCohort, *ends: datetime, **template: Any) -> Cohort:
+    """A cohort in whose column `score` stands the end of each row; the first names its learner."""
+    stamps = [format_datetime_stamp(end) for end in ends]
+    rows = [(f"s{number}", BOB if number == 1 else "", stamp) for number, stamp in enumerate(stamps, 1)]
+    return make_cohort(*rows, **{"results": None, "validDays": None, "validUntil": "{score}", **template})
+
+
+@pytest.mark.parametrize(
+    ("end", "template"),
+    [
+        (timedelta(seconds=-1), {}),
+        (timedelta(days=-400), {"validUntil": None, "validFrom": "{score}", "validDays": 365}),
+        (timedelta(days=10), {"validFrom": "2999-01-01T00:00:00Z"}),
+    ],
+    ids=["the end is past", "a begin with days that are past", "the end is before the begin"],
+)
+async def test_a_row_that_would_be_over_when_it_is_signed_refuses_the_input(
+    paper: Issuer, make_cohort: MakeCohort, end: timedelta, template: dict[str, Any]
+) -> None:
+    now = datetime.now(UTC)
+
+    async def plan() -> None:
+        cohort = ending(make_cohort, now + timedelta(days=500), now + end, **template)
+        await issuance.plan(paper, cohort, Terms())
+
+    with pytest.raises(InputFaults, match="validUntil") as refused:
+        await plan()
+    assert 2 in [fault.row for fault in refused.value.faults]
+    assert await everything(paper) == (0, 0, 0)
+
+
+async def test_what_is_over_by_the_time_of_its_signature_stays_unsigned_and_holds_up_nobody(
+    paper: Issuer, make_cohort: MakeCohort
+) -> None:
+    now = datetime.now(UTC)
+    cohort = ending(make_cohort, now + timedelta(minutes=1), now + timedelta(days=1))
+    plan = await issuance.plan(paper, cohort, Terms(bearer=True))
+    later = replace(paper, clock=after(minutes=2))
+    plan.shapes.issuer = later
+    await issuance.issue(later, plan)
+    states = [one.state for one in await issuance.results(later, cohort)]
+    assert states == [CredentialState.INTENDED, CredentialState.SIGNED]
+    assert await issuance.sign_intended(later) == 0
+    async with paper.store.reading() as reading:
+        assert (await reading.batches.waiting()).count == 1
+
+
+async def test_a_claim_of_what_is_over_signs_nothing_and_the_status_tells_it(
+    paper: Issuer, make_cohort: MakeCohort
+) -> None:
+    now = datetime.now(UTC)
+    cohort = ending(make_cohort, *[now + timedelta(days=1)] * 2)
+    waits = (await issue(paper, cohort))[1]
+    assert not [one for one in (await overview(paper))["warnings"] if "over" in one]
+    later = replace(paper, clock=after(days=2))
+    with pytest.raises(Over):
+        await issuance.sign_for(later, waits.credential_id, ALICE)
+    async with paper.store.reading() as reading:
+        assert (await reading.batches.waiting()).count == 1
+    (warning,) = (await overview(later))["warnings"]
+    assert warning.startswith("1 credentials would be over by now")
+
+
+async def test_rows_of_one_shape_are_signed_by_no_stencil_once_they_are_over(
+    paper: Issuer, make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "CUT_AT", 2)
+    cohort = ending(
+        make_cohort, *[datetime.now(UTC) + timedelta(days=1)] * 3, evidence=None, with_evidence=False
+    )
+    plan = await issuance.plan(paper, cohort, Terms(bearer=True))
+    assert any(isinstance(one, shapes._Stencil) for one in plan.shapes._met.values())
+    await issuance.issue(replace(paper, clock=after(days=2)), plan)
+    async with paper.store.reading() as reading:
+        assert (await reading.credentials.counts())[CredentialState.SIGNED] == 0
 
 
 # --- claims
@@ -441,8 +532,9 @@ async def test_the_id_of_a_cohorts_credential_cannot_be_taken(paper: Issuer, mak
         {"proof": {}},
         {"type": ["Nothing"]},
         {"unknownTerm": 1},
+        {"validUntil": "2020-01-01T00:00:00Z"},
     ],
-    ids=["another issuer", "status of its own", "proof of its own", "no credential", "unknown term"],
+    ids=["another issuer", "status of its own", "proof of its own", "no credential", "unknown term", "over"],
 )
 async def test_a_document_that_is_not_ours_to_sign_is_refused(paper: Issuer, members: JsonObject) -> None:
     with pytest.raises(Malformed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,14 +26,16 @@ from node.core.oid4vci.offer import OfferReference, parse_offer, parse_offer_lin
 from node.core.oid4vci.token import TokenRequest, parse_token_response
 from node.services import bundles, issuance
 from node.services.preparing import Prepared
-from node.storage.base import OfferState
+from node.storage.base import CredentialState, OfferState
 
 HOST = "https://school.example"
 
 
-async def offered(school: School, learner: Learner | None = None, **terms: Any) -> str:
+async def offered(
+    school: School, learner: Learner | None = None, *, until: datetime | None = None, **terms: Any
+) -> str:
     """An access token for a badge of the learner's, or of whoever claims it."""
-    credential_id = await school.intend(learner.did if learner else None)
+    credential_id = await school.intend(learner.did if learner else None, until=until)
     return await school.token(await school.offer(credential_id, **terms))
 
 
@@ -155,6 +158,33 @@ class TestAskedAgain:
         await school.claim(token, learner)
         status, body = await school.claim(token, Learner())
         assert (status, body["error"]) == (400, "invalid_proof")
+
+
+class TestOver:
+    async def test_what_would_be_over_is_denied_and_stays_unsigned(
+        self, school: School, learner: Learner
+    ) -> None:
+        token = await offered(school, until=school.clock() + timedelta(seconds=30))
+        school.clock.advance(seconds=30)
+        status, body = await school.claim(token, learner)
+        assert (status, body["error"]) == (400, "credential_request_denied")
+        async with school.issuer.store.reading() as reading:
+            assert (await reading.credentials.counts())[CredentialState.SIGNED] == 0
+
+    async def test_what_was_deferred_until_it_is_over_is_denied_too(
+        self, school: School, learner: Learner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def not_now(*_: Any) -> Any:
+            raise Unavailable("later")
+
+        token = await offered(school, until=school.clock() + timedelta(seconds=30))
+        with monkeypatch.context() as patch:
+            patch.setattr(issuance, "sign_for", not_now)
+            _, body = await school.claim(token, learner)
+        school.clock.advance(seconds=30)
+        transaction = {"transaction_id": body["transaction_id"]}
+        status, body = await school.post("/deferred", json=transaction, headers=bearer(token))
+        assert (status, body["error"]) == (400, "credential_request_denied")
 
 
 class TestDeferred:
