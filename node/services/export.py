@@ -46,6 +46,8 @@ from node.storage.base import (
 
 MAX_CHECKPOINT_HEADERS: Final = 5000
 _LINKED_FOR: Final = timedelta(days=365)
+# It may be signed when it is asked for, and the clock of who asks may be behind ours.
+_BEHIND: Final = timedelta(hours=1)
 
 
 async def bundle_json(issuer: Issuer, name: str) -> bytes:
@@ -92,7 +94,7 @@ async def did_configuration_json(issuer: Issuer, origin: str | None = None) -> b
         origin or origin_of(issuer.settings.url),
         key.signer.public_key,
         key.verification_method,
-        begins=now,
+        begins=now - _BEHIND,
         ends=now + _LINKED_FOR,
     )
     token = prepared.finish(key.signer.sign(prepared.message))

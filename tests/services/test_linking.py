@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ from node.core.errors import Conflict, Misconfigured
 from node.core.evm.agreement import Endpoints
 from node.core.evm.network import parse_networks
 from node.core.jose.domain_linkage import CONFIGURATION_PATH, MAX_ORIGINS, linked_origins
+from node.core.verify.domains import LinkOutcome
 from node.core.verify.materials import Mode
 from node.core.verify.trust import parse_trust_list
 from node.core.verify.verifier import Verifier
 from node.outbound.http import Egress, EgressPolicy
 from node.services import doctor, export, linking
+from node.services.domains import ask_site
 from node.services.issuer import Issuer
 from node.storage.base import TransactionState
 from node.storage.database import sqlite_url
@@ -229,6 +231,13 @@ async def test_on_the_command_line_it_is_told_now_and_from_what_was_followed(
     told = json.loads((await run(verify, *known, "--json")).output)
     assert [one["outcome"] for one in told["domains"][linked.did]] == ["linked"]
     assert linked.asked == []
+
+
+async def test_one_whose_clock_is_behind_believes_the_site(linked: LinkedSite) -> None:
+    document = await linking.own_document(linked.issuer)
+    origin, earlier = f"http://{linked.domain}", datetime.now(UTC) - timedelta(minutes=30)
+    async with Egress(EgressPolicy(Mode.FULL, allow_loopback=True)) as egress:
+        assert (await ask_site(document, origin, egress, earlier)).outcome is LinkOutcome.LINKED
 
 
 async def test_below_a_path_an_issuer_does_not_speak_for_the_origin(own_school: Issuer) -> None:
