@@ -215,7 +215,7 @@ def renewing(command: Command) -> Command:
             "--proofs",
             metavar="URL|issuer",
             show_envvar=True,
-            help="Node that makes proofs, which learns what is asked for: its /proofs, or the issuer's own.",
+            help="Node that makes proofs, which learns what is asked for: by its URL, or the issuer's own.",
         ),
     ):
         run = option(run)

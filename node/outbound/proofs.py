@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 from node.core.bundle import BundleHop, BundleState, parse_state
 from node.core.encoding import encode_hex
-from node.core.errors import Malformed, NotVerified, Unavailable
+from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
 from node.core.evm.header import Header, parse_header
 from node.core.evm.network import Network
 from node.core.evm.registry import HISTORY_ADDRESS, HISTORY_BLOCKS, history_slot
@@ -61,12 +61,20 @@ class Target:
             raise NotVerified("the account at the registry's address has other code")
 
     def check_reach(self, number: int) -> None:
-        """Unavailable unless a hop leads from block `number` to this one."""
+        """Whether a hop leads from block `number` to this one; NotFound where none ever will, to no later one either.
+
+        Unavailable where `number` is not before this block: it will be before a later one.
+        """
         if not self.network.eip2935:
-            raise Unavailable(f"{self.network.name} keeps no history of block hashes (EIP-2935)")
-        if not 0 < self.header.number - number <= HISTORY_BLOCKS:
+            raise NotFound(f"{self.network.name} keeps no history of block hashes (EIP-2935)")
+        if number >= self.header.number:
             raise Unavailable(
-                f"block {number} is not among the {HISTORY_BLOCKS:,} before {self.header.number}"
+                f"block {number} is not before {self.header.number}, to which the hop would lead"
+            )
+        if self.header.number - number > HISTORY_BLOCKS:
+            raise NotFound(
+                f"no hop leads from block {number}: it is not among the {HISTORY_BLOCKS:,} before "
+                f"{self.header.number}"
             )
 
 
@@ -82,7 +90,7 @@ class ProofSource(Protocol):
         ...
 
     async def hop(self, target: Target, number: int) -> BundleHop:
-        """The hash of an older block, proven at the target."""
+        """The hash of an older block, proven at the target; NotFound where it is too old for a hop."""
         ...
 
 

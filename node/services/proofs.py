@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Generic, TypeVar
 
 from node.core.bundle import BundleHop, BundleState
-from node.core.errors import NotFound, Refused
+from node.core.errors import Malformed, NotFound, Refused
 from node.core.evm.network import Network
 from node.core.problem import ours
 from node.outbound.proofs import Height, ProofSource, Target
@@ -75,7 +75,12 @@ class Prover:
         )
 
     async def hop(self, chain_id: int, number: int, at: Height) -> BundleHop:
-        """The hash of block `number`, proven at a final header; errors as of `state`."""
+        """The hash of block `number`, proven at a final header; errors as of `state`.
+
+        Malformed for a block that is not before the height that is asked for, NotFound for one that is too old.
+        """
+        if isinstance(at, int) and number >= at:
+            raise Malformed(f"a hop leads to a later block than {number}", path=("from",))
         target = await self._target(self._network(chain_id), at)
         key = (target.header.hash, number)
         return self._hops.get(key) or self._hops.put(

@@ -258,6 +258,14 @@ def test_a_node_makes_hops_as_well(place: Place) -> None:
     assert hop.number == place.own.head.number
 
 
+def test_a_node_may_be_named_by_its_own_url_too(place: Place) -> None:
+    result = place.wallet("refresh", "--proofs", NODE.removesuffix("/proofs"), "--newest", *place.tables())
+    assert result.exception is None, result.output
+    header = place.holding().header
+    assert header is not None
+    assert header.number == place.own.head.number
+
+
 def test_the_issuer_s_node_is_asked_where_the_holder_says_so(place: Place) -> None:
     result, state = place.present("--proofs", "issuer")
     assert "was not renewed" not in result.stderr, result.stderr

@@ -131,6 +131,21 @@ async def test_a_hop_proves_the_hash_of_an_older_block(node: TestClient[Any, Any
     assert prove_history(parse_header(hop.header), hop.nodes, block - 1) == older.hash
 
 
+async def test_a_hop_that_no_block_will_ever_have_is_not_to_be_asked_for_again(
+    node: TestClient[Any, Any], network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = (await get(node, path_of(network, at="newest")))[1]["block"]
+    for beginning in (block, block + 1):
+        status, body = await get(node, f"/proofs/{network.chain}/hop?from={beginning}&at={block}")
+        assert (status, body["pointer"]) == (400, "/from"), body
+    monkeypatch.setattr("node.outbound.proofs.HISTORY_BLOCKS", 1)
+    status, body = await get(node, f"/proofs/{network.chain}/hop?from={block - 2}&at={block}")
+    assert (status, "not among the 1 before" in body["detail"]) == (404, True), body
+    # Before a block that is still to come it will be.
+    async with node.get(f"/proofs/{network.chain}/hop?from={block + 50}&at=newest") as answer:
+        assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+
+
 async def test_a_page_elsewhere_may_read_it_and_no_cookie_is_set(
     node: TestClient[Any, Any], network: Network
 ) -> None:
@@ -248,7 +263,7 @@ async def test_a_hop_is_proven_to_the_holder(
     target = await source.target(network, At.NEWEST)
     hop = await source.hop(target, target.header.number - 1)
     assert prove_history(target.header, hop.nodes, target.header.number - 1) == target.header.parent_hash
-    with pytest.raises(Unavailable, match="not among"):
+    with pytest.raises(Unavailable, match="is not before"):
         await source.hop(target, target.header.number)
 
 

@@ -21,7 +21,7 @@ from fixtures.verification import (
 )
 from fixtures.wallets import holding_of
 
-from node.core.errors import NotVerified, Unavailable
+from node.core.errors import NotFound, NotVerified, Unavailable
 from node.core.evm import registry
 from node.core.evm.agreement import Endpoints
 from node.core.evm.checkpoint import Checkpoint
@@ -269,13 +269,13 @@ async def test_a_chain_of_another_history_is_not_hopped_to() -> None:
 
 
 async def test_no_hop_is_longer_than_the_history() -> None:
-    with pytest.raises(Unavailable, match="not among the 8,191"):
+    with pytest.raises(NotFound, match="not among the 8,191"):
         await hopped(holding_of(Story()), FakeChain(Story(), FRESH, finalized_number=12_288))
 
 
 async def test_a_network_without_history_has_no_hops() -> None:
     story = Story(operator_networks={CHAIN_ID: WITHOUT_HISTORY})
-    with pytest.raises(Unavailable, match="EIP-2935"):
+    with pytest.raises(NotFound, match="EIP-2935"):
         await hopped(holding_of(Story()), FakeChain(Story(), FRESH), story=story)
 
 
