@@ -25,8 +25,8 @@ from node.keystore import generate_secret, open_secret, open_signer
 from node.services.anchoring import TICK_SECONDS
 
 SCHOOL: Final = "Lindmere Open College"
-# Long enough to be issued and anchored, short enough to have run out before the demo ends.
-_SHORT_LIFE_SECONDS: Final = 25
+# From just before `issue`, which refuses what is over when it is signed: a slow machine is given room.
+_SHORT_LIFE_SECONDS: Final = 60
 
 
 class Story(Company):
@@ -78,7 +78,7 @@ class Story(Company):
         self.assessed = assess(self.course, self.folder / "work", dids=self.dids)
 
     def cast(self, assessed: Assessed) -> None:
-        """Who of those who passed plays what; and one row that ends soon, one in a suspendable course."""
+        """Who of those who passed plays what; and one row in a suspendable course."""
         with assessed.cohort.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         bound = [row for row in rows if row["subject_did"]]
@@ -89,19 +89,24 @@ class Story(Company):
         self.claimer = free[0]["id"]
         self.unclaimed = [row["id"] for row in free]
         self.bound = [row["id"] for row in bound]
-        for row in rows:
-            if row["id"] == self.expiring:
-                end = datetime.now(UTC) + timedelta(seconds=_SHORT_LIFE_SECONDS)
-                row["valid_until"] = format_datetime_stamp(end)
-                self.expires = end
         suspendable = {**load_template(), "suspendable": True, "cohort": "suspendable"}
         (self.folder / "work" / "suspendable.json").write_text(json.dumps(suspendable), encoding="utf-8")
         self.write_cohort("cohort.csv", [row for row in rows if row["id"] != self.suspended])
         self.write_cohort("suspendable.csv", [row for row in rows if row["id"] == self.suspended])
 
+    def end_soon(self) -> None:
+        """One row ends soon, counted from now."""
+        self.expires = datetime.now(UTC) + timedelta(seconds=_SHORT_LIFE_SECONDS)
+        rows = self.csv_rows("cohort.csv")
+        for row in rows:
+            if row["id"] == self.expiring:
+                row["valid_until"] = format_datetime_stamp(self.expires)
+        self.write_cohort("cohort.csv", rows)
+
     def issuing(self) -> None:
         """Act 1: issue and anchor, take, show."""
         self.bill.act("The school issues, anchors, and hands out")
+        self.end_soon()
         issued = self.issue("template.json", "cohort.csv") + self.issue("suspendable.json", "suspendable.csv")
         self.rows = {one["row"]: one for one in issued}
         signed = sorted(one["row"] for one in issued if one["state"] == "signed")
