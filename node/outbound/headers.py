@@ -80,7 +80,11 @@ async def strongest(
     chosen = next((one for one in answers if not is_old(one.newest)), answers[0])
     for other in answers:
         _compare(chosen, other)
-    return replace(chosen, others=(*chosen.others, *(error.detail for error in failures)))
+    passed_over = [
+        f"{stronger.source} is stronger, but its newest block {stronger.newest.number} is too old"
+        for stronger in answers[: answers.index(chosen)]
+    ]
+    return replace(chosen, others=(*chosen.others, *passed_over, *(error.detail for error in failures)))
 
 
 def _compare(one: HeaderAnswer, other: HeaderAnswer) -> None:

@@ -254,9 +254,16 @@ class _Source:
 
     async def header(self, need: HeaderNeed) -> HeaderAnswer:
         """The newest block that a sync committee made final, and what is proven behind it."""
-        voices = self._endpoints.of(self.chain_id)
-        store, failures = await self._client.follow(self._egress)
-        newest = await self._client.header(store, voices)
+        try:
+            voices = self._endpoints.of(self.chain_id)
+            store, failures = await self._client.follow(self._egress)
+            newest = await self._client.header(store, voices)
+        except SourcesDisagree:
+            raise
+        except Unavailable as error:
+            raise Unavailable(
+                f"the light client tells no header: {error.detail}", asked=error.asked
+            ) from error
         hashes, others = {newest.number: newest.hash}, list(failures)
         for height in need.heights:
             if self._client.network.eip2935 and 0 < newest.number - height <= HISTORY_BLOCKS:
@@ -269,12 +276,27 @@ class _Source:
 
 
 async def _check_contradiction(block: FinalBlock, voices: Voices) -> None:
-    """Raise SourcesDisagree where an endpoint has another block than the final one at its height."""
+    """Raise SourcesDisagree where an endpoint has another block than the final one at its height, or denies it.
+
+    Without one there it only lags; unless it calls a later block final, which would be of another chain.
+    """
+
+    async def in_its_place(client: ChainClient) -> bytes | None:
+        found = (await client.headers([block.number])).get(block.number)
+        if found is None and (newest := await client.finalized()).number >= block.number:
+            return newest.hash if newest.number == block.number else None
+        if found is None:
+            raise Unavailable(f"{client.host} has no block {block.number} yet", asked=client.host)
+        return found.hash
+
     try:
-        other, endpoint = await voices.read(lambda client: client.header(block.number))
+        other, endpoint = await voices.read(in_its_place)
     except Unavailable:
         return
-    if other.hash != block.hash:
+    if other is None:
+        denied = f"{endpoint} calls a later block final than {block.number}, and has no block there"
+        raise SourcesDisagree(f"{denied}, which the sync committee has")
+    if other != block.hash:
         raise SourcesDisagree(f"the sync committee and {endpoint} name different blocks {block.number}")
 
 

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from click.testing import CliRunner
 from fixtures.beacon import Beacon, BeaconServer, chain, served
 from fixtures.chain import RunningChain
-from fixtures.lying_chain import LyingChain, stale_finalized, wrong_header
+from fixtures.lying_chain import Ask, Lie, LyingChain, RpcFault, stale_finalized, wrong_header
 from fixtures.verification import Signatory, badge, signing_key, standards
 
 from node.commands.verify import verify
@@ -65,10 +65,28 @@ class Setting:
         return report
 
 
-async def _newest(url: str) -> tuple[int, bytes]:
+async def _newest(url: str, *, before: int = 0) -> tuple[int, bytes]:
     async with ChainClient(url) as client:
         header = await client.header("latest")
+        if before:
+            header = await client.header(header.number - before)
         return header.number, header.hash
+
+
+def _withheld(number: int, digest: bytes, *, is_error: bool) -> Lie:
+    """One block is not given, by its hash nor by its number."""
+
+    def wrap(ask: Ask) -> Ask:
+        async def lying(method: str, params: list[Any]) -> Any:
+            if params[:1] in ([hex(number)], ["0x" + digest.hex()]):
+                if is_error:
+                    raise RpcFault(-32603, "internal error")
+                return None
+            return await ask(method, params)
+
+        return lying
+
+    return wrap
 
 
 def header_check(report: JsonObject) -> JsonObject:
@@ -123,7 +141,28 @@ def test_a_block_that_endpoints_do_not_have_yet_contradicts_nobody(setting: Sett
     setting.beacon.blocks[24] = (10**6, bytes(32))
     report = setting.verify(devchain.url)
     assert report["header"]["strength"] == "one_endpoint"
-    assert "has no block" in json.dumps(report)
+    basis = header_check(report)["basis"]
+    assert "(one endpoint's word)" in basis
+    assert "; the light client tells no header: " in basis
+    assert "has no block" in basis
+
+
+@pytest.mark.parametrize("is_error", [False, True], ids=["says that there is none", "does not answer"])
+def test_an_endpoint_that_denies_what_the_committee_made_final_contradicts_it(
+    setting: Setting, lying_chain: LyingChain, is_error: bool
+):
+    """It calls a later block final, so that it does not lag. One that fails to answer denies nothing."""
+    number, digest = asyncio.run(_newest(lying_chain.url, before=1))
+    setting.beacon.blocks[24] = (number, digest)
+    lying_chain.tell(_withheld(number, digest, is_error=is_error))
+    check = header_check(setting.verify(lying_chain.url))
+    if is_error:
+        assert check["basis"].startswith("block ")
+        assert "the light client tells no header" in check["basis"]
+    else:
+        assert (check["outcome"], check["reason"]) == ("unknown", "sources_disagree")
+        assert f"calls a later block final than {number}" in check["basis"]
+        assert lying_chain.host in check["basis"]
 
 
 def test_with_a_wrong_checkpoint_the_word_is_the_endpoints_own(setting: Setting, devchain: RunningChain):

@@ -60,6 +60,7 @@ async def test_the_strongest_is_taken_though_another_is_newer() -> None:
 async def test_a_weaker_one_is_taken_where_the_strongest_is_old() -> None:
     found = await chosen(agreed(header(9)), light(header(6, time=OLD)))
     assert found.strength is Strength.ENDPOINTS_AGREE
+    assert found.others == ("LIGHT_CLIENT is stronger, but its newest block 6 is too old",)
 
 
 async def test_where_all_are_old_the_strongest_says_so() -> None:
