@@ -37,7 +37,7 @@ _SET_UP = (
 GAS_PRICES = (1, 10, 30)  # gwei
 DOLLARS_AN_ETHER = 3_000
 BATCHES = (1, 100, 10_000, 1_000_000)
-_AT_MOST = {"anchor": 62_000, "set_status (1 word, new)": 61_000, "set_status (1 word, existing)": 44_000}
+_AT_MOST = {"anchor": 62_000, "set_status_word (new)": 61_000, "set_status_word (existing)": 44_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,11 @@ def gas_of_each(meter: Meter) -> dict[str, int]:
         "anchor": own("anchor", b"\x01" * 32),
         "anchor (by a writer)": write("anchor", b"\x02" * 32),
         "anchor (repeated)": write("anchor", b"\x02" * 32),
-        "set_status (1 word, new)": own("set_status", _LIST, [(0, 1, 0)]),
-        "set_status (1 word, existing)": own("set_status", _LIST, [(0, 2, 0)]),
-        "set_status (1 word, new, by a writer)": write("set_status", _LIST, [(1, 1, 0)]),
-        "set_status (1 word, existing, by a writer)": write("set_status", _LIST, [(1, 2, 0)]),
-        "set_status (1 word, unchanged)": write("set_status", _LIST, [(1, 2, 0)]),
+        "set_status_word (new)": own("set_status_word", _LIST, (0, 1, 0)),
+        "set_status_word (existing)": own("set_status_word", _LIST, (0, 2, 0)),
+        "set_status_word (new, by a writer)": write("set_status_word", _LIST, (1, 1, 0)),
+        "set_status_word (existing, by a writer)": write("set_status_word", _LIST, (1, 2, 0)),
+        "set_status_word (unchanged)": write("set_status_word", _LIST, (1, 2, 0)),
         "set_status (16 words, new)": own("set_status", _LIST, [(n, 1, 0) for n in range(100, 116)]),
         "set_status (256 words, new)": own("set_status", _LIST, [(n, _FULL, 0) for n in range(256, 512)]),
         "publish_list (first)": own("publish_list", _LIST, writer_address),
@@ -185,8 +185,8 @@ def cost_table(gas: dict[str, int]) -> str:
         for size in BATCHES
     ]
     rows += [
-        ("revocation, alone in its word of 256", gas["set_status (1 word, new, by a writer)"]),
-        ("revocation, not the first in its word", gas["set_status (1 word, existing, by a writer)"]),
+        ("revocation, alone in its word of 256", gas["set_status_word (new, by a writer)"]),
+        ("revocation, not the first in its word", gas["set_status_word (existing, by a writer)"]),
         ("revocation, 16 words in one call", gas["set_status (16 words, new)"] / 16),
         ("school, once: attribute, key, writer, list", sum(gas[name] for name in _SET_UP)),
     ]

@@ -345,22 +345,28 @@ def set_status(identity: address, list_id: bytes32, changes: DynArray[WordChange
            32·w … 32·w + 31 of the list. In mode 1 nothing may be cleared, and
            no bit is both set and cleared.
     """
-    record: uint256 = self._known_list(identity, list_id)
-    mode: uint256 = record & _MASK_8
-    self._check_writer(identity, self._role_of(mode))
-    words: uint256 = (((record >> 16) & _MASK_8) << ((record >> 8) & _MASK_8)) >> 8
+    record: uint256 = self._writable_list(identity, list_id)
     head: uint256 = self.heads[identity]
     n: uint256 = head
     for change: WordChange in changes:
-        assert change.word < words, "CredentialRegistry: word outside the list"
-        assert mode == MODE_SETTABLE or change.clear_bits == 0, "CredentialRegistry: bits of this list stay set"
-        assert change.set_bits & change.clear_bits == 0, "CredentialRegistry: bit both set and cleared"
-        old: uint256 = self.status[identity][list_id][change.word]
-        new: uint256 = (old & ~change.clear_bits) | change.set_bits
-        if new != old:
-            n += 1
-            self.status[identity][list_id][change.word] = new
-            log StatusChanged(identity=identity, list_id=list_id, word=change.word, bits=new, n=n)
+        n = self._change_word(identity, list_id, record, change, n)
+    if n != head:
+        self.heads[identity] = n
+
+
+@external
+def set_status_word(identity: address, list_id: bytes32, change: WordChange):
+    """
+    @notice Changes one word of an open status list.
+    @dev As `set_status` with one change, for some 4,000 gas less: a call that
+         may hold 256 of them sets memory aside for all.
+    @param identity The issuer's identity.
+    @param list_id The open list.
+    @param change The word, as in `set_status`.
+    """
+    record: uint256 = self._writable_list(identity, list_id)
+    head: uint256 = self.heads[identity]
+    n: uint256 = self._change_word(identity, list_id, record, change, head)
     if n != head:
         self.heads[identity] = n
 
@@ -405,6 +411,45 @@ def close(identity: address):
     n: uint256 = self._count(identity)
     self.closed[identity] = block.number
     log IdentityClosed(identity=identity, n=n)
+
+
+@internal
+def _writable_list(identity: address, list_id: bytes32) -> uint256:
+    """
+    @dev The word of a list of which the caller may change words.
+    @param identity The identity that is to be written.
+    @param list_id The list asked about.
+    @return The list's word, not zero.
+    """
+    record: uint256 = self._known_list(identity, list_id)
+    self._check_writer(identity, self._role_of(record & _MASK_8))
+    return record
+
+
+@internal
+def _change_word(identity: address, list_id: bytes32, record: uint256, change: WordChange, n: uint256) -> uint256:
+    """
+    @dev Changes one word and tells of it, or leaves it where its bits stand.
+    @param identity The identity that is written.
+    @param list_id The list.
+    @param record The list's word.
+    @param change What is to be set and cleared.
+    @param n Number of the last write.
+    @return The number of the last write now.
+    """
+    words: uint256 = (((record >> 16) & _MASK_8) << ((record >> 8) & _MASK_8)) >> 8
+    assert change.word < words, "CredentialRegistry: word outside the list"
+    assert (
+        record & _MASK_8 == MODE_SETTABLE or change.clear_bits == 0
+    ), "CredentialRegistry: bits of this list stay set"
+    assert change.set_bits & change.clear_bits == 0, "CredentialRegistry: bit both set and cleared"
+    old: uint256 = self.status[identity][list_id][change.word]
+    new: uint256 = (old & ~change.clear_bits) | change.set_bits
+    if new == old:
+        return n
+    self.status[identity][list_id][change.word] = new
+    log StatusChanged(identity=identity, list_id=list_id, word=change.word, bits=new, n=n + 1)
+    return n + 1
 
 
 @internal

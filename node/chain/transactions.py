@@ -132,8 +132,10 @@ class CredentialRegistryCalls(_Contract):
         return self._call("publish_list", identity, list_id, pointer)
 
     def set_status(self, identity: bytes, list_id: bytes, changes: Sequence[WordChange]) -> Call:
-        """Change words of an open list, at most 256 in one call."""
+        """Change words of an open list, at most 256 in one call; a single one by the call that is cheaper for it."""
         words = [(change.word, change.set_bits, change.clear_bits) for change in changes]
+        if len(words) == 1:
+            return self._call("set_status_word", identity, list_id, words[0])
         return self._call("set_status", identity, list_id, words)
 
     def set_writer(self, identity: bytes, writer: bytes, roles: int, until: int) -> Call:

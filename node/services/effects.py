@@ -132,6 +132,12 @@ def _set_status(
     return Effect((*slots, list_slot), holds, _untold, is_lasting)
 
 
+def _set_status_word(
+    entry: OutboxEntry, identity: str, list_id: bytes, change: tuple[int, int, int]
+) -> Effect:
+    return _set_status(entry, identity, list_id, (change,))
+
+
 def _untold(_: Values) -> None:
     return None
 
@@ -149,5 +155,6 @@ _EFFECTS: Final[Mapping[str, Callable[..., Effect]]] = {
     "publish_list": _publish_list,
     "set_writer": _set_writer,
     "set_status": _set_status,
+    "set_status_word": _set_status_word,
     "close": _close,
 }

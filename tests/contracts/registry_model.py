@@ -211,6 +211,11 @@ class RegistryModel:
                 events.append(("StatusChanged", members | {"n": self._count(identity)}))
         return events
 
+    def set_status_word(
+        self, sender: bytes, identity: bytes, name: bytes, change: tuple[int, int, int]
+    ) -> list[Event]:
+        return self.set_status(sender, identity, name, [change])
+
     def set_writer(
         self, sender: bytes, identity: bytes, writer: bytes, roles: int, until: int
     ) -> list[Event]:

@@ -61,6 +61,8 @@ CALLS = {
     "publish_list (mode 2)": ([SETTABLE, bytes(19) + b"\x07"], SUSPEND),
     "set_status (mode 1)": ([LIST, [(0, 1, 0)]], REVOKE),
     "set_status (mode 2)": ([SETTABLE, [(0, 1, 0)]], SUSPEND),
+    "set_status_word (mode 1)": ([LIST, (0, 1, 0)], REVOKE),
+    "set_status_word (mode 2)": ([SETTABLE, (0, 1, 0)], SUSPEND),
     "set_writer": ([bytes(19) + b"\x07", 7, EVER], 0),
     "close": ([], 0),
 }
@@ -389,11 +391,31 @@ def test_words_outside_the_list_are_refused(chain: Chain, school: bytes, name: b
             chain.call(school, "set_status", school, name, [(word, 1, 0)])
 
 
-@pytest.mark.parametrize("call", ["set_status", "publish_list"])
-def test_a_list_that_is_not_open_is_refused(chain: Chain, school: bytes, call: str) -> None:
-    argument: object = [(0, 1, 0)] if call == "set_status" else bytes(20)
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [("set_status", [(0, 1, 0)]), ("set_status_word", (0, 1, 0)), ("publish_list", bytes(20))],
+)
+def test_a_list_that_is_not_open_is_refused(chain: Chain, school: bytes, call: str, argument: object) -> None:
     with refused("list is not open"):
         chain.call(school, call, school, LIST, argument)
+
+
+def test_a_single_word_is_changed_by_the_rules_of_several(chain: Chain, school: bytes) -> None:
+    open_both_lists(chain, school)
+    events = chain.call(school, "set_status_word", school, SETTABLE, (1023, 6, 0))
+    members = {"identity": school, "list_id": SETTABLE, "word": 1023, "bits": 6, "n": 3}
+    assert events == [("StatusChanged", members)]
+    assert len(chain.call(school, "set_status_word", school, SETTABLE, (1023, 1, 2))) == 1
+    assert chain.word(slot(4, school, SETTABLE, 1023)) == 5
+    assert chain.call(school, "set_status_word", school, SETTABLE, (1023, 1, 2)) == []
+    assert head(chain, school) == 4
+    for name, change, why in (
+        (LIST, (512, 1, 0), "word outside the list"),
+        (LIST, (0, 0, 1), "bits of this list stay set"),
+        (SETTABLE, (0, 1, 1), "bit both set and cleared"),
+    ):
+        with refused(why):
+            chain.call(school, "set_status_word", school, name, change)
 
 
 def test_each_changed_word_has_a_count_of_its_own(chain: Chain, school: bytes) -> None:

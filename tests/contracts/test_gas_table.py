@@ -57,6 +57,13 @@ def test_an_anchor_takes_no_more_gas_than_is_reckoned_with(gas: dict[str, int], 
     assert gas[call] <= ANCHOR_GAS == 62_000
 
 
+@pytest.mark.parametrize(("call", "at_most"), [("new", 61_000), ("existing", 44_000)])
+def test_the_owner_writes_a_status_word_for_no_more_gas_than_is_told(
+    gas: dict[str, int], call: str, at_most: int
+) -> None:
+    assert gas[f"set_status_word ({call})"] <= at_most
+
+
 def test_a_million_credentials_take_ten_anchors(gas: dict[str, int]) -> None:
     assert f"| credential, 1,000,000 in 10 batches | {gas['anchor (by a writer)'] / 1e5:.3g} |" in cost_table(
         gas

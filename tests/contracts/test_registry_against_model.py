@@ -114,11 +114,20 @@ class Histories(RuleBasedStateMachine):
     def publish_list(self, sender: str, identity: str, name: bytes, pointer: str) -> None:
         self.both(sender, "publish_list", identity, name, self.address(pointer))
 
-    @rule(sender=writer_mostly, identity=identities, name=st.sampled_from(LISTS), changes=changes)
+    @rule(
+        sender=writer_mostly,
+        identity=identities,
+        name=st.sampled_from(LISTS),
+        changes=changes,
+        alone=st.booleans(),
+    )
     def set_status(
-        self, sender: str, identity: str, name: bytes, changes: list[tuple[int, int, int]]
+        self, sender: str, identity: str, name: bytes, changes: list[tuple[int, int, int]], alone: bool
     ) -> None:
-        self.both(sender, "set_status", identity, name, changes)
+        if alone:
+            self.both(sender, "set_status_word", identity, name, changes[0])
+        else:
+            self.both(sender, "set_status", identity, name, changes)
 
     @rule(
         sender=owner_mostly,
