@@ -9,15 +9,8 @@ from typing import Any
 import click
 
 
-def asking(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
-    """Add `--rpc` and `--agree`, handed over as one `Endpoints` called `endpoints`."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, rpc: Sequence[str], agree: int | None, **more: Any) -> Any:
-        from node.core.evm.agreement import Endpoints  # noqa: PLC0415
-
-        return command(*arguments, endpoints=Endpoints.of(rpc, agree), **more)
-
+def naming_endpoints(command: Callable[..., Any], *, required: bool = False) -> Callable[..., Any]:
+    """Add `--rpc` and `--agree`, handed over as they were written."""
     for option in (
         click.option(
             "--agree",
@@ -35,5 +28,17 @@ def asking(command: Callable[..., Any], *, required: bool = True) -> Callable[..
             help="JSON-RPC endpoint of the chain; of several, a majority of operators must agree.",
         ),
     ):
-        run = option(run)
-    return run
+        command = option(command)
+    return command
+
+
+def asking(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
+    """Add the same options, handed over as one `Endpoints` called `endpoints`."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, rpc: Sequence[str], agree: int | None, **more: Any) -> Any:
+        from node.core.evm.agreement import Endpoints  # noqa: PLC0415
+
+        return command(*arguments, endpoints=Endpoints.of(rpc, agree), **more)
+
+    return naming_endpoints(run, required=required)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from node.commands.endpoints import naming_endpoints
 from node.commands.verifier_checkpoint import checkpoint
 from node.commands.verifier_folder import folder_option, make_folder
 from node.commands.verifier_follow import follow
@@ -46,20 +47,7 @@ verifier.add_command(read_list)
 )
 @click.option("--tls-cert", type=_FILE, show_envvar=True, help="Certificate chain (PEM).")
 @click.option("--tls-key", type=_FILE, show_envvar=True, help="Private key of --tls-cert (PEM).")
-@click.option(
-    "--rpc",
-    multiple=True,
-    metavar="[OPERATOR=]URL",
-    show_envvar=True,
-    help="JSON-RPC endpoint of the chain; of several, a majority of operators must agree.",
-)
-@click.option(
-    "--agree",
-    type=click.IntRange(1),
-    metavar="N",
-    show_envvar=True,
-    help="How many operators must agree.  [default: the smallest majority]",
-)
+@naming_endpoints
 @click.option(
     "--beacon",
     multiple=True,

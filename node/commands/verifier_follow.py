@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from node.commands.endpoints import naming_endpoints
 from node.commands.verifier_folder import folder_option, make_folder
 
 if TYPE_CHECKING:
@@ -25,20 +26,7 @@ _TOLD_SECONDS: Final = 5.0
 @click.command()
 @folder_option
 @click.option("--database", metavar="URL", show_envvar=True, help="PostgreSQL instead of a file in --dir.")
-@click.option(
-    "--rpc",
-    multiple=True,
-    metavar="[OPERATOR=]URL",
-    show_envvar=True,
-    help="JSON-RPC endpoint of a chain; of several, a majority of operators must agree.",
-)
-@click.option(
-    "--agree",
-    type=click.IntRange(1),
-    metavar="N",
-    show_envvar=True,
-    help="How many operators must agree.  [default: the smallest majority]",
-)
+@naming_endpoints
 @click.option("--networks", type=_FILE, show_envvar=True, help="Your own table of networks.")
 @click.option("--trust", type=_FILE, show_envvar=True, help="Your list of recognised issuers.")
 @click.option(
