@@ -298,9 +298,8 @@ def _read_own(
         reason = Reason.HEADER_NOT_TRUSTED if answer.forbidden else Reason.CHAIN_UNREACHABLE
         return Gap(reason, f"no endpoint told the newest block: {answer.reason}")
     header = answer.newest
-    age = int((now - from_unix(header.timestamp)).total_seconds())
-    limit = network.header_age_limit_seconds
-    if limit is not None and age > limit:
+    if network.is_old(header.timestamp, now):
+        age, limit = int(now.timestamp()) - header.timestamp, network.header_age_limit_seconds
         detail = f"the newest final block by {answer.source} is {age} seconds old (limit {limit})"
         return Gap(Reason.HEADER_OLD, detail)
     identity = wanted.identity.address
