@@ -183,6 +183,14 @@ async def proven(written: Written, header: HeaderAnswer) -> dict[bytes, int]:
     return dict(prove_slots(header.newest, nodes, address, written.slots).values)
 
 
+async def assert_as_proven(following: Following, written: Written) -> None:
+    """The replica answers, with the words that the chain proves."""
+    header = await following.header()
+    answer = await following.replica.state(written.need(header))
+    assert isinstance(answer, ReplicaAnswer)
+    assert answer.slots == await proven(written, header)
+
+
 async def anchor_again(written: Written) -> None:
     """One more write of another school."""
     calls = written.running.deployments.credential_registry_calls
@@ -268,10 +276,7 @@ class TestAnHonestChain:
         await anchor_again(written)
         async with Following(store, production, liar.url) as following:
             await following.follower.step()
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
         (query,) = [params[0] for method, params in liar.asked if method == "eth_getLogs"]
         assert int(query["fromBlock"], 16) == first.followed + 1
 
@@ -288,10 +293,7 @@ class TestAnHonestChain:
                 assert await tx.replica.parts(production.chain_id, None) == []
         async with Following(store, production, written.running.url) as following:
             assert (await following.follower.step()).fault is None
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
 
     async def test_where_there_is_no_registry_nobody_is_said_never_to_have_written(
         self, store: Database, production: Network, written: Written
@@ -317,10 +319,7 @@ class TestAnHonestChain:
         liar.tell(log_limits(blocks=3, results=8))
         async with Following(store, production, liar.url) as following:
             assert (await following.follower.step()).fault is None
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
 
     async def test_what_was_interrupted_is_resumed_where_it_stopped(
         self, store: Database, production: Network, written: Written, liar: LyingChain
@@ -335,10 +334,7 @@ class TestAnHonestChain:
         liar.asked.clear()
         async with Following(store, production, liar.url) as following:
             await following.follower.step()
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
         first = next(params[0] for method, params in liar.asked if method == "eth_getLogs")
         assert int(first["fromBlock"], 16) > 0
 
@@ -412,10 +408,7 @@ class TestAnEndpointThatLies:
             assert liar.host in progress.fault
             liar.be_honest()
             assert (await following.follower.step()).fault is None
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
 
     async def test_what_was_sound_before_answers_again_only_when_the_rest_is(
         self, store: Database, production: Network, written: Written, liar: LyingChain
@@ -489,10 +482,7 @@ class TestADevelopmentChain:
             assert header.strength is Strength.ONE_ENDPOINT
             liar.be_honest()
             await following.follower.step()
-            header = await following.header()
-            answer = await following.replica.state(written.need(header))
-        assert isinstance(answer, ReplicaAnswer)
-        assert answer.slots == await proven(written, header)
+            await assert_as_proven(following, written)
 
 
 class TestDocuments:
