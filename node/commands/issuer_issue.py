@@ -349,7 +349,10 @@ async def anchor(
     as_json: bool,
     **terms: Any,
 ) -> None:
-    """Close the open batch, take everything to the chain, and wait until it is final and proven."""
+    """Close the open batch, take everything to the chain, and wait until it is final and proven.
+
+    Exit status: 1 where a bundle does not hold, so that its credential has none to hand out.
+    """
     from node.services import anchoring, costs  # noqa: PLC0415
 
     async with opened(folder, passphrase_file, rpc, database, keys=not dry_run, terms=terms) as node:
@@ -361,6 +364,8 @@ async def anchor(
         worker = anchoring.AnchorWorker(node)
         if no_wait:
             tick = await worker.tick(close=True)
+            for trouble in tick.troubles:
+                click.echo(f"anchoring: {trouble.detail}", err=True)
         else:
             tick = await finish(worker, "anchoring")
         body: dict[str, Any] = {
@@ -378,17 +383,27 @@ async def anchor(
             body["paid"] = await costs.paid(reading)
         if as_json:
             print_json(body)
-            return
-        click.echo(_outcome(tick))
-        if body["paid"]["newest_batch"] is not None:
-            click.echo(f"  {costs.batch_in_words(body['paid']['newest_batch'])}")
-        for warning in tick.warnings:
-            click.echo(f"warning: {warning}", err=True)
+        else:
+            _print_anchored(tick, body["paid"]["newest_batch"])
+        if tick.unsound:
+            raise click.exceptions.Exit(1)
+
+
+def _print_anchored(tick: Tick, newest_batch: dict[str, int] | None) -> None:
+    from node.services import costs  # noqa: PLC0415
+
+    click.echo(_outcome(tick))
+    if newest_batch is not None:
+        click.echo(f"  {costs.batch_in_words(newest_batch)}")
+    for warning in tick.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _outcome(tick: Tick) -> str:
     if not tick.is_done:
         return "on its way: see `issuer status`"
+    if tick.unsound:
+        return f"final as of block {tick.block}, without a bundle for {tick.unsound}"
     if tick.elsewhere:
         return "final on the second chain; on the issuer's own it is on its way, and bundles follow it"
     return f"final as of block {tick.block}"

@@ -258,7 +258,10 @@ async def finish(
     close: bool = True,
     done: Callable[[Tick], bool] | None = None,
 ) -> Tick:
-    """Run the worker to its end with a line of progress; what is set aside ends it too, as an error."""
+    """Run the worker to its end with a line of progress; what is set aside ends it too, as an error.
+
+    Each trouble is told once, since without a terminal the line does not show.
+    """
     from rich.console import Console  # noqa: PLC0415
 
     before = await worker.parked()
@@ -269,13 +272,17 @@ async def finish(
             raise Misconfigured(f"{what} stopped: {why}. Mend it, then `issuer anchor --retry`")
         return (done or (lambda seen: seen.is_done))(tick)
 
+    told: set[str] = set()
     with Console(stderr=True).status(what) as line:
 
         def show(tick: Tick) -> None:
-            trouble = f"; {tick.troubles[0].detail}" if tick.troubles else ""
+            for detail in dict.fromkeys(trouble.detail for trouble in tick.troubles):
+                if detail not in told:
+                    line.console.print(f"{what}: {detail}", markup=False, highlight=False, soft_wrap=True)
+            told.update(trouble.detail for trouble in tick.troubles)
             line.update(
                 f"{what}: block {tick.block}, {tick.waiting} waiting, {tick.batches} batches,"
-                f" {tick.transactions} transactions under way{trouble}"
+                f" {tick.transactions} transactions under way"
             )
 
         return await worker.run_until_done(close=close, on_tick=show, done=over)

@@ -58,6 +58,7 @@ class Tick:
     parked: int
     bundles: int  # made in this step
     unproven: int  # final credentials that still lack a bundle
+    unsound: int  # bundles that were made in this step and do not hold
     settling: bool  # keys, writers or lists that wait for the chain
     troubles: tuple[Trouble, ...]
     warnings: tuple[str, ...]
@@ -148,7 +149,8 @@ class AnchorWorker:
         done: Callable[[Tick], bool] | None = None,
         timeout_seconds: float = 1800.0,
     ) -> Tick:
-        """Tick until nothing is under way (or `done` says so); Unavailable when that takes too long."""
+        """Tick until nothing is under way (or `done` says so); Unavailable when that takes too long, and why."""
+        why = ""
         try:
             async with asyncio.timeout(timeout_seconds):
                 while True:
@@ -157,10 +159,11 @@ class AnchorWorker:
                         on_tick(tick)
                     if (done or _nothing_left)(tick):
                         return tick
+                    why = f": {tick.troubles[-1].detail}" if tick.troubles else ""
                     await asyncio.sleep(TICK_SECONDS)
         except TimeoutError as error:
             raise Unavailable(
-                f"not final after {timeout_seconds:g} seconds", asked=self._chain.client.host
+                f"not final after {timeout_seconds:g} seconds{why}", asked=self._chain.client.host
             ) from error
 
     async def parked(self) -> int:
@@ -243,6 +246,7 @@ class AnchorWorker:
             parked=parked,
             bundles=proving.made,
             unproven=proving.left,
+            unsound=len(proving.faults),
             settling=settling,
             troubles=tuple(troubles),
             warnings=self._warnings,

@@ -14,8 +14,9 @@ from fixtures.issuers import ALICE, BOB, Crash, MakeCohort
 from sqlalchemy import update
 
 from node.chain.transactions import Transactions, transfer
+from node.commands import issuer_options
 from node.core.anchor import CREDENTIAL, STATUS_LIST
-from node.core.errors import Misconfigured, NotFound
+from node.core.errors import Misconfigured, NotFound, Unavailable
 from node.core.evm import registry
 from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.registry import AnchorRecord
@@ -29,6 +30,7 @@ from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient, TransactionRefused
 from node.services import anchoring, bundles, export, issuance, status_lists
 from node.services.anchoring import AnchorWorker
+from node.services.dispatch import Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.preparing import Terms
 from node.storage.base import KeyRole, TransactionState
@@ -184,6 +186,30 @@ async def test_a_writer_without_ether_is_told_and_nothing_is_lost(
         tick = await AnchorWorker(school).tick(close=True)
     assert f"too little ether for fees on {school.require_chain().network.chain}" in tick.troubles[0].detail
     assert (await finish(school)).is_done
+
+
+async def test_what_stands_in_the_way_is_told_once_and_named_when_patience_ends(
+    school: Issuer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal too, where nobody sees the line of progress."""
+    worker = AnchorWorker(school)
+    poor = "0x00 has too little ether"
+    stuck = replace(await worker.tick(), transactions=1, troubles=(Trouble(1, "anchor", poor),))
+    seen = 0
+
+    async def tick(*, close: bool) -> anchoring.Tick:
+        return stuck
+
+    def done(_: anchoring.Tick) -> bool:
+        nonlocal seen
+        seen += 1
+        return seen == 2
+
+    monkeypatch.setattr(worker, "tick", tick)
+    await issuer_options.finish(worker, "anchoring", done=done)
+    assert capsys.readouterr().err.count(f"anchoring: {poor}") == 1
+    with pytest.raises(Unavailable, match=f"not final after 0.1 seconds: {poor}"):
+        await worker.run_until_done(timeout_seconds=0.1)
 
 
 async def test_the_block_in_a_bundle_is_that_of_the_first_anchor(

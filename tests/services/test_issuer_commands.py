@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from fixtures.chain import RunningChain
-from fixtures.issuers import ALICE, MakeCohort
+from fixtures.issuers import ALICE, PASSPHRASE, MakeCohort
 
 from node.commands.issuer import issuer
 from node.core.bundle import parse_bundle
 from node.core.envelope import read_envelope
-from node.core.errors import Conflict, Misconfigured
+from node.core.errors import Conflict, Misconfigured, NotVerified
 from node.core.strict_json import JsonObject, parse_json_object
+from node.services import bundles
 
 
 class School:
@@ -47,6 +49,32 @@ def inputs(make_cohort: MakeCohort, tmp_path: Path) -> list[str]:
     folder = tmp_path / "input"
     options = {"--template": "template.json", "--cohort": "cohort.csv", "--evidence": "evidence"}
     return [part for name, file in options.items() for part in (name, str(folder / file))]
+
+
+def copied(made_school: Path, folder: Path) -> School:
+    """The commands on a copy of an issuer that was made before."""
+    school = School(folder)
+    shutil.copytree(made_school, folder / "issuer")
+    school.pass_file.write_text(PASSPHRASE)
+    return school
+
+
+def test_a_bundle_that_does_not_hold_is_told_and_is_no_success(
+    made_school: Path, tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise NotVerified("a bundle of ours does not hold: header: unknown")
+
+    monkeypatch.setattr(bundles, "_judge", refuse)
+    school = copied(made_school, tmp_path / "school")
+    school.json("issue", *inputs)
+    result = school.run("anchor")
+    assert result.exit_code == 1
+    assert "a bundle of ours does not hold: header: unknown" in result.stderr
+    assert "without a bundle for 1" in result.stdout
+    result = school.run("anchor", "--no-wait", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["troubles"] == ["a bundle of ours does not hold: header: unknown"]
 
 
 def test_from_nothing_to_a_revoked_badge(devchain: RunningChain, tmp_path: Path, inputs: list[str]) -> None:
