@@ -180,6 +180,7 @@ class Voices:
         self._endpoints = endpoints
         self._network = network
         self._late: dict[_Member, str] = {}
+        self._identified: set[_Member] = set()
         self._agreed: tuple[_Member, ...] = ()
         self._newest: Said[Header] | None = None
         self._asking = asyncio.Lock()
@@ -284,6 +285,7 @@ class Voices:
     async def _identify(self, member: _Member) -> None:
         """Whether the endpoint is of this chain; `_Elsewhere` where it never said so, Unavailable where it did."""
         said = await member.client.chain_id()
+        self._identified.add(member)
         if said != self.chain_id:
             detail = (
                 f"{member.host} is of the chain {format_chain(said)}, not of {format_chain(self.chain_id)}"
@@ -370,7 +372,23 @@ class Voices:
         if self.operators == 1 and self.needed == 1:
             return Unavailable(failed.removeprefix("; "))
         count = len({who.endpoint.operator for who in answers.given})
-        return Unavailable(f"{count} of the {self.needed} operators that must agree gave {what}{failed}")
+        cure = self._cure() if answers.given else ""
+        return Unavailable(
+            f"{count} of the {self.needed} operators that must agree gave {what}{failed}{cure}"
+        )
+
+    def _cure(self) -> str:
+        """What to do where an endpoint may be of another chain, and counts for this one until it says so."""
+        nameless = [
+            one.host for one in self._members if one.endpoint.chain_id is None and one not in self._identified
+        ]
+        if not nameless:
+            return ""
+        counts = "counts" if len(nameless) == 1 else "count"
+        return (
+            f"; {' and '.join(nameless)} {counts} among those of every chain until it is known of which: "
+            "write OPERATOR@CHAIN=URL"
+        )
 
 
 class _Elsewhere(Unavailable):

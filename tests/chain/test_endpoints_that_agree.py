@@ -212,6 +212,18 @@ async def test_a_silent_endpoint_counts_for_the_chain_that_it_is_configured_for(
     assert report.header.strength is Strength.ONE_ENDPOINT
     report = await judged(issued, [one, f"beta={silent}"])
     assert said(report, CheckName.HEADER) == (Outcome.UNKNOWN, Reason.CHAIN_UNREACHABLE)
+    told = report[CheckName.HEADER].basis
+    assert f"{three[1].host} counts among those of every chain until it is known of which" in told
+    assert "write OPERATOR@CHAIN=URL" in told
+
+
+async def test_no_other_way_to_write_endpoints_is_advised_where_each_said_its_chain(
+    issued: Issued, three: list[LyingChain]
+) -> None:
+    three[1].tell(lies.only(lies.errors(), "eth_getBlockByNumber"))
+    report = await judged(issued, written(three[:2]))
+    assert said(report, CheckName.HEADER) == (Outcome.UNKNOWN, Reason.CHAIN_UNREACHABLE)
+    assert "OPERATOR@CHAIN" not in report[CheckName.HEADER].basis
 
 
 @pytest.mark.parametrize(
