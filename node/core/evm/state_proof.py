@@ -238,6 +238,11 @@ class ProvenSlots:
         """Keccak-256 of the account's code; None where there is no account."""
         return self.account.code_hash if self.account else None
 
+    def require_code(self, code_hash: bytes) -> None:
+        """NotVerified unless the account has the code of this hash: other code may have written what it likes."""
+        if self.code_hash != code_hash:
+            raise NotVerified("the account at the registry's address has other code, or none")
+
 
 def prove_slots(
     header: Header,
