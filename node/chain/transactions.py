@@ -480,6 +480,21 @@ async def _check_code(client: ChainClient, deployments: Deployments, *, ours: bo
             raise Misconfigured(f"the code at {encode_hex(address)} is not that of our registry")
 
 
+async def deployment_block(client: ChainClient, address: bytes) -> int:
+    """The first block after which `address` has code, which it keeps; 0 where that cannot be asked any more."""
+    first, last = 0, await client.block_number()
+    try:
+        while first < last:
+            middle = (first + last) // 2
+            if await client.code(address, middle):
+                last = middle
+            else:
+                first = middle + 1
+    except Unavailable:
+        return 0
+    return first
+
+
 async def network_entry(
     client: ChainClient,
     deployments: Deployments,
@@ -500,6 +515,7 @@ async def network_entry(
         finality=finality,
         eip2935=bool(await client.code(HISTORY_ADDRESS)),
         header_age_limit_seconds=None,
+        deployed=await deployment_block(client, deployments.credential_registry),
         step=1,
         blocks_in_31_days=_DEVELOPMENT_BLOCKS_IN_31_DAYS,
     )

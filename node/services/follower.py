@@ -137,6 +137,14 @@ class Follower:
     def _chain_id(self) -> int:
         return self.network.chain_id
 
+    @property
+    def _before(self) -> int:
+        """The block before the registry's first one, as the table of networks has it, else before the chain's.
+
+        A table that is wrong hides nothing: what was written earlier would be missing from the proven root.
+        """
+        return self.network.deployed - 1
+
     @asynccontextmanager
     async def _reach(self) -> AsyncIterator[tuple[Voices, list[HeaderSource]]]:
         async with self._egress.for_report(limits=_LIMITS) as egress:
@@ -168,8 +176,9 @@ class Follower:
         async with self._store.reading() as tx:
             head = await tx.replica.head(self._chain_id)
             headers = await tx.replica.headers(self._chain_id, KEPT_HEADERS)
+        network = self.network
         fresh = ReplicaHead(
-            self._chain_id, self.network.genesis, self.network.credential_registry, -1, None, None
+            self._chain_id, network.genesis, network.credential_registry, self._before, None, None
         )
         if head is not None and (head.genesis, head.registry) == (fresh.genesis, fresh.registry):
             return head, headers
@@ -193,7 +202,7 @@ class Follower:
             await self._expect(tx, head)
             if base is None:
                 await tx.replica.forget(self._chain_id)
-                head = replace(head, followed=-1, proven=None, fault=fault)
+                head = replace(head, followed=self._before, proven=None, fault=fault)
             else:
                 await tx.replica.undo(self._chain_id, base.number)
                 head = replace(head, followed=base.number, proven=base.number, fault=fault)
@@ -239,7 +248,7 @@ class Follower:
                 strength = min(header.strength, int(Strength.ONE_ENDPOINT))
                 header = replace(header, is_whole=False, is_sound=is_sound, strength=strength)
             elif root != storage_root:
-                fault = _not_all(givers, target.number)
+                fault = _not_all(givers, target.number, self.network.deployed)
                 header = replace(header, is_whole=False, is_sound=False)
             await tx.replica.save_header(self._chain_id, header)
             head = replace(head, followed=target.number, proven=target.number, fault=fault)
@@ -555,10 +564,11 @@ def _last_sound(
     return next((header for header in sound if hashes.get(header.number, header.hash) == header.hash), None)
 
 
-def _not_all(givers: Iterable[str], number: int) -> str:
+def _not_all(givers: Iterable[str], number: int, deployed: int) -> str:
     by = " and ".join(sorted(givers)) or "an endpoint"
+    begun = f" from block {deployed}, where the table of networks has it deployed," if deployed else ""
     return (
-        f"the logs that {by} gave up to block {number} are not all that the registry holds, or not as it does"
+        f"the logs that {by} gave{begun} up to block {number} are not all that the registry holds, or not as it does"
     )
 
 

@@ -237,6 +237,15 @@ class ChainBehaviour:
         )
         assert await client.nonce(address_of(running.key)) == before
 
+    async def test_the_network_entry_names_the_block_of_the_registry(
+        self, client: ChainClient, running: RunningChain
+    ) -> None:
+        (network,) = parse_networks({"networks": [running.network]}).values()
+        address = network.credential_registry
+        assert network.deployed > 0
+        assert await client.code(address, network.deployed)
+        assert not await client.code(address, network.deployed - 1)
+
     async def test_the_network_entry_is_one_that_the_table_accepts(self, running: RunningChain) -> None:
         table = parse_networks({"networks": [running.network]})
         assert table[running.chain_id].credential_registry == running.deployments.credential_registry

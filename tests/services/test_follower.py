@@ -280,6 +280,30 @@ class TestAnHonestChain:
         (query,) = [params[0] for method, params in liar.asked if method == "eth_getLogs"]
         assert int(query["fromBlock"], 16) == first.followed + 1
 
+    @pytest.mark.parametrize("deployed", [0, 2])
+    async def test_the_first_logs_asked_for_are_of_the_block_of_the_registry_where_the_table_names_it(
+        self, store: Database, production: Network, written: Written, liar: LyingChain, deployed: int
+    ) -> None:
+        """Of a table that names none, of the first block; nothing was written in those of the deployment."""
+        async with Following(store, replace(production, deployed=deployed), liar.url) as following:
+            assert (await following.follower.step()).fault is None
+            await assert_as_proven(following, written)
+        queries = [params[0] for method, params in liar.asked if method == "eth_getLogs"]
+        assert int(queries[0]["fromBlock"], 16) == deployed
+
+    async def test_a_table_that_has_the_registry_deployed_too_late_hides_nothing(
+        self, store: Database, production: Network, written: Written
+    ) -> None:
+        async with ChainClient(written.running.url) as client:
+            newest = await client.block_number()
+        async with Following(store, replace(production, deployed=newest), written.running.url) as following:
+            progress = await following.follower.step()
+            assert f"from block {newest}, where the table of networks has it deployed" in str(progress.fault)
+            assert "are not all" in await following.missing()
+        async with Following(store, production, written.running.url) as following:
+            assert (await following.follower.step()).fault is None
+            await assert_as_proven(following, written)
+
     async def test_another_registry_in_the_table_begins_anew(
         self, store: Database, production: Network, written: Written
     ) -> None:

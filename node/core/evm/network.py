@@ -16,11 +16,12 @@ give a file of his own in the same form, which `schemas/bonafides/networks.schem
       "headerAgeLimitSeconds": 1800,        null: none
       "step": 4096,                         bundles are proven again at multiples of this
       "blocksIn31Days": 223200,             for keys of bbs-2023, FORMATS.md section 3
+      "deployed": 20000000,                 block of the CredentialRegistry; who follows begins there
       "beacon": {…}                         light_client/forks.py
     }]}
 
-`codeHash` of the DID registry may be left out: nothing is proven about its account. So may `beacon`: the chain then
-has no light client.
+`codeHash` of the DID registry may be left out: nothing is proven about its account. So may `deployed`, and the chain is
+followed from its first block; and `beacon`: the chain then has no light client.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ MAX_NETWORKS: Final = 1024
 _MAX_NAME_BYTES: Final = 100
 _CHAIN: Final = re.compile(r"eip155:([1-9][0-9]{0,15})\Z")
 _ADDRESS: Final = frozenset({"address"})
+_OPTIONAL: Final = frozenset({"deployed", "beacon"})
 _MEMBERS: Final = frozenset(
     {
         "chain",
@@ -98,6 +100,7 @@ class Network:
     header_age_limit_seconds: int | None = None
     step: int = 4096
     blocks_in_31_days: int = 223_200
+    deployed: int = 0  # the CredentialRegistry's block, 0 where it is not known
     beacon: BeaconChain | None = None
 
     @property
@@ -131,6 +134,8 @@ class Network:
             "step": self.step,
             "blocksIn31Days": self.blocks_in_31_days,
         }
+        if self.deployed:
+            row["deployed"] = self.deployed
         if self.beacon is not None:
             row["beacon"] = self.beacon.to_json()
         return row
@@ -163,7 +168,7 @@ def parse_networks(table: Json) -> dict[int, Network]:
 
 
 def _parse_network(value: Json) -> Network:
-    row = closed_object(value, "a network", _MEMBERS, frozenset({"beacon"}))
+    row = closed_object(value, "a network", _MEMBERS, _OPTIONAL)
     did_registry, did_code = _parse_registry(row, "didRegistry", code_hash_optional=True)
     credential_registry, code = _parse_registry(row, "credentialRegistry", code_hash_optional=False)
     limit = row["headerAgeLimitSeconds"]
@@ -185,6 +190,7 @@ def _parse_network(value: Json) -> Network:
         ),
         step=integer_member(row, "step", minimum=1),
         blocks_in_31_days=integer_member(row, "blocksIn31Days", minimum=1),
+        deployed=integer_member(row, "deployed", minimum=1) if "deployed" in row else 0,
         beacon=beacon,
     )
 

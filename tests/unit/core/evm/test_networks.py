@@ -57,6 +57,7 @@ def test_a_network_of_the_operator_is_read_as_written():
         header_age_limit_seconds=None,
         step=1,
         blocks_in_31_days=1,
+        deployed=2**53 - 1,
     )
     assert parse_networks({"networks": [network.to_json()]}) == {2**53 - 1: network}
 
@@ -73,6 +74,7 @@ BAD = {
     "headerAgeLimitSeconds": [0, -1, 1.5, "1800", False],
     "step": [0, None, True],
     "blocksIn31Days": [0, 2**53],
+    "deployed": [0, -1, 2**53, "1", None, True],
 }
 
 
