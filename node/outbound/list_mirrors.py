@@ -104,8 +104,7 @@ class ListReader:
 
     async def _words(self, header: Header, slots: tuple[bytes, ...]) -> dict[bytes, int]:
         proven = await self._proven(header, self._network.credential_registry, slots)
-        if proven.code_hash != self._network.code_hash:
-            raise NotVerified("the account at the registry's address has other code")
+        proven.require_code(self._network.code_hash)
         return dict(proven.values)
 
     async def _proven(self, header: Header, address: bytes, slots: tuple[bytes, ...]) -> ProvenSlots:

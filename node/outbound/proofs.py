@@ -57,8 +57,7 @@ class Target:
     def check_state(self, nodes: Sequence[bytes], slots: Sequence[bytes]) -> None:
         """NotVerified or Malformed unless `nodes` prove `slots` of the table's registry, and nothing else."""
         proven = prove_slots(self.header, nodes, self.network.credential_registry, slots)
-        if proven.code_hash != self.network.code_hash:
-            raise NotVerified("the account at the registry's address has other code")
+        proven.require_code(self.network.code_hash)
 
     def check_reach(self, number: int) -> None:
         """Whether a hop leads from block `number` to this one; NotFound where none ever will, to no later one either.
@@ -147,7 +146,7 @@ class EndpointProofs:
 
 def _number(network: Network, newest: Header, at: Height) -> int:
     if at is At.SERIES:
-        return newest.number - newest.number % network.step
+        return network.last_of_series(newest.number)
     if at is At.NEWEST:
         return newest.number
     if at > newest.number:

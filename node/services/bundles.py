@@ -90,16 +90,16 @@ class Proving:
 
 async def prove_due(issuer: Issuer, finalized: Header) -> Proving:
     """Prove what became final and has no bundle, and renew at the series."""
-    step = issuer.require_chain().network.step
+    network = issuer.require_chain().network
     faults: list[str] = []
     async with issuer.store.reading() as reading:
         first = await reading.bundles.due(finalized.number, _PER_TICK + 1, step=1)
     made = len(await _prove(issuer, first[:_PER_TICK], finalized, faults))
     left = len(first) - made - len(faults)
-    in_series = finalized.number - finalized.number % step
-    if step > 1 and finalized.number - in_series < PROVABLE_BLOCKS:
+    in_series = network.last_of_series(finalized.number)
+    if network.step > 1 and finalized.number - in_series < PROVABLE_BLOCKS:
         async with issuer.store.reading() as reading:
-            again = await reading.bundles.due(in_series, _PER_TICK, step=step)
+            again = await reading.bundles.due(in_series, _PER_TICK, step=network.step)
         if again:
             header = await issuer.require_chain().client.header(in_series)
             made += len(await _prove(issuer, again, header, faults))

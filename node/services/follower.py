@@ -359,8 +359,8 @@ class Follower:
         async def ask(client: ChainClient) -> bytes:
             proven = prove_slots(header, await client.proof_nodes(address, [], header.hash), address, [])
             # Where it is not deployed, nothing says what an identity wrote; that it never did would be an answer.
-            if proven.account is None or proven.code_hash != code_hash:
-                raise NotVerified("the account at the registry's address has other code, or none")
+            proven.require_code(code_hash)
+            assert proven.account is not None  # noqa: S101 - narrows for the type checker
             return proven.account.storage_root
 
         return (await voices.read(ask))[0]

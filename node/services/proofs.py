@@ -20,7 +20,7 @@ from node.core.evm.network import Network
 from node.core.problem import ours
 from node.outbound.proofs import Height, ProofSource, Target
 
-OpenSource = Callable[[], AbstractAsyncContextManager[ProofSource]]
+OpenProofSource = Callable[[], AbstractAsyncContextManager[ProofSource]]
 """A source for one question, with its limits; closed afterwards."""
 
 # A block comes every 12 seconds on mainnet, and one becomes final every six minutes.
@@ -46,7 +46,7 @@ class Prover:
     def __init__(
         self,
         networks: Mapping[int, Network],
-        open_source: OpenSource,
+        open_source: OpenProofSource,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

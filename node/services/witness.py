@@ -142,7 +142,7 @@ async def prove(issuer: Issuer, sight: Sight) -> Sight:
             f"it was seen at {format_datetime_stamp(sight.seen)} and anchored at"
             f" {format_datetime_stamp(found.time)}, which is too late: run this again to see it anew"
         )
-    in_series = finalized.number - finalized.number % chain.network.step
+    in_series = chain.network.last_of_series(finalized.number)
     if found.record.block <= in_series < finalized.number < in_series + PROVABLE_BLOCKS:
         proven, _ = await _prove_at(issuer, sight, await chain.client.header(in_series))
     return proven

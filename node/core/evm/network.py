@@ -108,6 +108,10 @@ class Network:
         """The CAIP-2 identifier, `eip155:<chain id>`."""
         return format_chain(self.chain_id)
 
+    def last_of_series(self, number: int) -> int:
+        """The newest block up to `number` at which all issuers of the network prove: a multiple of `step`."""
+        return number - number % self.step
+
     def is_old(self, timestamp: int, now: datetime) -> bool:
         """Whether `timestamp` (Unix seconds), of a newest final block, is further back from `now` than the limit."""
         limit = self.header_age_limit_seconds

@@ -345,8 +345,7 @@ def _slots(
 ) -> Mapping[bytes, int]:
     """The slots of the table's registry; the code is compared too, for it alone proves nothing."""
     proven = prove_slots(header, nodes, network.credential_registry, slots)
-    if proven.code_hash != network.code_hash:
-        raise NotVerified("the account at the registry's address has other code")
+    proven.require_code(network.code_hash)
     wanted.check_words(proven.values)
     return proven.values
 
