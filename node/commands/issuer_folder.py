@@ -209,7 +209,7 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
             networks = {**standards.networks, **folder.networks()}
             opening = open_chain(folder.rpc, networks, settings.chain, folder.agree)
             chain = await stack.enter_async_context(opening)
-            second = await _open_second(stack, folder, networks, settings.chain)
+            second = await open_second(stack, folder, networks, settings.chain)
         keyring = Keyring(folder.path, passphrase)
         yield Issuer(
             database,
@@ -223,9 +223,10 @@ async def open_issuer(folder: Folder, passphrase: str | None) -> AsyncIterator[I
         )
 
 
-async def _open_second(
+async def open_second(
     stack: AsyncExitStack, folder: Folder, networks: dict[int, Network], own: str
 ) -> SecondChain | None:
+    """The second chain of which the folder was told, None where it was told of none. Misconfigured where it is none."""
     from node.services.issuer import SecondChain  # noqa: PLC0415
 
     rpc, name = folder.witness_rpc, folder.witness_network

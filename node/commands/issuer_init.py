@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,11 +20,14 @@ from node.commands.issuer_options import (
     print_json,
     run_async,
 )
-from node.core.errors import Misconfigured
+from node.core.errors import BonafidesError, Misconfigured
 
 if TYPE_CHECKING:
     from node.commands.issuer_folder import Folder
-    from node.services.issuer import Issuer
+    from node.services.issuer import ChainAccess, Issuer
+
+
+_WITNESS: Final = ("witness_rpc", "witness_network")
 
 
 @click.command()
@@ -102,6 +105,8 @@ async def init(
     if kind == "BLS12-381" and (with_status or suspendable):
         raise Misconfigured("a BLS12-381 key signs no status lists: leave --status and --suspendable out")
     await _check_method(place, method)
+    if method == "ethr":
+        place = await _with_sound_witness(place, networks, told=any(terms[name] for name in _WITNESS))
     passphrase = ask_new_passphrase(passphrase_file, folder)
     place.save()
     place.keep_networks(networks)
@@ -123,6 +128,32 @@ def _status(place: Folder, *, wanted: bool) -> bool | None:
 
     # Earlier releases did not write it down: there an open list says it.
     return True if wanted else place.status if place.has(SETTINGS_FILE) else False
+
+
+async def _with_sound_witness(place: Folder, file: Path | None, *, told: bool) -> Folder:
+    """The folder, once a second chain that is `told` of is found to be one: before anything in the folder is touched.
+
+    What an earlier run kept and is none is forgotten: every command would stumble over it.
+    """
+    from contextlib import AsyncExitStack  # noqa: PLC0415
+
+    from node.commands.issuer_folder import open_chain, open_second  # noqa: PLC0415
+    from node.commands.loading import load_networks, load_standards  # noqa: PLC0415
+
+    if place.witness_rpc is None and place.witness_network is None:
+        return place
+    tables = load_networks(file) if file is not None else place.networks()
+    networks = {**load_standards().networks, **tables}
+    async with AsyncExitStack() as stack:
+        chain = await stack.enter_async_context(open_chain(place.rpc or "", networks, agree=place.agree))
+        try:
+            await open_second(stack, place, networks, chain.network.chain)
+        except Misconfigured as error:
+            if told:
+                raise
+            click.echo(f"forgotten: {error.detail}", err=True)
+            return replace(place, witness_rpc=None, witness_network=None)
+    return place
 
 
 async def _check_method(place: Folder, method: str) -> None:
@@ -177,7 +208,9 @@ async def _init_key(
 async def _init_chain(
     place: Folder, passphrase: str, name: str, url: str, faucet: Path | None, *, suspendable: bool
 ) -> dict[str, Any]:
-    from node.commands.issuer_folder import open_chain  # noqa: PLC0415
+    from contextlib import AsyncExitStack  # noqa: PLC0415
+
+    from node.commands.issuer_folder import open_chain, open_second  # noqa: PLC0415
     from node.commands.loading import load_standards  # noqa: PLC0415
     from node.core.encoding import encode_hex  # noqa: PLC0415
     from node.services import setup  # noqa: PLC0415
@@ -189,12 +222,17 @@ async def _init_chain(
     networks = {**standards.networks, **place.networks()}
     store = await open_database(place.database_url)
     try:
-        async with open_chain(place.rpc or "", networks, agree=place.agree) as chain:
+        async with AsyncExitStack() as stack:
+            chain = await stack.enter_async_context(open_chain(place.rpc or "", networks, agree=place.agree))
             await chain.check()
+            second = await open_second(stack, place, networks, chain.network.chain)
             where = setup.Place(place.path, store, passphrase)
             made = await setup.create_on_chain(where, standards, chain, name, url)
             made = replace(made, anchoring=place.anchoring_terms())
-            await _fund(made, faucet)
+            if lacking := await _fund(made, chain, faucet):
+                raise Misconfigured(f"{lacking}: send it, then run the same command again")
+            if second is not None:
+                await _fund_second(made, second.chain, faucet)
             await setup.register(made, suspendable=suspendable)
             await finish(AnchorWorker(made), "registering")
             async with store.reading() as reading:
@@ -212,15 +250,27 @@ async def _init_chain(
         await store.close()
 
 
-async def _fund(made: Issuer, faucet: Path | None) -> None:
+async def _fund(made: Issuer, chain: ChainAccess, faucet: Path | None) -> str:
+    """Who lacks ether on `chain` after the faucet, if there is one, has paid; empty where nobody does."""
     from node.services import setup  # noqa: PLC0415
 
-    lacking = await setup.shortages(made)
+    second = None if chain is made.chain else chain
+    lacking = await setup.shortages(made, second)
     if lacking and faucet is not None:
-        await setup.fund(made, _faucet_key(faucet), lacking)
-        lacking = await setup.shortages(made)
+        await setup.fund(chain, _faucet_key(faucet), lacking)
+        lacking = await setup.shortages(made, second)
+    return "; ".join(map(str, lacking))
+
+
+async def _fund_second(made: Issuer, chain: ChainAccess, faucet: Path | None) -> None:
+    """As `_fund`, and told alone: nothing on the issuer's own chain waits for it."""
+    try:
+        await chain.check()
+        lacking = await _fund(made, chain, faucet)
+    except BonafidesError as error:
+        lacking = error.detail
     if lacking:
-        raise Misconfigured("; ".join(map(str, lacking)) + ": send it, then run the same command again")
+        click.echo(f"warning: on the second chain nothing is anchored yet: {lacking}", err=True)
 
 
 def _faucet_key(file: Path) -> bytes:

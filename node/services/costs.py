@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from node.chain.transactions import CredentialRegistryCalls
 from node.core.encoding import encode_hex
-from node.core.errors import Unavailable
+from node.core.errors import NotVerified, Unavailable
 from node.outbound.chain import Reverted
 from node.services import registration
 from node.services.issuer import GWEI, ChainAccess, Issuer, address_of
+from node.services.writers import SET_WRITER_GAS, may_anchor
 from node.storage.base import OWN_CHAIN, BatchCost, IssuerKey, KeyRole, Spent, Transaction
 
 # Measured on Anvil, and the most that an anchor may take.
@@ -135,27 +136,42 @@ def _of_batches(batches: Sequence[BatchCost]) -> dict[str, int] | None:
 
 async def warnings(issuer: Issuer) -> list[str]:
     """Who will soon be unable to pay, on every chain. A second one that cannot be asked is told of by the worker."""
-    found = await warnings_of(issuer, issuer.require_chain())
+    own = issuer.require_chain()
+    found = await _short_writers(issuer, own)
+    found += await _short_owners(issuer, own, OWNER_GAS, "cannot pay for a new key")
     if issuer.second is not None:
-        with contextlib.suppress(Unavailable):
-            found += await warnings_of(issuer, issuer.second.chain)
+        with contextlib.suppress(Unavailable, NotVerified):
+            found += await _short_writers(issuer, issuer.second.chain)
+            found += await _short_of_role(issuer, issuer.second.chain)
     return found
 
 
-async def warnings_of(issuer: Issuer, chain: ChainAccess) -> list[str]:
-    """Who will soon be unable to pay for what it has to do there, at the price of now."""
+async def _short_writers(issuer: Issuer, chain: ChainAccess) -> list[str]:
     async with issuer.store.reading() as reading:
-        owners, writers = [await reading.keys.all(role) for role in (KeyRole.OWNER, KeyRole.WRITER)]
+        writers = await reading.keys.all(KeyRole.WRITER)
     price = max(1, (await chain.client.gas_price()).now)
     found = []
     for key in writers:
         anchors = await chain.client.balance(address_of(key)) // (ANCHOR_GAS * price)
         if anchors < issuer.anchoring.low_balance:
             found.append(_short(key, chain, f"can pay for {anchors} more anchors"))
-    return found + [
-        _short(key, chain, "cannot pay for a new key")
+    return found
+
+
+async def _short_of_role(issuer: Issuer, second: ChainAccess) -> list[str]:
+    """The owner gives the writer its role there, once, and has nothing else to pay for."""
+    short = await _short_owners(issuer, second, SET_WRITER_GAS, "cannot pay for the writer's role")
+    return [] if not short or await may_anchor(issuer, second) else short
+
+
+async def _short_owners(issuer: Issuer, chain: ChainAccess, gas: int, what: str) -> list[str]:
+    async with issuer.store.reading() as reading:
+        owners = await reading.keys.all(KeyRole.OWNER)
+    price = max(1, (await chain.client.gas_price()).now)
+    return [
+        _short(key, chain, what)
         for key in owners
-        if await chain.client.balance(address_of(key)) < OWNER_GAS * price
+        if await chain.client.balance(address_of(key)) < gas * price
     ]
 
 

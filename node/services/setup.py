@@ -25,7 +25,7 @@ from node.core.verify.verifier import Standards
 from node.services import status_lists
 from node.services.issuer import ChainAccess, Issuer, Keyring, address_of, now_utc
 from node.services.rotation import make_key
-from node.services.writers import ends_soon, writer_record
+from node.services.writers import SET_WRITER_GAS, ends_soon, may_anchor, writer_record
 from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store
 
 # Gas of all that the owner does at the beginning with two lists, and a rotation later; a writer's first hundred
@@ -37,8 +37,9 @@ _MAX_URL_BYTES: Final = 1800  # a status list's URL is longer and has 2,048
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """An address that cannot pay for what it has to do; amounts in wei."""
+    """An address that cannot pay for what it has to do on a chain; amounts in wei."""
 
+    chain: str
     role: KeyRole
     address: bytes
     balance: int
@@ -46,7 +47,7 @@ class Shortage:
 
     def __str__(self) -> str:
         missing = (self.needed - self.balance) / 10**18
-        return f"the {self.role} {encode_hex(self.address)} needs {missing:.6f} ether more"
+        return f"the {self.role} {encode_hex(self.address)} needs {missing:.6f} ether more on {self.chain}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,28 +156,35 @@ async def _ending_writers(issuer: Issuer) -> list[IssuerKey]:
     return [key for key in active if ends_soon(issuer, await writer_record(issuer, key, finalized))]
 
 
-async def shortages(issuer: Issuer) -> list[Shortage]:
-    """Which of owner and writer lack ether for what is ahead of them, at twice the present price of gas."""
-    client = issuer.require_chain().client
+async def shortages(issuer: Issuer, second: ChainAccess | None = None) -> list[Shortage]:
+    """Which of owner and writer lack ether for what is ahead of them, at twice the present price of gas.
+
+    On the issuer's own chain, or on a second one, where the owner gives the writer its role and does nothing else.
+    """
+    chain = second or issuer.require_chain()
+    owner_gas = OWNER_GAS
+    if second is not None:
+        owner_gas = 0 if await may_anchor(issuer, second) else SET_WRITER_GAS
+    client = chain.client
     fees = await client.fees()
     async with issuer.store.reading() as reading:
         keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
     found = []
     for key in keys:
-        gas = OWNER_GAS if key.role is KeyRole.OWNER else WRITER_GAS
+        gas = owner_gas if key.role is KeyRole.OWNER else WRITER_GAS
         balance = await client.balance(address_of(key))
         if balance < (needed := gas * fees.max_fee_per_gas):
-            found.append(Shortage(key.role, address_of(key), balance, needed))
+            found.append(Shortage(chain.network.chain, key.role, address_of(key), balance, needed))
     return found
 
 
-async def fund(issuer: Issuer, faucet_key: bytes, lacking: Sequence[Shortage]) -> None:
+async def fund(chain: ChainAccess, faucet_key: bytes, lacking: Sequence[Shortage]) -> None:
     """Send ten times what is lacking from the faucet of a development chain."""
     from node.chain.transactions import Transactions, transfer  # noqa: PLC0415
 
     calls = [transfer(shortage.address, 10 * shortage.needed) for shortage in lacking]
     if calls:
-        await Transactions(issuer.require_chain().client).send_all(calls, faucet_key)
+        await Transactions(chain.client).send_all(calls, faucet_key)
 
 
 async def _known_settings(place: Place) -> IssuerSettings | None:

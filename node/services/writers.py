@@ -10,13 +10,15 @@ from typing import Final
 
 from node.core.evm import registry
 from node.core.evm.header import Header
-from node.core.evm.registry import WriterRecord
+from node.core.evm.registry import WriterRecord, WriterRole
 from node.core.times import from_unix
 from node.services.issuer import ChainAccess, Issuer, address_of
-from node.storage.base import IssuerKey, KeyRole
+from node.storage.base import IssuerKey, KeyRole, KeyState
 
 # Long enough that somebody looks at `issuer status` before it is over.
 RENEW_BEFORE: Final = timedelta(days=365)
+# 75,162 measured, as the identity's first write: all that the owner does on a second chain.
+SET_WRITER_GAS: Final = 100_000
 
 
 async def writer_record(
@@ -27,6 +29,16 @@ async def writer_record(
         (owner, *_) = await reading.keys.all(KeyRole.OWNER)
     slot = registry.writer_slot(issuer.identity, address_of(owner), address_of(writer))
     return WriterRecord.from_word(await (chain or issuer.require_chain()).slot(header, slot))
+
+
+async def may_anchor(issuer: Issuer, chain: ChainAccess) -> bool:
+    """Whether every writer in use has its role on `chain`, so that the owner has nothing to pay there."""
+    async with issuer.store.reading() as reading:
+        writers = await reading.keys.all(KeyRole.WRITER)
+    used = [key for key in writers if key.state in (KeyState.PREPARED, KeyState.ADDING, KeyState.ACTIVE)]
+    header = await chain.finalized()
+    records = [await writer_record(issuer, key, header, chain) for key in used]
+    return all(WriterRole.ANCHOR in record.roles for record in records)
 
 
 def ends_soon(issuer: Issuer, record: WriterRecord) -> bool:

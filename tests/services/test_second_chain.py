@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.chain import ChainProcess, RunningChain, deployed
+from fixtures.chain import ChainProcess, RunningChain, deployed, in_thread
 from fixtures.issuers import PASSPHRASE, MakeCohort
 from fixtures.lying_chain import LyingChain, errors, transactions_swallowed
 from services.test_anchoring import finish, head, issue, judge
+from services.test_issuer_commands import School
 
 from node.chain.transactions import Transactions, transfer
+from node.chain.transactions import address_of as ethereum_address_of
 from node.commands.issuer_folder import Folder, open_issuer
 from node.core.errors import Misconfigured
 from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord
 from node.core.verify.report import CheckName, Outcome
+from node.outbound.chain import ChainClient
 from node.services import costs
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import ChainAccess, Issuer, address_of
@@ -142,3 +147,73 @@ async def test_a_second_chain_is_another_one_and_has_both_name_and_endpoint(scho
         with pytest.raises(Misconfigured, match="second chain"):
             async with open_issuer(place.with_options(terms=terms), PASSPHRASE):
                 pass
+
+
+class TestInit:
+    """`issuer init` with a second chain."""
+
+    @pytest.fixture
+    def init(self, devchain: RunningChain, second: RunningChain, tmp_path: Path) -> list[str]:
+        networks, faucet = tmp_path / "networks.json", tmp_path / "faucet.key"
+        networks.write_text(json.dumps({"networks": [devchain.network, second.network]}))
+        faucet.write_text(devchain.key.hex())
+        files = ["--networks", str(networks), "--faucet", str(faucet)]
+        return [
+            "init",
+            "--name",
+            "A school",
+            "--url",
+            "https://school.example",
+            "--rpc",
+            devchain.url,
+            *files,
+        ]
+
+    def test_what_is_no_second_chain_is_refused_before_it_is_kept(
+        self, devchain: RunningChain, second: RunningChain, init: list[str], tmp_path: Path
+    ) -> None:
+        school = School(tmp_path / "school")
+        with pytest.raises(Misconfigured, match="needs both"):
+            school.json(*init, "--witness-rpc", second.url)
+        own = f"eip155:{devchain.chain_id}"
+        with pytest.raises(Misconfigured, match="a second chain is another one"):
+            school.json(*init, "--witness-rpc", second.url, "--witness-network", own)
+        assert not (school.folder / "issuer" / "issuer.json").exists()
+
+    def test_what_an_earlier_run_kept_and_is_none_is_forgotten(
+        self, init: list[str], second: RunningChain, tmp_path: Path
+    ) -> None:
+        school = School(tmp_path / "school")
+        folder = school.folder / "issuer"
+        replace(Folder(folder), witness_rpc=second.url).save()
+        result = school.run(*init)
+        assert result.exit_code == 0
+        assert "forgotten: a second chain needs both" in result.stderr
+        assert Folder.load(folder).witness_rpc is None
+        assert school.run("status").exit_code == 0
+
+    def test_the_faucet_pays_there_too_and_what_lacks_is_told(
+        self, init: list[str], devchain: RunningChain, second: RunningChain, tmp_path: Path
+    ) -> None:
+        school = School(tmp_path / "school")
+        name = f"eip155:{second.chain_id}"
+        told = ["--witness-rpc", second.url, "--witness-network", name]
+        without_faucet = init[: init.index("--faucet")]
+        assert school.run(*init).exit_code == 0
+        result = school.run(*without_faucet, *told)
+        assert result.exit_code == 0
+        assert re.search(
+            f"the owner 0x[0-9a-f]+ needs [0-9.]+ ether more on {name}; the writer 0x", result.stderr
+        )
+        (warning,) = [one for one in school.json("status")["warnings"] if one.startswith("the owner")]
+        assert f"cannot pay for the writer's role on {name}" in warning
+
+        async def fill_faucet() -> None:
+            async with ChainClient(second.url) as client:
+                calls = [transfer(ethereum_address_of(devchain.key), 10**19)]
+                await Transactions(client).send_all(calls, second.key)
+
+        in_thread(fill_faucet)
+        result = school.run(*init)  # what it was told before is kept
+        assert "second chain" not in result.stderr
+        assert not school.json("status")["warnings"]

@@ -47,7 +47,7 @@ async def workers(
         made = await setup.create_on_chain(
             setup.Place(folder, stores[0], PASSPHRASE), standards, chain, "A school", URL
         )
-        await setup.fund(made, devchain.key, await setup.shortages(made))
+        await setup.fund(made.require_chain(), devchain.key, await setup.shortages(made))
         await setup.register(made)
         await AnchorWorker(made).run_until_done(timeout_seconds=60)
         terms = AnchoringTerms(batch_size=ITEMS)

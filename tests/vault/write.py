@@ -17,16 +17,21 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import AsyncMock, patch
 
 import orjson
 from fixtures.chain import ChainProcess, RunningChain, deployed
 from fixtures.issuers import PASSPHRASE
+from fixtures.verification import Signatory, badge, did_document
+from fixtures.webvh import Log
+from nacl.signing import SigningKey
 from vault import catalogue
+from vault.papers import Paper, papers
 from vault.specimens import (
     INDEX,
     VAULT,
@@ -40,25 +45,45 @@ from vault.specimens import (
 )
 
 from node.commands.issuer_folder import Folder, open_chain, open_issuer
+from node.core.dataintegrity.bbs_binding import Binding, bind, holder_to_json
+from node.core.encoding import encode_hex
+from node.core.evm.agreement import Endpoints
+from node.core.evm.checkpoint import parse_checkpoint
+from node.core.evm.events import TOPICS, decode_registry_log
+from node.core.evm.history import read_history
+from node.core.evm.registry import heads_slot
 from node.core.keys import KeyKind
+from node.core.oid4vci.credential_request import CredentialRequest
+from node.core.oid4vci.key_proof import prepare_jwt_proof
+from node.core.oid4vci.token import TokenRequest
 from node.core.securing import BBS, DEFAULT_SECURING
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.times import format_datetime_stamp, from_unix
+from node.core.verify.materials import Mode
+from node.core.verify.verifier import Verifier
+from node.keystore import generate_secret, signer_of
+from node.outbound.http import Egress, EgressPolicy
+from node.outbound.logs import read_logs
 from node.services import (
     anchoring,
     blockcerts,
     bundles,
+    checkpoints,
     derivation,
     export,
     issuance,
+    linking,
     lookup,
+    offering,
     revocation,
     rotation,
     setup,
     status_lists,
+    witness,
 )
 from node.services.cohort import load_cohort
 from node.services.issuer import Issuer, now_utc
+from node.services.offers import OfferDesk
 from node.services.preparing import Terms
 from node.services.revocation import Action
 from node.storage.base import KeyRole, KeyState
@@ -68,6 +93,7 @@ from wallet.disclose import Occasion, named_places
 from wallet.holder_keys import HolderKey, make_key
 from wallet.holdings import Holding, Provenance, new_holding
 from wallet.presentation import Showing, bundles_of, for_a_file, presentation_file, sign_token
+from wallet.refresh import Refresher
 
 SCHOOL: Final = "The School of the Vault"
 URL: Final = "https://school.example"
@@ -79,6 +105,7 @@ SHOWN: Final = ("credentialSubject.achievement.name", "/credentialSubject/result
 FLAT_SHOWN: Final = ("achievement.name", "/result/0")
 MESSAGES: Final = ["In good standing", "Paused", "Under review", "Ended"]
 MANDATORY: Final = ["/name", "/credentialSubject/achievement/name"]
+_OF_A_LOG: Final = ("topics", "data", "blockNumber", "logIndex", "transactionHash")
 RESULTS: Final = (
     "urn:uuid:976af6fe-1a18-5be7-9487-596b1e66021e",
     "urn:uuid:2f0c6a52-7d3e-4c52-9f7e-6f7a1f0c3b11",
@@ -127,7 +154,19 @@ class Draft:
     files: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, JsonObject] = field(default_factory=dict)
     networks: list[JsonObject] = field(default_factory=list)
-    trusted: list[str] = field(default_factory=list)
+    trusted: list[JsonObject] = field(default_factory=list)
+    papers: dict[str, JsonObject] = field(default_factory=dict)
+
+    def trust(self, did: str, *witnesses: str) -> None:
+        """Have the edition's verifier recognise an issuer, and these as witnesses of its document."""
+        named = {"witnesses": list(witnesses)} if witnesses else {}
+        self.trusted.append({"did": did, "name": SCHOOL, **named})
+
+    def add_paper(self, kind: str, data: bytes, **more: Any) -> None:
+        """A paper of this edition, its file named after it; one of a kind."""
+        self.files[f"{kind}.json"] = data
+        what = catalogue.PAPERS[kind]
+        self.papers[kind] = {"name": kind, "what": what, "kind": kind, "file": f"{kind}.json", **more}
 
     def add(self, name: str, ending: str, data: bytes, *, asked: bool = False, **more: Any) -> None:
         """A specimen, its file named after it."""
@@ -173,6 +212,8 @@ class Author:
     folder: Path
     draft: Draft
     learner: Learner
+    hopping: list[Holding] = field(default_factory=list)
+    """What was proven before the chain went on."""
 
     async def issue(
         self, cohort: str, securing: str = DEFAULT_SECURING, *, to: str | None = None, **changed: Any
@@ -288,6 +329,8 @@ async def write_school(author: Author) -> None:
     await _with_key(author, folder, KeyKind.BLS12381_G2)
     await _of_p256(author)
     await author.settle()
+    await _bound(author)
+    await _before_the_hop(author)
     await _with_key(author, folder, KeyKind.P384)
     for name in ("ecdsa-rdfc-2019", "ecdsa-jcs-2019"):
         await author.issue(f"{name}-P-384", name)
@@ -304,6 +347,10 @@ async def write_school(author: Author) -> None:
     await _show_documents(author)
     await _show_parts(author)
     await _present(author)
+    await _audit(author)
+    await _witnessed(author)
+    await _link(author)
+    await _checkpoint(author)
 
 
 async def _with_key(author: Author, folder: Path, kind: KeyKind) -> None:
@@ -433,6 +480,170 @@ async def _bundles_within(author: Author, record: Holding) -> list[JsonObject]:
     return found
 
 
+# --- bbs-2023 with a secret of the holder's
+
+
+async def _bound(author: Author) -> None:
+    """A badge of each binding, claimed as a wallet does, and shown; of one more."""
+    for name, binding in (
+        ("holder", Binding.HOLDER),
+        ("pseudonym", Binding.PSEUDONYM),
+        ("both", Binding.BOTH),
+    ):
+        held = await _claimed(author, f"bbs-2023-{name}", binding)
+        author.draft.add(f"bbs-2023-{name}", "json", author.learner.present(Showing(held)), asked=True)
+    add = author.draft.add
+    assert held.secrets is not None
+    author.draft.files["bbs-2023-both.secrets.json"] = encode(holder_to_json(held.secrets))
+    base = orjson.dumps(held.full_bundle().to_json())
+    add("bbs-2023-both-base", "bundle.json", base, secrets="bbs-2023-both.secrets.json")
+    add("bbs-2023-both-part", "bundle.json", orjson.dumps(derived(in_part(held))))
+    add("bbs-2023-both-presentation", "json", author.learner.present(in_part(held)), asked=True)
+
+
+async def _claimed(author: Author, cohort: str, binding: Binding) -> Holding:
+    """A badge that the learner's wallet committed to and fetched by its offer, with the secrets that it drew."""
+    made = bind(binding, secrets.token_bytes(32))
+    wanted = {"holderBinding": binding is not Binding.PSEUDONYM, "pseudonyms": binding.has_pseudonyms}
+    name = await author.issue(cohort, BBS, validDays=None, **wanted)
+    issuer, key = author.issuer, author.learner.key
+    record = await lookup.find_credential(issuer, name)
+    intent = record.intent
+    waiting = issuance.Issued(intent.row_key, intent.credential_id, record.state, None, intent.subject_did)
+    (offer,) = await offering.offer(issuer, [waiting], bearer=False)
+    desk = OfferDesk(issuer, URL)
+    offered = (await desk.view(offer.page.rpartition("/")[2])).offer
+    answer = await desk.redeem(TokenRequest(offered.pre_authorized_code or ""))
+    proof = prepare_jwt_proof(
+        key.public_key, credential_issuer=URL, nonce=await desk.new_nonce(), now=issuer.clock()
+    )
+    request = CredentialRequest(
+        offered.configuration_ids[0],
+        None,
+        "jwt",
+        (proof.finish(key.sign(proof.message)),),
+        made.commitment_with_proof,
+    )
+    await desk.claim(await desk.admit(answer.access_token), request)
+    await author.settle()
+    return replace(await author.held(name), secrets=made.holder)
+
+
+# --- what others add to a bundle
+
+
+async def _before_the_hop(author: Author) -> None:
+    """Badges as they are proven while the chain is young; the one is revoked."""
+    for name in ("hop", "hop-revoked"):
+        await author.issue(name)
+    await author.settle()
+    await author.change("hop-revoked/1", Action.REVOKE)
+    await author.settle()
+    author.hopping = [await author.held(f"{name}/1") for name in ("hop", "hop-revoked")]
+
+
+async def _hop(author: Author) -> set[int]:
+    """The same led to the newest block, as `wallet refresh --hop-to` does; the blocks that they were proven at."""
+    chain, left = author.issuer.require_chain(), set()
+    verifier = Verifier.of(standards(), operator_networks={chain.network.chain_id: chain.network})
+    endpoint = str(Folder.load(author.folder / "school").rpc)
+    async with Egress(EgressPolicy(Mode.CHAIN, Endpoints.of([endpoint]))) as egress:
+        refresher = Refresher(verifier, egress, now=now_utc())
+        for name, holding in zip(("hop", "hop-revoked"), author.hopping, strict=True):
+            led = (await refresher.hop(holding)).holding
+            assert led.hop is not None
+            assert led.header is not None
+            left.add(led.header.number)
+            author.draft.add(name, "bundle.json", orjson.dumps(led.full_bundle().to_json()))
+    return left
+
+
+async def _witnessed(author: Author) -> None:
+    """What stands at the sites of two academies, seen and anchored by the school, and a badge of each."""
+    web, log = Signatory("did:web:academy.example", "key-1", SigningKey.generate()), Log("academy.example")
+    webvh = Signatory(log.did, "key-1", SigningKey.generate())
+    log.update(state=did_document(log.did, webvh).raw)
+    sites = ((web, orjson.dumps(did_document(web.did, web).raw)), (webvh, log.to_bytes()))
+    for academy, stands in sites:
+        sight = await _seen(author, academy.did, stands)
+        document = badge(academy.did)
+        for member in ("evidence", "credentialStatus"):
+            del document[member]
+        bundle = sight.bundle_of(academy.sign(document))
+        method = academy.did.split(":")[1]
+        author.draft.trust(academy.did, author.issuer.settings.did)
+        author.draft.add(f"witness-did-{method}", "bundle.json", orjson.dumps(bundle.to_json()))
+
+
+async def _seen(author: Author, did: str, stands: bytes) -> witness.Sight:
+    """What `issuer witness` writes. Nobody serves an academy's site, so what stands there is told in its place."""
+    with patch.object(witness, "fetch_did_bytes", AsyncMock(return_value=stands)):
+        async with Egress(EgressPolicy(Mode.FULL)) as egress:
+            sight = await witness.look(author.issuer, did, egress)
+    await witness.ask(author.issuer, sight)
+    await author.settle()
+    return await witness.prove(author.issuer, sight)
+
+
+# --- papers
+
+
+async def _audit(author: Author) -> None:
+    issuer, draft = author.issuer, author.draft
+    draft.files["audit.chain.json"] = await _chain_of(issuer)
+    claim = await export.audit_json(issuer)
+    draft.add_paper("audit", claim, chain="audit.chain.json", did=issuer.settings.did)
+
+
+async def _link(author: Author) -> None:
+    issuer, add = author.issuer, author.draft.add_paper
+    assert await linking.link(issuer, URL)
+    await author.settle()
+    author.draft.files["did-configuration.did.json"] = await export.did_document_json(issuer)
+    add(
+        "did-configuration",
+        await export.did_configuration_json(issuer),
+        document="did-configuration.did.json",
+        origin=URL,
+        now=format_datetime_stamp(now_utc()),
+    )
+
+
+async def _checkpoint(author: Author) -> None:
+    """The file by which the edition is judged, as an operator signs it; without the blocks from which hops lead."""
+    issuer, left = author.issuer, await _hop(author)
+    whole = parse_checkpoint(parse_json_object(await export.checkpoint_json(issuer)))
+    named = tuple(one for one in whole.headers if one[0] not in left)
+    signer = signer_of(KeyKind.ED25519, generate_secret(KeyKind.ED25519))
+    signed = checkpoints.signed(replace(whole, headers=named), signer)
+    author.draft.add_paper("checkpoint", orjson.dumps(signed.to_json()), key=signer.public_key.multibase)
+
+
+async def _chain_of(issuer: Issuer) -> bytes:
+    """Every write of the school as an endpoint tells it, and the words that it left, proven."""
+    chain = issuer.require_chain()
+    header, address = await chain.finalized(), chain.network.credential_registry
+    topics = [TOPICS, issuer.identity.rjust(32, b"\0")]
+    parts = read_logs(chain.client, address, topics, 0, header.number)
+    logs = [log async for _, some in parts for log in some]
+    events = [event for log in logs if (event := decode_registry_log(log)) is not None]
+    blocks = sorted({event.block_number for event in events})
+    headers = await chain.client.headers(blocks)
+    times = {number: headers[number].timestamp for number in blocks}
+    history = read_history(issuer.identity, len(events), events, times)
+    slots = await chain.slots(header, list(history.words))
+    history.check_words(slots)
+    return orjson.dumps(
+        {
+            "identity": encode_hex(issuer.identity),
+            "head": slots[heads_slot(issuer.identity)],
+            "times": {str(number): time for number, time in times.items()},
+            "slots": {encode_hex(slot): hex(word) for slot, word in slots.items()},
+            "logs": [{name: log[name] for name in _OF_A_LOG} for log in logs],
+        }
+    )
+
+
 # --- issuers without a chain
 
 
@@ -511,7 +722,7 @@ async def keyed(folder: Path, draft: Draft, learner: Learner, kind: KeyKind) -> 
     try:
         where = setup.Place(folder, store, PASSPHRASE)
         issuer = await setup.create_without_chain(where, standards(), SCHOOL, URL, kind)
-        draft.trusted.append(issuer.settings.did)
+        draft.trust(issuer.settings.did)
         yield Author(issuer, folder, draft, learner)
     finally:
         await store.close()
@@ -569,14 +780,14 @@ async def on_chain(
         async with open_chain(chain.url, place.networks()) as access:
             where = setup.Place(school, store, PASSPHRASE)
             issuer = await setup.create_on_chain(where, standards(), access, SCHOOL, URL)
-            await setup.fund(issuer, chain.key, await setup.shortages(issuer))
+            await setup.fund(issuer.require_chain(), chain.key, await setup.shortages(issuer))
             await setup.register(issuer, suspendable=True)
             await anchoring.AnchorWorker(issuer).run_until_done(timeout_seconds=120)
     finally:
         await store.close()
     draft.networks.append(dict(chain.network))
     async with open_issuer(place, PASSPHRASE) as issuer:
-        draft.trusted.append(issuer.settings.did)
+        draft.trust(issuer.settings.did)
         yield Author(issuer, folder, draft, learner)
 
 
@@ -585,14 +796,12 @@ async def make(folder: Path, school: RunningChain, other: RunningChain) -> Draft
     draft, learner = Draft(), Learner()
     async with on_chain(school, folder / "on chain", draft, learner) as author:
         await write_school(author)
-        draft.files["checkpoint.json"] = await export.checkpoint_json(author.issuer)
     async with on_chain(other, folder / "blockcerts", draft, learner) as author:
         await write_blockcerts(author)
     (folder / "keys").mkdir()
     await write_keys(folder / "keys", draft, learner)
     draft.files["networks.json"] = encode({"networks": draft.networks})
-    listed = [{"did": did, "name": SCHOOL} for did in draft.trusted]
-    draft.files["trust.json"] = encode({"issuers": listed})
+    draft.files["trust.json"] = encode({"issuers": draft.trusted})
     return draft
 
 
@@ -620,10 +829,24 @@ def judged(folder: Path, draft: Draft, wanted: Sequence[str]) -> list[JsonObject
     return entries
 
 
-def missing() -> list[str]:
-    """What the catalogue names and no edition holds."""
-    held = {one.name for one in specimens()}
-    return [name for name in catalogue.KINDS if name not in held]
+def read(folder: Path, draft: Draft, wanted: Sequence[str]) -> list[JsonObject]:
+    """The entries of papers, after each was found to hold; SystemExit otherwise. Their files are in the folder."""
+    entries = []
+    for kind in wanted:
+        found = Paper(folder, draft.papers[kind]).judge()
+        if not found["holds"]:
+            raise SystemExit(f"{kind} does not hold: {found['why']}")
+        entries.append({**draft.papers[kind], "expected": found})
+    return entries
+
+
+def missing() -> tuple[list[str], list[str]]:
+    """What the catalogue names and no edition holds: specimens, and papers by their kind."""
+    held, kinds = {one.name for one in specimens()}, {one.kind for one in papers()}
+    return (
+        [name for name in catalogue.KINDS if name not in held],
+        [kind for kind in catalogue.PAPERS if kind not in kinds],
+    )
 
 
 def new_edition(vault: Path = VAULT) -> Path:
@@ -638,15 +861,23 @@ def new_edition(vault: Path = VAULT) -> Path:
     return vault / name
 
 
-def keep(edition: Path, draft: Draft, entries: Sequence[JsonObject], written: datetime) -> None:
+def keep(
+    edition: Path,
+    draft: Draft,
+    entries: Sequence[JsonObject],
+    written: datetime,
+    of_papers: Sequence[JsonObject] = (),
+) -> None:
     """Write the files that the entries need, the index last; FileExistsError where the edition stands."""
     needed = {name for entry in entries for name in Specimen(edition, entry).files}
+    needed |= {name for entry in of_papers for name in Paper(edition, entry).files}
     needed |= {"networks.json", "trust.json", "checkpoint.json"}
     index = {
         "version": version("bonafides"),
         "written": format_datetime_stamp(written),
         "digests": {name: digest(draft.files[name]) for name in sorted(needed)},
         "specimens": list(entries),
+        "papers": list(of_papers),
     }
     edition.mkdir()
     for name in sorted(needed):
@@ -658,8 +889,8 @@ def keep(edition: Path, draft: Draft, entries: Sequence[JsonObject], written: da
 
 def main() -> None:
     """Write what is missing."""
-    wanted = missing()
-    if not wanted:
+    wanted, wanted_papers = missing()
+    if not (wanted or wanted_papers):
         print("the vault holds all of the catalogue: nothing to write")  # noqa: T201
         return
     with tempfile.TemporaryDirectory() as name:
@@ -680,10 +911,12 @@ def main() -> None:
                     chain.stop()
         (folder / "judged").mkdir()
         entries = judged(folder / "judged", draft, wanted)
+        of_papers = read(folder / "judged", draft, wanted_papers)
         edition = new_edition()
-        keep(edition, draft, entries, now_utc())
+        keep(edition, draft, entries, now_utc(), of_papers)
     sealed = digest((edition / INDEX).read_bytes())
-    print(f'{len(entries)} specimens; into test_vault.py: "{edition.name}": "{sealed}"')  # noqa: T201
+    written = f"{len(entries)} specimens, {len(of_papers)} papers"
+    print(f'{written}; into test_vault.py: "{edition.name}": "{sealed}"')  # noqa: T201
 
 
 if __name__ == "__main__":
