@@ -66,11 +66,14 @@ log = logging.getLogger("bonafides.follower")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a step came to. `followed` of `newest` blocks; `fault` says why the replica does not answer."""
+    """What a step came to. `followed` of `newest` blocks; `fault` says why the replica does not answer.
+
+    `newest` is None until somebody told it.
+    """
 
     chain_id: int
     followed: int
-    newest: int
+    newest: int | None
     fault: str | None
 
 
@@ -129,13 +132,27 @@ class Follower:
         async with self._store.reading() as tx:
             head = await tx.replica.head(self._chain_id)
         followed, fault = (-1, None) if head is None else (head.followed, head.fault)
-        newest = self.progress.newest if self.progress else followed
-        self.progress = Progress(self._chain_id, followed, max(newest, followed), fault)
+        newest = self.progress.newest if self.progress else None
+        self.progress = Progress(self._chain_id, followed, max(newest or followed, followed), fault)
         return self.progress
+
+    async def recall(self) -> bool:
+        """Take up the progress of a process before this one; whether there is any."""
+        async with self._store.reading() as tx:
+            head = await tx.replica.head(self._chain_id)
+        if head is None or (head.genesis, head.registry) != self._of:
+            return False
+        self.progress = Progress(self._chain_id, head.followed, None, head.fault)
+        return True
 
     @property
     def _chain_id(self) -> int:
         return self.network.chain_id
+
+    @property
+    def _of(self) -> tuple[bytes, bytes]:
+        """Genesis and registry: of what the replica is."""
+        return self.network.genesis, self.network.credential_registry
 
     @property
     def _before(self) -> int:
@@ -176,12 +193,9 @@ class Follower:
         async with self._store.reading() as tx:
             head = await tx.replica.head(self._chain_id)
             headers = await tx.replica.headers(self._chain_id, KEPT_HEADERS)
-        network = self.network
-        fresh = ReplicaHead(
-            self._chain_id, network.genesis, network.credential_registry, self._before, None, None
-        )
-        if head is not None and (head.genesis, head.registry) == (fresh.genesis, fresh.registry):
+        if head is not None and (head.genesis, head.registry) == self._of:
             return head, headers
+        fresh = ReplicaHead(self._chain_id, *self._of, self._before, None, None)
         async with self._store.transaction() as tx:
             await tx.replica.forget(self._chain_id)
             await tx.replica.save_head(fresh)
@@ -462,7 +476,11 @@ class Follower:
 
 
 class Followers:
-    """Follows every chain of the table of which an endpoint is configured."""
+    """Follows every chain of the table of which an endpoint is configured.
+
+    Until each endpoint told its chain, those that were followed before may be among them: what the replica has of
+    them is told, and why it grows no further.
+    """
 
     def __init__(
         self,
@@ -478,6 +496,8 @@ class Followers:
         self._unasked = {one.url: one.chain_id for one in egress.policy.endpoints.every}
         self._make = partial(Follower, store, egress=egress, sources=sources, clock=clock)
         self._followers: dict[int, Follower] = {}
+        self._named: set[int] = set()  # the chains that an endpoint is of
+        self._has_recalled = False
         self._faults: dict[int, str] = {}
 
     async def run(self, seconds: float = STEP_SECONDS) -> None:
@@ -493,6 +513,7 @@ class Followers:
 
     async def step(self) -> list[str]:
         """Take a step of every chain, side by side; what went wrong."""
+        await self._recall()
         faults = await self._find()
         for chain_id, error in zip(
             self._followers,
@@ -511,6 +532,17 @@ class Followers:
         except BonafidesError as error:
             return error.detail
 
+    async def _recall(self) -> None:
+        """Once: find the chains in the replica that an endpoint may be of."""
+        if self._has_recalled:
+            return
+        possible = set(self._unasked.values())
+        for chain_id, network in self._networks.items():
+            follower = self._make(network)
+            if (chain_id in possible or None in possible) and await follower.recall():
+                self._followers[chain_id] = follower
+        self._has_recalled = True
+
     async def _find(self) -> list[str]:
         """Ask endpoints that did not tell yet of which chain they are."""
         faults = []
@@ -527,8 +559,12 @@ class Followers:
                     log.warning(
                         "%s is of a chain in no table of networks: %s", client.host, format_chain(chain_id)
                     )
-                elif chain_id not in self._followers:
+                    continue
+                self._named.add(chain_id)
+                if chain_id not in self._followers:
                     self._followers[chain_id] = self._make(self._networks[chain_id])
+        if not self._unasked:
+            self._followers = {one: self._followers[one] for one in self._followers if one in self._named}
         return faults
 
     def progress(self) -> list[JsonObject]:
@@ -539,7 +575,7 @@ class Followers:
             followed, newest = (-1, None) if state is None else (state.followed, state.newest)
             one: JsonObject = {"chain": format_chain(chain_id), "block": followed}
             one["lag"] = None if newest is None else newest - followed
-            fault = self._faults.get(chain_id)
+            fault = self._faults.get(chain_id) or (state.fault if state else None)
             told.append(one | ({"fault": fault} if fault else {}))
         return told
 
@@ -567,9 +603,7 @@ def _last_sound(
 def _not_all(givers: Iterable[str], number: int, deployed: int) -> str:
     by = " and ".join(sorted(givers)) or "an endpoint"
     begun = f" from block {deployed}, where the table of networks has it deployed," if deployed else ""
-    return (
-        f"the logs that {by} gave{begun} up to block {number} are not all that the registry holds, or not as it does"
-    )
+    return f"the logs that {by} gave{begun} up to block {number} are not all that the registry holds, or not as it does"
 
 
 def _recorded(answer: HeaderAnswer) -> ReplicaHeader:

@@ -17,6 +17,7 @@ from fixtures.lying_chain import (
     Lie,
     LyingChain,
     after,
+    chain_id_swapped,
     errors,
     lagging,
     log_limits,
@@ -47,7 +48,7 @@ from node.core.verify.materials import (
 )
 from node.outbound.chain import ChainClient
 from node.outbound.http import Egress, EgressPolicy
-from node.services.follower import Follower
+from node.services.follower import Follower, Followers
 from node.services.replica import StoredReplica
 from node.storage.base import ReplicaWrite
 from node.storage.database import Database, open_database, sqlite_url
@@ -416,6 +417,27 @@ LIES: dict[str, Callable[[Written], Lie]] = {
         1,
     ),
 }
+
+
+class TestAllChains:
+    async def followed(self, store: Database, network: Network, *endpoints: str) -> list[str]:
+        """The chains that are told of after a step, of a table that has one chain more."""
+        other = replace(network, chain_id=network.chain_id + 1)
+        async with Egress(EgressPolicy(Mode.CHAIN, Endpoints.of(endpoints))) as egress:
+            followers = Followers(store, {one.chain_id: one for one in (network, other)}, egress)
+            await followers.step()
+            return [str(one["chain"]) for one in followers.progress()]
+
+    async def test_one_of_before_is_told_of_while_a_silent_endpoint_may_be_of_it(
+        self, store: Database, production: Network, written: Written, liar: LyingChain
+    ) -> None:
+        url, other = written.running.url, production.chain_id + 1
+        assert await self.followed(store, production, url) == [production.chain]
+        liar.tell(errors())
+        assert await self.followed(store, production, liar.url) == [production.chain]
+        assert await self.followed(store, production, f"@{other}={liar.url}") == [f"eip155:{other}"]
+        liar.tell(chain_id_swapped(other))
+        assert await self.followed(store, production, liar.url) == [f"eip155:{other}"]
 
 
 class TestAnEndpointThatLies:

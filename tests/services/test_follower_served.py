@@ -46,6 +46,14 @@ class Employer:
             found: list[dict[str, Any]] = (await answer.json())["following"]
             return found
 
+    async def until_it_fails(self) -> dict[str, Any]:
+        """What is told of the one chain once an endpoint was asked in vain."""
+        async with asyncio.timeout(60):
+            while not (chains := await self.following()) or "fault" not in chains[0]:  # noqa: ASYNC110 - HTTP
+                await asyncio.sleep(0.05)
+        (chain,) = chains
+        return chain
+
     async def until_block(self, number: int) -> None:
         async with asyncio.timeout(60):
             while not (chains := await self.following()) or chains[0]["block"] < number:  # noqa: ASYNC110 - HTTP
@@ -110,6 +118,22 @@ async def test_bundles_are_judged_without_a_connection_and_revocations_are_seen(
         assert (chain["lag"], "fault" in chain) == (0, False)
         assert (await employer.verify(shown["s1"]))["acceptance"] == "refused"
         assert (await employer.verify(shown["s2"]))["acceptance"] == "accepted"
+
+
+async def test_after_a_restart_without_an_endpoint_health_tells_what_the_replica_has_and_what_is_wrong(
+    employers: Start, school: Issuer, make_cohort: MakeCohort, lying_chain: LyingChain
+) -> None:
+    await issue(school, make_cohort)
+    await finish(school)
+    bundle = await export.bundle_json(school, "s1")
+    async with employers() as employer:
+        (before,) = await employer.following()
+    lying_chain.tell(errors())
+    async with employers(wait=False) as employer:
+        chain = await employer.until_it_fails()
+        assert (chain["chain"], chain["block"], chain["lag"]) == (before["chain"], before["block"], None)
+        assert lying_chain.host in chain["fault"]
+        assert (await employer.verify(bundle))["acceptance"] == "accepted"
 
 
 async def test_until_the_chain_is_followed_nothing_is_known(
