@@ -25,6 +25,7 @@ from node.core.oid4vci.errors import parse_error
 from node.core.oid4vci.metadata import issuer_metadata_url, parse_issuer_metadata
 from node.core.times import from_unix
 from node.core.verify import engine
+from node.core.verify.anchored import CLOCK_TOLERANCE_SECONDS
 from node.core.verify.intake import Intake
 from node.core.verify.ledger import Identity, Wanted
 from node.core.verify.materials import HeaderAnswer, Materials, Mode
@@ -94,7 +95,7 @@ class Refresher:
         held = holding.header
         if bundle.anchor is not None and target.header.number < bundle.anchor.block:
             return Refreshed(holding, note="no block of the series is final yet that knows its anchor")
-        if held is not None and held.number >= target.header.number:
+        if held is not None and held.timestamp >= target.header.timestamp:
             return Refreshed(holding, note=f"block {held.number} is the newest that can be proven")
         try:
             state = await source.state(target, wanted.slots())
@@ -116,7 +117,7 @@ class Refresher:
         held = holding.header
         if held is None:
             return Refreshed(holding, note="no proof is held that could be led anywhere")
-        if held.number >= target.header.number:
+        if held.timestamp >= target.header.timestamp:
             return Refreshed(holding, note=f"it is proven at block {held.number} already")
         return await self._hopped(holding, source, target)
 
@@ -222,8 +223,16 @@ class Refresher:
         return self._targets[key]
 
     def _check_age(self, target: Target) -> None:
-        """Unavailable where whoever was asked lags behind the chain."""
+        """Unavailable where whoever was asked lags behind the chain, or names a block of the future.
+
+        After such a block no later proof would count as newer.
+        """
         network, newest = target.network, target.answer.newest
+        latest = max(newest.timestamp, target.header.timestamp)
+        if latest > self._now.timestamp() + CLOCK_TOLERANCE_SECONDS:
+            raise Unavailable(
+                f"{target.answer.source} names a final block that is later than this machine's clock"
+            )
         if network.is_old(newest.timestamp, self._now):
             age = int(self._now.timestamp()) - newest.timestamp
             told = f"the newest final block by {target.answer.source} is {age} seconds old"

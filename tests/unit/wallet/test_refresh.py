@@ -171,6 +171,25 @@ async def test_an_endpoint_that_lags_renews_nothing() -> None:
         await Refresher(story.verifier(), egress, now=NOW + timedelta(minutes=2)).refresh(holding_of(Story()))
 
 
+async def test_a_block_of_the_future_renews_nothing() -> None:
+    ahead = replace(FRESH, time=NOW + timedelta(minutes=2))
+    with pytest.raises(Unavailable, match="later than this machine's clock"):
+        await refreshed(holding_of(Story()), FakeChain(Story(), ahead))
+
+
+async def test_a_higher_number_is_not_newer_where_its_time_is_not() -> None:
+    """Else whoever once named a huge number would have kept every later proof away."""
+    huge = replace(FRESH, number=1 << 40, time=NOW - timedelta(minutes=10))
+    held = (
+        await refreshed(holding_of(Story()), FakeChain(Story(), huge, finalized_number=(1 << 40) + 1))
+    ).holding
+    assert held.header is not None
+    assert held.header.number == 1 << 40
+    done = await refreshed(held, FakeChain(Story(), FRESH))
+    assert done.holding.header is not None
+    assert done.holding.header.number == FRESH.number
+
+
 async def test_by_whose_word_the_header_is_stands_in_the_report() -> None:
     done = await refreshed(holding_of(Story()), FakeChain(Story(), FRESH))
     assert done.report is not None
