@@ -24,7 +24,6 @@ from node.core.dataintegrity.suites import (
     signs_rdf,
     unsecured,
     verify_proof,
-    verify_proof_chain,
 )
 
 __all__ = [
@@ -47,6 +46,5 @@ __all__ = [
     "verify_domain",
     "verify_expiry",
     "verify_proof",
-    "verify_proof_chain",
     "verify_purpose",
 ]

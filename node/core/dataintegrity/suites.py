@@ -7,7 +7,7 @@ used for the purpose, expiry, domain and challenge (`proof.py`), and whether wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -223,24 +223,6 @@ def verify_proof(
         suite.verify(secured, proof, public_key, canonicalizer)
 
 
-def verify_proof_chain(
-    document: JsonObject,
-    proof: Proof,
-    key_of: Callable[[Proof], PublicKey],
-    canonicalizer: Canonicalizer,
-) -> tuple[Proof, ...]:
-    """Verify `proof` and, first, every proof that it builds on; return them in the order of verification.
-
-    `key_of` finds the key of a proof's verification method; what it raises passes through. NotVerified where
-    the references form a circle.
-    """
-    verified: list[Proof] = []
-    for item in _chain(document, proof):
-        verify_proof(document, item, key_of(item), canonicalizer, verified=verified)
-        verified.append(item)
-    return tuple(verified)
-
-
 def previous_proofs(document: JsonObject, proof: Proof) -> tuple[Proof, ...]:
     """The proofs that `previousProof` names, in the document's order; NotVerified where one is missing."""
     if not proof.previous_proof:
@@ -259,25 +241,6 @@ def unsecured(document: JsonObject) -> JsonObject:
 def _is_proof_of(document: JsonObject, proof: Proof) -> bool:
     value = document.get("proof")
     return any(proof.raw is raw or proof.raw == raw for raw in (value if type(value) is list else [value]))
-
-
-def _chain(document: JsonObject, proof: Proof) -> list[Proof]:
-    order: list[Proof] = []
-    open_ids: list[str | None] = []
-
-    def visit(item: Proof) -> None:
-        if item in order:
-            return
-        if item.id is not None and item.id in open_ids:
-            raise not_verified("the proofs of a chain reference each other in a circle")
-        open_ids.append(item.id)
-        for previous in previous_proofs(document, item):
-            visit(previous)
-        open_ids.pop()
-        order.append(item)
-
-    visit(proof)
-    return order
 
 
 def _secured_form(document: JsonObject, proof: Proof) -> JsonObject:

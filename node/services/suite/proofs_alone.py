@@ -14,7 +14,7 @@ from typing import Final, TypeGuard
 from node.core import problem
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import check_envelope
-from node.core.dataintegrity import Proof, proofs_of, verify_expiry, verify_proof_chain, verify_purpose
+from node.core.dataintegrity import Proof, proofs_of, verify_expiry, verify_proof, verify_purpose
 from node.core.did.document import ASSERTION_METHOD, AUTHENTICATION
 from node.core.did.resolution import did_of, resolve_self_certifying
 from node.core.envelope import ENVELOPED_PRESENTATION, read_envelope
@@ -57,7 +57,8 @@ def verify_proofs_alone(document: JsonObject, canonicalizer: Canonicalizer, at: 
     if not proofs:
         raise NotVerified("there is no proof", type=problem.CRYPTOGRAPHIC_SECURITY_ERROR)
     for proof in proofs:
-        verify_proof_chain(document, proof, key_of, canonicalizer)
+        # Those that it builds on are among them, and one that does not verify fails all.
+        verify_proof(document, proof, key_of(proof), canonicalizer, verified=proofs)
 
 
 def is_enveloped_jwt(presentation: Json) -> TypeGuard[JsonObject]:
