@@ -45,8 +45,6 @@ _SECRET_BYTES: Final = {
     KeyKind.SECP256K1: 32,
     KeyKind.BLS12381_G2: 32,
 }
-# A BLS12-381 key is given requests for BBS signatures, not messages.
-SIGNING_KINDS: Final = tuple(kind for kind in _SECRET_BYTES if kind is not KeyKind.BLS12381_G2)
 # The multicodec table's "…-priv" codes, as `secretKeyMultibase` uses them.
 _SECRET_MULTICODEC: Final = {
     KeyKind.ED25519: 0x1300,

@@ -22,8 +22,6 @@ class Loss:
 
     key: IssuerKey
     since: int
-    declared_since: int
-    """What was declared before, 0 if nothing."""
     void: int
     """Credentials of ours that are refused from then on: anchored in that block or later, or not final yet."""
 
@@ -74,7 +72,7 @@ async def plan(issuer: Issuer, name: str, since: int | None) -> Loss:
     async with issuer.store.reading() as reading:
         void = await reading.batches.anchored_of_key(key.multibase, block)
         void += await reading.batches.unanchored_of_key(key.multibase)
-    return Loss(key, block, window.compromised_since, void)
+    return Loss(key, block, void)
 
 
 def _check_block(window: KeyWindow, block: int, newest: int) -> None:

@@ -78,7 +78,7 @@ class TestSealed:
 
 
 class TestSigners:
-    @pytest.mark.parametrize("kind", keystore.SIGNING_KINDS)
+    @pytest.mark.parametrize("kind", sorted({*KeyKind} - {KeyKind.RSA, KeyKind.BLS12381_G2}))
     def test_a_key_signs_what_its_public_half_verifies(self, tmp_path: Path, kind: KeyKind) -> None:
         path = key_file(tmp_path, kind)
         signer = keystore.open_signer(f"file:{path}", "correct horse")

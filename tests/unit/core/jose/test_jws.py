@@ -14,7 +14,7 @@ from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed, NotVerified
 from node.core.jose.jws import ALGORITHMS, algorithm_of, parse_jws, prepare_jws, require_type, verify_jws
 from node.core.keys import KeyKind, parse_jwk
-from node.keystore import SIGNING_KINDS, generate_secret, signer_of
+from node.keystore import generate_secret, signer_of
 
 # RFC 8037 appendix A.4
 RFC8037_KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
@@ -35,7 +35,7 @@ def test_the_example_of_rfc_8037_verifies() -> None:
     verify_jws(jws, parse_jwk(RFC8037_KEY), allowed_algorithms={"EdDSA"})
 
 
-@pytest.mark.parametrize("kind", sorted(set(ALGORITHMS.values()) & set(SIGNING_KINDS)))
+@pytest.mark.parametrize("kind", sorted({*ALGORITHMS.values()} - {KeyKind.RSA}))
 def test_what_is_signed_verifies_and_nothing_else(kind: KeyKind) -> None:
     signer = signer_of(kind, generate_secret(kind))
     prepared = prepare_jws({"alg": algorithm_of(kind), "typ": "JWT"}, {"aud": "a"})
