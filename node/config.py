@@ -273,8 +273,8 @@ class VerifierConfig(ServerSettings):
     )
     compromise: Compromise = Field(
         "fail",
-        description="What was recorded before its key was declared stolen, but since the block named as that of the "
-        "theft: fail refuses it, dispute leaves it undetermined.",
+        description="What becomes of a credential recorded since its key was stolen, but before its issuer said so: "
+        "fail refuses it, dispute leaves it undetermined.",
     )
     challenge_seconds: Seconds = Field(
         300, ge=10, le=300, description="How long a challenge can be answered; five minutes at most."

@@ -114,9 +114,9 @@ verifier.add_command(read_list)
     "--compromise",
     type=click.Choice(["fail", "dispute"]),
     show_envvar=True,
-    help="Of what was recorded before its key was declared stolen, but since the block that the issuer names as that "
-    "of the theft: fail refuses it on the issuer's word; dispute leaves it undetermined, for a person to look "
-    "at.  [default: fail]",
+    help="What becomes of a credential that was recorded since its key was stolen, by the issuer's word, but before "
+    "the issuer said so: fail refuses it; dispute leaves it undetermined, for a person to look at, since an issuer "
+    "could say so to be rid of it.  [default: fail]",
 )
 @click.option(
     "--name", metavar="TEXT", show_envvar=True, help="Your name, as wallets show it to their holders."

@@ -139,9 +139,9 @@ class Moment(click.ParamType[datetime]):
     default="fail",
     show_default=True,
     show_envvar=True,
-    help="Of what was recorded before its key was declared stolen, but since the block that the issuer names as that "
-    "of the theft: fail refuses it on the issuer's word; dispute leaves it undetermined, for a person to look "
-    "at.",
+    help="What becomes of a credential that was recorded since its key was stolen, by the issuer's word, but before "
+    "the issuer said so: fail refuses it; dispute leaves it undetermined, for a person to look at, since an issuer "
+    "could say so to be rid of it.",
 )
 @click.option(
     "--known-domains",

@@ -65,10 +65,10 @@ def start(
 
 
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[str]:
+def serving(folder: Path, port: int, *options: str) -> Iterator[str]:
     arguments = ["verifier", "serve", "--dir", str(folder), "--development", "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "node", *arguments, "--reuse-port", "--port", str(port)],
+        [sys.executable, "-m", "node", *arguments, "--reuse-port", "--port", str(port), *options],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -107,6 +107,15 @@ async def test_two_verifiers_may_share_a_port_and_a_folder(tmp_path: Path) -> No
         assert url == same
         # A new connection each: the kernel chooses who answers.
         assert [await live(same) for _ in range(8)] == [200] * 8
+
+
+async def test_a_verifier_that_leaves_disputes_open_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path, 0, "--compromise", "dispute") as url:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers={"Accept": "application/json"}) as told,
+        ):
+            assert (await told.json())["policy"] == "strict+dispute"
 
 
 async def test_tls_with_files(tmp_path: Path) -> None:
