@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1
 _NOT_TOLD: Final = 3
-# By what the contract calls it.
-_KINDS: Final = {
-    "Anchored": "anchor",
-    "KeyAdded": "add_key",
-    "KeyRetired": "retire_key",
-    "KeyCompromised": "compromise_key",
-    "ListOpened": "open_list",
-    "ListPublished": "publish_list",
-    "StatusChanged": "set_status",
-    "WriterSet": "set_writer",
-    "IdentityClosed": "close",
-}
 _OF_ALL: Final = frozenset({"identity", "n", "block_number", "log_index", "transaction_hash"})
 
 
@@ -139,12 +127,13 @@ def _shown(name: str, value: Any) -> Any:
 
 def _write_json(write: Write) -> dict[str, Any]:
     from node.core.encoding import encode_hex  # noqa: PLC0415
+    from node.core.evm.events import call_of  # noqa: PLC0415
     from node.core.times import format_datetime_stamp  # noqa: PLC0415
 
     event, cost = write.event, write.cost
     return {
         "n": event.n,
-        "kind": _KINDS[type(event).__name__],
+        "kind": call_of(event),
         "block": event.block_number,
         "time": format_datetime_stamp(write.time),
         "transaction": encode_hex(event.transaction_hash),

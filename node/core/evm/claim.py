@@ -25,7 +25,15 @@ from node.core.anchor import CREDENTIAL, DID_DOCUMENT, EVIDENCE, STATUS_LIST, co
 from node.core.encoding import encode_hex
 from node.core.errors import Malformed
 from node.core.evm import registry
-from node.core.evm.events import Anchored, KeyAdded, ListOpened, RegistryEvent, StatusChanged, WriterSet
+from node.core.evm.events import (
+    Anchored,
+    KeyAdded,
+    ListOpened,
+    RegistryEvent,
+    StatusChanged,
+    WriterSet,
+    call_of,
+)
 from node.core.evm.history import History
 from node.core.evm.keccak import keccak256
 from node.core.evm.registry import ListRecord, list_id
@@ -267,7 +275,7 @@ class _Known:
                 # What it says, others may have said before; only who sent it can tell.
                 is_known, what = (
                     sent,
-                    f"is of a transaction that the issuer's record does not know ({_name(event)})",
+                    f"is of a transaction that the issuer's record does not know ({call_of(event)})",
                 )
         return None if is_known else what
 
@@ -275,10 +283,6 @@ class _Known:
         known = self.lists.get(event.list_id)
         shape = (event.mode, event.log2_entries, event.status_size)
         return known is not None and (known.mode, known.log2_entries, known.status_size) == shape
-
-
-def _name(event: RegistryEvent) -> str:
-    return type(event).__name__
 
 
 def _not_written(claim: Claim, history: History) -> Iterator[Difference]:

@@ -117,6 +117,24 @@ class IdentityClosed(RegistryEvent):
 
 
 _Place = tuple[bytes, int, int, int, bytes]
+_CALLS: Final = {
+    Anchored: "anchor",
+    KeyAdded: "add_key",
+    KeyRetired: "retire_key",
+    KeyCompromised: "compromise_key",
+    ListOpened: "open_list",
+    ListPublished: "publish_list",
+    StatusChanged: "set_status",
+    WriterSet: "set_writer",
+    IdentityClosed: "close",
+}
+
+
+def call_of(event: RegistryEvent) -> str:
+    """The call that wrote it, as the contract names it."""
+    return _CALLS[type(event)]
+
+
 _Reader = Callable[[list[bytes], bytes], tuple[int, Callable[[_Place], RegistryEvent]]]
 
 

@@ -150,10 +150,10 @@ def test_an_issuer_that_says_what_it_wrote_differs_in_nothing() -> None:
         (ListOpened(*at(6), b"\x11" * 32, 1, 17, 1), "opens a list"),
         (WriterSet(*at(6), OWNER, OWNER, 1, 5), "sets a writer"),
         (WriterSet(*at(6), OWNER, WRITER, 1, 5), "sets a writer"),
-        (StatusChanged(*at(6), LIST.list_id, 3, 1), "a transaction that the issuer's record does not know"),
-        (KeyRetired(*at(6), CLAIM.keys[0].hash), "a transaction that"),
-        (KeyCompromised(*at(6), CLAIM.keys[0].hash, 11), "a transaction that"),
-        (IdentityClosed(*at(6)), "a transaction that"),
+        (StatusChanged(*at(6), LIST.list_id, 3, 1), "the issuer's record does not know (set_status)"),
+        (KeyRetired(*at(6), CLAIM.keys[0].hash), "does not know (retire_key)"),
+        (KeyCompromised(*at(6), CLAIM.keys[0].hash, 11), "does not know (compromise_key)"),
+        (IdentityClosed(*at(6)), "does not know (close)"),
     ],
 )
 def test_a_write_that_the_issuer_did_not_make_is_told_by_its_number(event: RegistryEvent, match: str) -> None:
