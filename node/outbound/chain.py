@@ -120,6 +120,13 @@ class EndpointIdentity:
     genesis: bytes | None = None
 
 
+def _is_of_json_rpc(answer: Json) -> bool:
+    """Whether it is a response or a batch of them, and no body of a gateway's own."""
+    return type(answer) is list or (
+        type(answer) is dict and ("result" in answer or type(answer.get("error")) is dict)
+    )
+
+
 class ChainClient:
     """One endpoint of one chain.
 
@@ -219,11 +226,14 @@ class ChainClient:
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             raise self._unavailable(f"could not be asked: {_reason(error)}") from error
         try:
-            return parse_json(data, max_bytes=self._max_answer_bytes)
+            answer = parse_json(data, max_bytes=self._max_answer_bytes)
         except Malformed as error:
             if status != 200:
                 raise self._unavailable(f"answered with HTTP status {status}") from error
             raise self._wrong(f"the answer is {error.detail}") from error
+        if status != 200 and not _is_of_json_rpc(answer):
+            raise self._unavailable(f"answered with HTTP status {status}")
+        return answer
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []

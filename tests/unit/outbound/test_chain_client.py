@@ -84,6 +84,24 @@ async def test_an_answer_without_form_is_unavailable_and_names_the_host_alone(
     assert client.contacted == {client.host}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"error": "too many requests"}, {"message": "slow down"}, "slow down"],
+    ids=["an error that is a text", "no error", "a text"],
+)
+async def test_a_status_is_told_where_the_body_is_json_and_no_json_rpc(serve: Serve, body: Any) -> None:
+    client = await serve(lambda _: web.json_response(body, status=429))
+    with pytest.raises(Unavailable, match="HTTP status 429"):
+        await client.block_number()
+
+
+async def test_an_error_of_json_rpc_is_told_whatever_the_status(serve: Serve) -> None:
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32005, "message": "quota used up"}}
+    client = await serve(lambda _: web.json_response(body, status=429))
+    with pytest.raises(RpcError, match="quota used up"):
+        await client.block_number()
+
+
 async def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
     async with ChainClient("http://127.0.0.1:1/very-secret") as client:
         with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1") as failed:
