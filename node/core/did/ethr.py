@@ -70,8 +70,9 @@ OWNER_CHANGED: Final = bytes.fromhex("38a5a6e68f30ed1ab45860a4afb34bcb2fc00f22ca
 DELEGATE_CHANGED: Final = bytes.fromhex("5a5084339536bcab65f20799fcc58724588145ca054bd2be626174b27ba156f7")
 ATTRIBUTE_CHANGED: Final = bytes.fromhex("18ab6b2ae3d64306c00ce663125f2bd680e441a098de1635bd7ad8b0d44965e4")
 
-# Our registry takes 1,024. Base58 is quadratic, and every event of a hostile identity may be written in it.
-MAX_VALUE_BYTES: Final = 2048
+# What our registry takes. Base58 is quadratic, some milliseconds here, and every event of a hostile identity may be
+# written in it.
+MAX_VALUE_BYTES: Final = 4096
 
 _CONTEXT: Final = (
     DID_CONTEXT,

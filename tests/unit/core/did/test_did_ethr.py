@@ -352,6 +352,14 @@ def test_logs_decode_to_the_events_they_tell() -> None:
     assert decode_log(value) == AttributeChanged(IDENTITY, 9, 2, 9, NAME, b"abc", FAR)
 
 
+def test_a_value_may_be_as_long_as_our_registry_takes_it() -> None:
+    contract = (Path(__file__).parents[4] / "contracts" / "DIDRegistry.vy").read_text(encoding="utf-8")
+    assert f"_MAX_VALUE: constant(uint256) = {MAX_VALUE_BYTES}\n" in contract
+    event = decode_log(log(ATTRIBUTE_CHANGED, NAME, 128, FAR, 9, MAX_VALUE_BYTES, b"\1" * MAX_VALUE_BYTES))
+    assert isinstance(event, AttributeChanged)
+    assert event.value == b"\1" * MAX_VALUE_BYTES
+
+
 def test_an_event_that_is_not_of_the_registry_is_left_out() -> None:
     assert decode_log(log(bytes(32), 1)) is None
     assert decode_log(log(OWNER_CHANGED, OTHER, 4, topics=[])) is None
@@ -366,7 +374,7 @@ def test_an_event_that_is_not_of_the_registry_is_left_out() -> None:
         log(ATTRIBUTE_CHANGED, NAME, 129, FAR, 9, 3),
         log(ATTRIBUTE_CHANGED, NAME, 2**255, FAR, 9, 3),
         log(ATTRIBUTE_CHANGED, NAME, 128, FAR, 9, 33, word(b"abc")),
-        log(ATTRIBUTE_CHANGED, NAME, 128, FAR, 9, MAX_VALUE_BYTES + 1, bytes(4096)),
+        log(ATTRIBUTE_CHANGED, NAME, 128, FAR, 9, MAX_VALUE_BYTES + 1, bytes(MAX_VALUE_BYTES + 32)),
         log(OWNER_CHANGED, OTHER, 4, topics=None),
         log(OWNER_CHANGED, OTHER, 4, topics=["0x" + OWNER_CHANGED.hex(), "0x00"]),
         log(OWNER_CHANGED, OTHER, 4, data="0x0"),
