@@ -43,9 +43,10 @@ async def link(
     The domain has to say the same: `issuer serve` at its root does, or a file of `issuer export --did-configuration`;
     and, if you like, the DNS. Verifiers with --follow-domains then tell it beside your name. It decides nothing.
     """
-    from node.core.jose.domain_linkage import host_of, linked_origins, origin_of  # noqa: PLC0415
+    from node.core.jose.domain_linkage import linked_origins, origin_of  # noqa: PLC0415
     from node.services import linking  # noqa: PLC0415
     from node.services.anchoring import AnchorWorker  # noqa: PLC0415
+    from node.services.domains import record_name  # noqa: PLC0415
 
     async with opened(folder, passphrase_file, rpc, database) as node:
         origin = linking.parse_origin(domain or origin_of(node.settings.url))
@@ -60,8 +61,8 @@ async def link(
         print_json({"did": did, "origin": origin, "changed": asked, "linked": list(named)})
         return
     click.echo(f"{did} names {', '.join(named) or 'no domain'}")
-    if not remove:
-        click.echo(f'in the DNS, if you like: _did.{host_of(origin)}. TXT "did={did}"', err=True)
+    if not remove and (record := record_name(origin)) is not None:
+        click.echo(f'in the DNS, if you like: {record}. TXT "did={did}"', err=True)
 
 
 def _settled(tick: Tick) -> bool:

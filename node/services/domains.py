@@ -86,13 +86,18 @@ async def ask_site(document: DidDocument, origin: str, egress: Egress, now: date
     return Answer(LinkOutcome.NOT_LINKED, _plain("; ".join(faults[:3]) or "it holds no token"))
 
 
+def record_name(origin: str) -> str | None:
+    """Where in the DNS the origin's host may name DIDs; None for an address, or a host without a domain."""
+    host = host_of(origin)
+    return None if "." not in host or _is_address(host) else f"_did.{host}"
+
+
 async def ask_dns(did: str, origin: str, texts: TextLookup) -> Answer | None:
     """Whether a TXT record of the host names the DID; None where there is no such record at all, or can be none."""
-    host = host_of(origin)
-    if "." not in host or _is_address(host):
+    if (name := record_name(origin)) is None:
         return None
     try:
-        records = await texts(f"_did.{host}")
+        records = await texts(name)
     except Unavailable as error:
         return Answer(LinkOutcome.UNKNOWN, _plain(error.detail))
     named = [text.removeprefix(_SAID).strip() for text in records]

@@ -19,6 +19,7 @@ from fixtures.issuers import PASSPHRASE, MakeCohort, init_school
 from services.test_anchoring import finish, issue
 
 from node.commands.did import did as did_command
+from node.commands.issuer import issuer
 from node.commands.issuer_folder import Folder, open_issuer
 from node.commands.known_domains import known_domains
 from node.commands.verifier import verifier
@@ -259,3 +260,19 @@ def test_a_folder_that_is_no_verifiers_is_refused_and_not_filled(tmp_path: Path)
     with pytest.raises(Misconfigured, match="no folder of a verifier"):
         known_domains(str(tmp_path), [], datetime.now(UTC))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_no_record_in_the_dns_is_proposed_for_an_address(made: Path, tmp_path: Path) -> None:
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(PASSPHRASE)
+
+    async def link(*words: str) -> str:
+        command = ["link", "--dir", str(made), "--passphrase-file", str(passphrase), *words]
+        found = await asyncio.to_thread(CliRunner().invoke, issuer, command)
+        assert found.exit_code == 0, found.output
+        return found.stderr
+
+    assert "_did." not in await link("https://192.0.2.1")
+    assert "_did.university.example. TXT" in await link(ELSEWHERE)
+    for origin in ("https://192.0.2.1", ELSEWHERE):
+        assert "_did." not in await link(origin, "--remove")
