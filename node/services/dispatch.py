@@ -71,6 +71,8 @@ class Trouble:
     entry_id: int | None
     purpose: str
     detail: str
+    is_set_aside: bool = False
+    """Whether nothing goes on until a person mends it."""
 
 
 class _Waits(Exception):
@@ -126,7 +128,8 @@ class Dispatcher:
                 blocked.add(entry.sender)
                 continue
             if trouble is not None:
-                troubles.append(Trouble(entry.id, entry.purpose, trouble))
+                set_aside = now_at.state is State.PARKED
+                troubles.append(Trouble(entry.id, entry.purpose, trouble, set_aside))
                 if now_at.state is not State.PARKED or now_at.nonce is not None:
                     blocked.add(entry.sender)  # later calls would wait in pools for the nonce that it has
         return troubles

@@ -390,7 +390,11 @@ async def _anchoring(app: web.Application) -> AsyncIterator[None]:
     worker = AnchorWorker(app[ISSUER])
 
     def remember(tick: Tick) -> None:
-        app[WARNINGS][:] = tick.warnings
+        set_aside = [one for one in tick.troubles if one.is_set_aside]
+        app[WARNINGS][:] = [
+            *(f"{one.purpose} is set aside: {one.detail}" for one in set_aside),
+            *tick.warnings,
+        ]
 
     async def run() -> None:
         # A fault in one step must not end anchoring for good while everything else looks well.

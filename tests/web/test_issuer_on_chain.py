@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +22,8 @@ from node.core.evm.header import Header
 from node.outbound.chain import ChainClient
 from node.services import bundles
 from node.services.anchoring import AnchorWorker
-from node.services.issuer import now_utc
-from node.storage.base import ApiRole
+from node.services.issuer import address_of, now_utc
+from node.storage.base import ApiRole, KeyRole
 from node.web.issuer import make_issuer_app
 
 
@@ -115,6 +116,24 @@ async def test_a_credential_comes_at_once_its_bundle_when_final_and_a_revocation
     monkeypatch.setattr(bundles, "load_bundle", false_bundle)
     async with school.client.get(path, headers=bearer(token)) as answer:
         assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+
+
+async def test_health_tells_what_is_set_aside(initialised: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "issuer"
+    shutil.copytree(initialised, folder)
+    async with open_issuer(Folder.load(folder), PASSPHRASE) as issuer:
+        async with issuer.store.transaction() as transaction:
+            (writer,) = await transaction.keys.all(KeyRole.WRITER)
+            registry = issuer.require_chain().network.credential_registry
+            # No such call: the contract would refuse it.
+            await transaction.outbox.add("anchor", address_of(writer), registry, bytes(4), issuer.clock())
+        async with TestClient(TestServer(make_issuer_app(issuer))) as client, asyncio.timeout(30):
+            body: dict[str, Any] = {}
+            while "warnings" not in body:
+                await asyncio.sleep(0.1)
+                async with client.get("/health") as answer:
+                    body = await answer.json()
+    assert body["warnings"][0].startswith("anchor is set aside: the contract would refuse it")
 
 
 async def test_health_tells_who_is_short_of_ether_while_everything_goes_on(
