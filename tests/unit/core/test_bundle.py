@@ -22,6 +22,7 @@ from node.core.evidence import ShownEvidence, committed_in, verify_shown
 from node.core.evm import registry
 from node.core.evm.checkpoint import Checkpoint, parse_checkpoint
 from node.core.evm.header import parse_header
+from node.core.evm.network import parse_networks
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.keys import KeyKind, PublicKey
 from node.core.verify.intake import presented
@@ -252,7 +253,10 @@ def test_the_schema_accepts_what_we_write():
     everything = dataclasses.replace(BUNDLE, did_document=SNAPSHOT)
     for bundle in (BUNDLE, everything, BUNDLE.without_credential(bytes(32))):
         schema("bundle").validate(bundle.to_json())
-    schema("networks").validate(json.loads(schemas.load_networks()))
+    table = json.loads(schemas.load_networks())
+    schema("networks").validate(table)
+    known = [dataclasses.replace(one, deployed=7).to_json() for one in parse_networks(table).values()]
+    schema("networks").validate({"networks": known})
     schema("checkpoint").validate(CHECKPOINT.to_json())
 
 
