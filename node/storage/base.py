@@ -615,10 +615,6 @@ class Batches(Protocol):
         """Batches whose transaction is not final (or not made), oldest first."""
         ...
 
-    async def find_by_transaction(self, transaction_id: int) -> Batch | None:
-        """The batch that a transaction carries."""
-        ...
-
     async def places(self, batch_id: int) -> tuple[AnchoredPlace, ...]:
         """All places of a batch."""
         ...
@@ -799,10 +795,6 @@ class StatusLists(Protocol):
 
     async def mark_words_effective(self, transaction_id: int) -> None:
         """That transaction is final."""
-        ...
-
-    async def mark_words_unsent(self, transaction_id: int) -> None:
-        """That transaction came to nothing: its words are pending again."""
         ...
 
     async def mark_published(self, list_id: bytes) -> None:
@@ -1232,10 +1224,6 @@ class Replica(Protocol):
 
     async def prune(self, chain_id: int, before_block: int) -> None:
         """Forget how to go back further than to a block."""
-        ...
-
-    async def oldest_write(self, chain_id: int) -> int | None:
-        """The first block that can be taken back."""
         ...
 
     async def identities(

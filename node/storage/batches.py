@@ -240,10 +240,6 @@ class SqlBatches:
         query = _BATCH.where(or_(state.is_(None), state != TransactionState.FINAL)).order_by(_b.id)
         return tuple(_batch(row) for row in await self._connection.execute(query))
 
-    async def find_by_transaction(self, transaction_id: int) -> Batch | None:
-        """The batch that a transaction carries."""
-        return await self._one(_BATCH.where(_b.transaction_id == transaction_id))
-
     async def places(self, batch_id: int) -> tuple[AnchoredPlace, ...]:
         """All places of a batch."""
         query = _PLACE.where(_i.batch_id == batch_id).order_by(_i.id)

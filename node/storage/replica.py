@@ -223,12 +223,6 @@ class SqlReplica:
         older = (_header.chain_id == chain_id, _header.number < before_block)
         await self._connection.execute(delete(headers_table).where(*older))
 
-    async def oldest_write(self, chain_id: int) -> int | None:
-        """The first block that can be taken back."""
-        query = select(func.min(_write.block_number)).where(_write.chain_id == chain_id)
-        found: int | None = (await self._connection.execute(query)).scalar()
-        return found
-
     async def identities(
         self, chain_id: int, identities: Sequence[bytes] | None = None
     ) -> list[ReplicaIdentity]:

@@ -349,21 +349,6 @@ class SqlStatusLists:
         )
         await self._settle(words)
 
-    async def mark_words_unsent(self, transaction_id: int) -> None:
-        """That transaction came to nothing: its words are pending again."""
-        words = await self._words_of(transaction_id)
-        await self._connection.execute(
-            update(words_table)
-            .where(_w.transaction_id == transaction_id)
-            .values(sent=None, transaction_id=None)
-        )
-        await self._connection.execute(
-            update(changes_table)
-            .where(_h.transaction_id == transaction_id, _h.state == ChangeState.SENT)
-            .values(state=ChangeState.ACCEPTED, transaction_id=None)
-        )
-        await self._settle(words)
-
     async def mark_published(self, list_id: bytes) -> None:
         """For a list without a chain: everything desired stands in the list credential just saved."""
         status_list = await self._known(list_id)

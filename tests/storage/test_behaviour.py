@@ -524,7 +524,6 @@ class TestBatches:
             assert await tx.batches.find_place(3, digest(1)) is None, "it waits"
             assert [one.place for one in await tx.batches.places(batch.id)] == places
             assert await tx.batches.unfinished() == ()
-            assert await tx.batches.find_by_transaction(transaction) == found.batch
             assert await tx.batches.unanchored_of_key("zKey") == 1, "the third was never enqueued"
             assert await tx.batches.anchored_of_key("zKey", 40) == 2
             assert await tx.batches.anchored_of_key("zKey", 41) == 0
@@ -687,18 +686,6 @@ class TestStatusLists:
             assert await tx.status_lists.value(one.list_id, 9999) == 0
         with pytest.raises(Conflict, match="a revocation is never undone"):
             await change(store, "a", "revocation", 0)
-
-    async def test_a_failed_transaction_leaves_the_change_accepted(self, store: Store) -> None:
-        one = status_list()
-        await self.allocated(store, one, a=5)
-        await change(store, "a", "revocation", 1)
-        transaction = await final_transaction(store, 30)
-        async with store.transaction() as tx:
-            await tx.status_lists.mark_words_sent(one.list_id, [0], transaction)
-            assert [one.state for one in await tx.status_lists.changes("a")] == [ChangeState.SENT]
-            await tx.status_lists.mark_words_unsent(transaction)
-            assert [one.state for one in await tx.status_lists.changes("a")] == [ChangeState.ACCEPTED]
-            assert len(await tx.status_lists.pending_words(one.list_id)) == 1
 
     async def test_suspension_and_reinstatement(self, store: Store) -> None:
         one = status_list("suspension", ListMode.SETTABLE)

@@ -83,9 +83,7 @@ class TestReplica:
 
     async def test_what_is_pruned_can_no_longer_be_taken_back(self, three_blocks: Database) -> None:
         async with three_blocks.transaction() as tx:
-            assert await tx.replica.oldest_write(CHAIN) == 10
             await tx.replica.prune(CHAIN, 11)
-            assert await tx.replica.oldest_write(CHAIN) == 12
             assert [header.number for header in await tx.replica.headers(CHAIN, 5)] == [12, 11]
             assert await tx.replica.words(CHAIN, PATHS) == {PATHS[1]: 2**256 - 1, PATHS[2]: 7}
             assert {slot for _, slot in await tx.replica.writes_after(CHAIN, 0)} == {SLOTS[0], SLOTS[2]}

@@ -85,13 +85,6 @@ class Bitstring:
         begin = self._word_begin(number)
         return int.from_bytes(self._data[begin : begin + WORD_BYTES], "big")
 
-    def set_word(self, number: int, value: int) -> None:
-        """Write the whole word `number`."""
-        begin = self._word_begin(number)
-        if not 0 <= value < 1 << 256:
-            raise Malformed("a word has 256 bits")
-        self._data[begin : begin + WORD_BYTES] = value.to_bytes(WORD_BYTES, "big")
-
     def _word_begin(self, number: int) -> int:
         if number < 0 or (number + 1) * WORD_BYTES > len(self._data):
             raise OutOfRange("the status list has no such word")
