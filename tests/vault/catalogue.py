@@ -253,6 +253,71 @@ def _as_blockcerts() -> dict[str, Kind]:
     }
 
 
+def _bound() -> dict[str, Kind]:
+    """bbs-2023 with a secret of the holder's."""
+    what = {
+        "holder": "to a secret of its holder's",
+        "pseudonym": "to a secret with pseudonyms",
+        "both": "to a secret, with pseudonyms",
+    }
+    found = {
+        f"bbs-2023-{name}": _kind(
+            f"All of a badge with bbs-2023, bound {bound}, derived for one verifier; its bundle beside.",
+            _UNLINKABLE,
+            _BOUND,
+            _SCHEMA_LACKS,
+        )
+        for name, bound in what.items()
+    }
+    return {
+        **found,
+        "bbs-2023-both-base": _kind(
+            "A badge with bbs-2023 bound to a secret, with pseudonyms, as its holder keeps it, the secrets beside; "
+            "shown to others it is refused.",
+            _BASE,
+            {CheckName.SCHEMA: _FAILED, CheckName.ANCHOR: _NONE, CheckName.STATUS: _NONE},
+            acceptance=_REFUSED,
+        ),
+        "bbs-2023-both-part": _kind(
+            "Name and one result of that badge, derived for nobody, in the bundle.",
+            _UNLINKABLE,
+            _SCHEMA_LACKS,
+        ),
+        "bbs-2023-both-presentation": _kind(
+            "Name and one result of that badge, derived for the verifier to which all of it was shown.",
+            _UNLINKABLE,
+            _BOUND,
+            _SCHEMA_LACKS,
+        ),
+    }
+
+
+def _by_others() -> dict[str, Kind]:
+    """Bundles that hold more than the issuer's own state."""
+    seen = "in a bundle with what a witness saw there and anchored."
+    return {
+        "hop": _kind(
+            "A badge whose proof is of a block that no checkpoint names, led by a hop (EIP-2935) to one that is."
+        ),
+        "hop-revoked": _kind(
+            "A badge that was revoked, proven and led by a hop in the same way.",
+            _REVOKED,
+            acceptance=_REFUSED,
+        ),
+        "witness-did-web": _kind(f"A badge by a did:web, {seen}", _NO_CHAIN, _NO_STATUS),
+        "witness-did-webvh": _kind(
+            f"A badge by the newest of two entries of a did:webvh, {seen}", _NO_CHAIN, _NO_STATUS
+        ),
+    }
+
+
+PAPERS: Final[Mapping[str, str]] = {
+    "checkpoint": "A checkpoint file that its operator signed.",
+    "audit": "What a school says it wrote to the chain, and what the chain shows.",
+    "did-configuration": "What the site of a school says of its DID, whose document names the site.",
+}
+"""What is issued beside credentials, by its kind: in a sentence."""
+
 KINDS: Final[Mapping[str, Kind]] = {
     **_whole(),
     **_in_part(),
@@ -261,4 +326,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     **_shown(),
     **_without_chain(),
     **_as_blockcerts(),
+    **_bound(),
+    **_by_others(),
 }

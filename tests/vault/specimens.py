@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from node.commands.loading import load_checkpoints, load_networks, load_standards, load_trust
+from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_binding import holder_of_json
 from node.core.did.document import parse_did_document
 from node.core.errors import Malformed
 from node.core.strict_json import parse_json_object
@@ -82,10 +85,19 @@ class Specimen:
         """What its verifier believes and demands."""
         return _believed(self.edition, self.entry["policy"], self.entry["mode"])
 
-    def judge(self, data: bytes | None = None) -> Report:
-        """The report of today's engine on the file, or on `data` in its place. Nothing is opened."""
-        verifier, entry = self.verifier, self.entry
-        now = parse_datetime_stamp(entry["now"])
+    @property
+    def now(self) -> datetime:
+        """When it is judged."""
+        return parse_datetime_stamp(self.entry["now"])
+
+    def judge(
+        self, data: bytes | None = None, *, verifier: Verifier | None = None, now: datetime | None = None
+    ) -> Report:
+        """The report of today's engine on the file, or on `data` in its place. Nothing is opened.
+
+        By its own verifier and at its own time, where no others are given.
+        """
+        verifier, entry, now = verifier or self.verifier, self.entry, now or self.now
         try:
             intake = read_intake(self.data if data is None else data)
         except Malformed as error:
@@ -125,11 +137,13 @@ class Specimen:
     def files(self) -> list[str]:
         """The files of its edition that it needs."""
         told = [*self.entry.get("lists", {}).values(), *self.entry.get("documents", {}).values()]
-        return [
-            self.entry["file"],
-            *told,
-            *([self.entry["transaction"]] if "transaction" in self.entry else []),
-        ]
+        single = [self.entry[name] for name in ("file", "transaction", "secrets") if name in self.entry]
+        return [*single, *told]
+
+    @property
+    def secrets(self) -> Holder | None:
+        """What its holder's wallet keeps beside it, where it is bound to that."""
+        return holder_of_json(self._json(self.entry["secrets"])) if "secrets" in self.entry else None
 
 
 def editions() -> list[Path]:
@@ -150,12 +164,14 @@ def specimens() -> Iterator[Specimen]:
 
 
 def outcomes(report: Report) -> Json:
-    """What is compared: both answers and sixteen outcomes, also of the credentials and endorsements within."""
+    """What is compared: both answers, sixteen outcomes and a pseudonym, also of what is within."""
     body: Json = {
         "acceptance": str(report.acceptance),
         "verified": report.verified,
         "checks": {str(check.name): str(check.outcome) for check in report.checks},
     }
+    if report.holder_secret is not None:
+        body["holderSecret"] = report.holder_secret.to_json()
     for member, within in (("credentials", report.credentials), ("endorsements", report.endorsements)):
         if within:
             body[member] = [outcomes(one) for one in within]
@@ -173,7 +189,10 @@ def encode(value: Json) -> bytes:
 
 
 def encode_index(index: Json) -> bytes:
-    """The index, a specimen a line."""
-    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in index["specimens"])
-    head = json.dumps({**index, "specimens": []}, ensure_ascii=False, indent=1)
-    return head.replace('"specimens": []', f'"specimens": [\n{lines}\n]').encode() + b"\n"
+    """The index, a specimen or paper a line."""
+    lists = [name for name in ("specimens", "papers") if name in index]
+    text = json.dumps({**index, **{name: [] for name in lists}}, ensure_ascii=False, indent=1)
+    for name in lists:
+        lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in index[name])
+        text = text.replace(f'"{name}": []', f'"{name}": [\n{lines}\n]')
+    return text.encode() + b"\n"

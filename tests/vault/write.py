@@ -559,7 +559,10 @@ async def _hop(author: Author) -> set[int]:
 
 
 async def _witnessed(author: Author) -> None:
-    """What stands at the sites of two academies, seen and anchored by the school, and a badge of each."""
+    """What stands at the sites of two academies, seen and anchored by the school, and a badge of each.
+
+    The badges' keys are drawn here; the entries of the log are by one of the fixture's, and bind nobody once anchored.
+    """
     web, log = Signatory("did:web:academy.example", "key-1", SigningKey.generate()), Log("academy.example")
     webvh = Signatory(log.did, "key-1", SigningKey.generate())
     log.update(state=did_document(log.did, webvh).raw)
