@@ -35,11 +35,14 @@ from node.services import bundles, lookup
 from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.securing import issued_value
 from node.storage.base import (
+    AnchoredPlace,
     BatchTally,
     CredentialRecord,
     IssuerKey,
     KeyRole,
+    StatusChange,
     StatusList,
+    StoredEvidence,
     Transaction,
     TransactionState,
 )
@@ -219,30 +222,11 @@ async def _line(reading: Transaction, record: CredentialRecord) -> JsonObject:
         "row": intent.row_key,
         "state": str(record.state),
         "created": format_datetime_stamp(intent.created_at),
+        "changes": [_change(change) for change in await reading.status_lists.changes(intent.credential_id)],
+        "evidence": [
+            _evidence(item) for item in await reading.evidence.load(intent.credential_id, with_data=False)
+        ],
     }
-    changes = await reading.status_lists.changes(intent.credential_id)
-    line["changes"] = [
-        {
-            "purpose": change.purpose,
-            "value": change.value,
-            "reason": change.reason,
-            "by": change.requested_by,
-            "at": format_datetime_stamp(change.requested_at),
-            "state": str(change.state),
-        }
-        for change in changes
-    ]
-    line["evidence"] = [
-        {
-            "index": item.index,
-            "leaf": encode_hex(item.leaf),
-            "name": item.name,
-            "mediaType": item.media_type,
-            "genre": item.genre,
-            "erased": item.erased_at is not None,
-        }
-        for item in await reading.evidence.load(intent.credential_id, with_data=False)
-    ]
     if signed is None:
         return line
     line |= {
@@ -252,14 +236,39 @@ async def _line(reading: Transaction, record: CredentialRecord) -> JsonObject:
         "document": signed.document.decode("utf-8"),
     }
     place = await reading.batches.find_place(CREDENTIAL, signed.digest)
-    if place is not None:
-        line["anchor"] = {
-            "salt": encode_base64url(place.place.salt),
-            "index": place.place.index,
-            "size": place.batch.size,
-            "path": [encode_hex(digest) for digest in place.place.path],
-            "commitment": encode_hex(place.batch.commitment),
-            "state": None if place.batch.state is None else str(place.batch.state),
-            "block": place.batch.block_number,
-        }
-    return line
+    return line if place is None else line | {"anchor": _anchor(place)}
+
+
+def _change(change: StatusChange) -> JsonObject:
+    return {
+        "purpose": change.purpose,
+        "value": change.value,
+        "reason": change.reason,
+        "by": change.requested_by,
+        "at": format_datetime_stamp(change.requested_at),
+        "state": str(change.state),
+    }
+
+
+def _evidence(item: StoredEvidence) -> JsonObject:
+    return {
+        "index": item.index,
+        "leaf": encode_hex(item.leaf),
+        "name": item.name,
+        "mediaType": item.media_type,
+        "genre": item.genre,
+        "erased": item.erased_at is not None,
+    }
+
+
+def _anchor(anchored: AnchoredPlace) -> JsonObject:
+    place, batch = anchored.place, anchored.batch
+    return {
+        "salt": encode_base64url(place.salt),
+        "index": place.index,
+        "size": batch.size,
+        "path": [encode_hex(digest) for digest in place.path],
+        "commitment": encode_hex(batch.commitment),
+        "state": None if batch.state is None else str(batch.state),
+        "block": batch.block_number,
+    }
