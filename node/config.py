@@ -167,15 +167,6 @@ class ServerSettings(BaseSettings):
             raise _fault("<tls_cert> and <tls_key> are given together")
         return self
 
-    @property
-    def base_url(self) -> str:
-        """`public_url`, or the URL of host and port."""
-        if self.public_url is not None:
-            return self.public_url
-        scheme = "http" if self.tls_cert is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
-
 
 class IssuerConfig(ServerSettings):
     """The issuer's configuration."""
