@@ -15,7 +15,7 @@ from typing import Final
 
 from node.core.baking import image_kind
 from node.core.bundle import Bundle, parse_bundle
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.errors import Malformed
 from node.core.strict_json import JsonObject, parse_json_object
 from node.core.verify.intake import MAX_INPUT_BYTES, Shown, read_intake
@@ -107,7 +107,9 @@ class Importer:
             self._store.save_holding(holding)
         return Taken(source, Became.KEPT, holding, report)
 
-    async def _with_more(self, held: Holding, arriving: JsonObject | str, secrets: Holder | None) -> Holding:
+    async def _with_more(
+        self, held: Holding, arriving: JsonObject | str, secrets: BoundHolder | None
+    ) -> Holding:
         """What is held, or the same credential as it came now where more of it can be shown then.
 
         A base proof has to verify: what is hidden in what is held may be anybody's words in it. Disclosures need no

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder, parse_base_proof
+from node.core.dataintegrity.bbs_2023 import Bbs2023, BoundHolder, parse_base_proof
 from node.core.dataintegrity.bbs_binding import is_bound
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.suites import unsecured
@@ -24,7 +24,7 @@ def needs_secrets(shown: Shown) -> bool:
     return _bound_proof(shown) is not None
 
 
-def secrets_of(shown: Shown, kept: Iterable[Holder], canonicalizer: Canonicalizer) -> Holder | None:
+def secrets_of(shown: Shown, kept: Iterable[BoundHolder], canonicalizer: Canonicalizer) -> BoundHolder | None:
     """Which of the secrets that are kept a credential is bound to; None where it needs none, or none of these."""
     base = _bound_proof(shown)
     if base is None:

@@ -13,7 +13,7 @@ from secrets import token_bytes
 
 from node.core.bundle import Bundle
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.agreement import Endpoints
 from node.core.strict_json import JsonObject
@@ -49,7 +49,7 @@ class Checker:
         self.development = development
 
     async def report(
-        self, credential: JsonObject | str, bundle: Bundle | None, secrets: Holder | None = None
+        self, credential: JsonObject | str, bundle: Bundle | None, secrets: BoundHolder | None = None
     ) -> Report:
         """What can be said of a credential with bundle and secrets that are at hand; the issuer is not asked."""
         intake = Intake((as_others_see(credential, bundle, self.verifier.canonicalizer, secrets),))
@@ -74,7 +74,7 @@ def as_others_see(
     credential: JsonObject | str,
     bundle: Bundle | None,
     canonicalizer: Canonicalizer,
-    secrets: Holder | None = None,
+    secrets: BoundHolder | None = None,
 ) -> Shown:
     """A credential with all that can be shown of it, as a verifier gets it."""
     shown = read_credential(credential, bundle)

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import bbs_2023, ecdsa_sd_2023
-from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder, nym_domain_of
+from node.core.dataintegrity.bbs_2023 import Bbs2023, BoundHolder, nym_domain_of
 from node.core.dataintegrity.bbs_terms import broken_terms, linking_members
 from node.core.dataintegrity.proof import Proof
 from node.core.dataintegrity.selective import parse_pointer
@@ -84,7 +84,7 @@ class Choices(Protocol):
         ...
 
 
-def choices_of(credential: JsonObject | str, shown: Shown, secrets: Holder | None = None) -> Choices:
+def choices_of(credential: JsonObject | str, shown: Shown, secrets: BoundHolder | None = None) -> Choices:
     """What can be left out of a credential, `shown` being what it was read as, `secrets` what it is bound to."""
     envelope = shown.envelope
     if envelope is not None and isinstance(envelope.token, str) and "~" in envelope.token:
@@ -108,7 +108,7 @@ def whole(
     shown: Shown,
     canonicalizer: Canonicalizer,
     entropy: bytes,
-    secrets: Holder | None = None,
+    secrets: BoundHolder | None = None,
 ) -> Json:
     """The credential as somebody sees it to whom all is shown: what is judged, and what a picture carries."""
     choices = choices_of(credential, shown, secrets)
@@ -184,7 +184,7 @@ class _Whole:
 class _Statements:
     document: JsonObject
     base: Proof
-    secrets: Holder | None = None
+    secrets: BoundHolder | None = None
 
     @property
     def for_occasion(self) -> bool:
@@ -245,7 +245,7 @@ class _Statements:
             holder=self._holder(occasion, named=bool(header)),
         )
 
-    def _holder(self, occasion: Occasion, *, named: bool) -> Holder | None:
+    def _holder(self, occasion: Occasion, *, named: bool) -> BoundHolder | None:
         """The secrets, with the domain in which a pseudonym is shown: the verifier's, else one for this once."""
         if self.secrets is None:
             return None

@@ -18,7 +18,7 @@ from typing import Final
 from node.core.anchor import credential_digest, issued_digest
 from node.core.bundle import Bundle, ShownDocument
 from node.core.canonical.jcs import canonicalize
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.dataintegrity.proof import proofs_of
 from node.core.envelope import enveloped
 from node.core.errors import Malformed, NotFound, NotVerified
@@ -80,7 +80,7 @@ class Holding:
     provenance: Provenance
     bundle: Bundle | None = None
     last_check: LastCheck | None = None
-    secrets: Holder | None = None
+    secrets: BoundHolder | None = None
     """What it is bound to beside its subject's key (bbs-2023)."""
 
     @property
@@ -251,7 +251,7 @@ def new_holding(
     credential: JsonObject | str,
     bundle: Bundle | None,
     provenance: Provenance,
-    secrets: Holder | None = None,
+    secrets: BoundHolder | None = None,
 ) -> Holding:
     """A holding of `credential`; NotVerified where the bundle is another credential's."""
     shown = read_credential(credential)

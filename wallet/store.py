@@ -27,7 +27,7 @@ from typing import Final, Self
 
 from node.core import sealed
 from node.core.bundle import Bundle, parse_bundle
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.dataintegrity.bbs_binding import holder_of_json, holder_to_json
 from node.core.errors import Conflict, Malformed, Misconfigured, NotFound, NotVerified, Unavailable
 from node.core.keys import KeyKind
@@ -275,12 +275,12 @@ class WalletStore:
             raise NotFound("the wallet has no key")
         return keys[0]
 
-    def add_secrets(self, holder: Holder) -> None:
+    def add_secrets(self, holder: BoundHolder) -> None:
         """Keep secrets to which an issuer is about to bind a credential."""
         with self.transaction():
             self._db.execute("INSERT INTO secrets (body) VALUES (?)", (_dumps(holder_to_json(holder)),))
 
-    def secrets(self) -> tuple[Holder, ...]:
+    def secrets(self) -> tuple[BoundHolder, ...]:
         """All such secrets, the newest first."""
         rows = self._db.execute("SELECT body FROM secrets ORDER BY number DESC")
         return tuple(holder_of_json(_loads(row[0])) for row in rows)

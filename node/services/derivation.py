@@ -10,7 +10,7 @@ from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import base_proofs_in, derive_proof, unsecured
-from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder, nym_domain_of, presentation_header_of
+from node.core.dataintegrity.bbs_2023 import Bbs2023, BoundHolder, nym_domain_of, presentation_header_of
 from node.core.dataintegrity.bbs_binding import holder_of_json, is_bound
 from node.core.dataintegrity.selective import MAX_POINTERS
 from node.core.encoding import encode_base64url
@@ -28,7 +28,7 @@ class Showing:
     """For which occasion, and with which secrets of its holder, a credential of bbs-2023 is shown."""
 
     presentation_header: bytes = b""
-    holder: Holder | None = None
+    holder: BoundHolder | None = None
 
 
 def derive(
@@ -102,7 +102,7 @@ def showing_in(options: JsonObject) -> Showing:
     return Showing(header, _holder_in(options, domain))
 
 
-def _holder_in(options: JsonObject, domain: str | None) -> Holder | None:
+def _holder_in(options: JsonObject, domain: str | None) -> BoundHolder | None:
     secrets_named = [name for name in ("secretProverBlind", "holderSecret", "proverNym") if name in options]
     verifier = _text(options, "verifierId") or domain
     if not secrets_named:

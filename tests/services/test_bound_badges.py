@@ -10,7 +10,7 @@ from fixtures.issuers import ALICE, URL, MakeCohort
 from services.test_renewal import LAST_WEEK, bbs, in_last_week
 
 from node.core.dataintegrity import proofs_of
-from node.core.dataintegrity.bbs_2023 import Bbs2023, Feature, Holder, parse_base_proof
+from node.core.dataintegrity.bbs_2023 import Bbs2023, BoundHolder, Feature, parse_base_proof
 from node.core.dataintegrity.bbs_binding import Binding, Bound, bind
 from node.core.dataintegrity.suites import unsecured
 from node.core.did.key import did_key_of
@@ -92,7 +92,7 @@ def badge_in(answer: Issued | Deferred) -> JsonObject:
     return credential
 
 
-async def check(issuer: Issuer, badge: JsonObject, holder: Holder) -> None:
+async def check(issuer: Issuer, badge: JsonObject, holder: BoundHolder) -> None:
     key = await issuer.signing_key(kinds={KeyKind.BLS12381_G2})
     (proof,) = proofs_of(badge)
     Bbs2023().verify_base(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.commands.loading import load_checkpoints, load_networks, load_standards, load_trust
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.dataintegrity.bbs_binding import holder_of_json
 from node.core.did.document import parse_did_document
 from node.core.errors import Malformed
@@ -141,7 +141,7 @@ class Specimen:
         return [*single, *told]
 
     @property
-    def secrets(self) -> Holder | None:
+    def secrets(self) -> BoundHolder | None:
         """What its holder's wallet keeps beside it, where it is bound to that."""
         return holder_of_json(self._json(self.entry["secrets"])) if "secrets" in self.entry else None
 

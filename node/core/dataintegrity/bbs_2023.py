@@ -132,7 +132,7 @@ class BbsDisclosure(Disclosure):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Holder:
+class BoundHolder:
     """What the holder of a base proof with an optional feature knows beside it.
 
     `nym_domain` is for whom a pseudonym is derived; `tells_domain` writes it into the proof, for those who could not
@@ -249,7 +249,7 @@ class Bbs2023:
         *,
         presentation_header: bytes = b"",
         entropy: bytes = b"",
-        holder: Holder | None = None,
+        holder: BoundHolder | None = None,
     ) -> JsonObject:
         """Sections 3.4.6 and 3.3.4: the part of the document that is shown, with its proof.
 
@@ -288,8 +288,7 @@ class Bbs2023:
         """Section 3.4.7: the statements shown are of a credential that the issuer's key signed.
 
         With `nym_domain` a pseudonym must be one of that domain; so too with a presentation header of ours, which names
-        one. Unavailable where a proof with a pseudonym does not
-        name its domain and none is given.
+        one. Unavailable where a proof with a pseudonym does not name its domain and none is given.
         """
         check_key_kind(self, public_key)
         derived = parse_derived_proof(proof)
@@ -312,7 +311,7 @@ class Bbs2023:
         public_key: PublicKey,
         canonicalizer: Canonicalizer,
         *,
-        holder: Holder | None = None,
+        holder: BoundHolder | None = None,
     ) -> None:
         """What a holder asks of a base proof that arrives: raise unless proofs for others can be derived from it.
 
@@ -559,7 +558,7 @@ def _prove(
     selective: Sequence[int],
     presentation_header: bytes,
     entropy: bytes,
-    holder: Holder | None,
+    holder: BoundHolder | None,
 ) -> tuple[bytes, bytes | None]:
     """Section 3.3.4 step 11: the proof, and the pseudonym where there is one."""
     shown = b"".join(index.to_bytes(8, "big") for index in selective)
@@ -597,7 +596,7 @@ def _prove(
     return proof, pseudonym_of(secrets.nym_secret, nym_domain)
 
 
-def _secrets(base: BaseProof, holder: Holder | None) -> HolderSecrets:
+def _secrets(base: BaseProof, holder: BoundHolder | None) -> HolderSecrets:
     if holder is None:
         raise not_generated("proofs of this credential are derived with the holder's secrets alone")
     committed = [] if holder.holder_secret is None else [holder.holder_secret]

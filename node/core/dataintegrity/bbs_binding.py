@@ -16,7 +16,7 @@ from node.core import problem
 from node.core.bbs.blind import BLIND_BBS, PSEUDONYM_BBS, BlindInterface, commit, read_commitment
 from node.core.bbs.interface import seeded_scalars
 from node.core.bls12381 import ORDER, SCALAR_BYTES
-from node.core.dataintegrity.bbs_2023 import Feature, Holder, parse_base_proof
+from node.core.dataintegrity.bbs_2023 import BoundHolder, Feature, parse_base_proof
 from node.core.dataintegrity.proof import Proof
 from node.core.encoding import decode_base64url, encode_base64url
 from node.core.errors import Malformed
@@ -62,7 +62,7 @@ class Binding(StrEnum):
 class Bound:
     """A commitment, and how it was made: the secrets stay with the holder."""
 
-    holder: Holder
+    holder: BoundHolder
     commitment_with_proof: bytes
 
 
@@ -88,7 +88,7 @@ def bind(binding: Binding, entropy: bytes) -> Bound:
         prover_nym=nym,
         interface=binding.interface,
     )
-    return Bound(Holder(made.secret_prover_blind, secret, nym), made.commitment_with_proof)
+    return Bound(BoundHolder(made.secret_prover_blind, secret, nym), made.commitment_with_proof)
 
 
 def check_commitment(binding: Binding, commitment_with_proof: bytes) -> None:
@@ -113,7 +113,7 @@ def is_bound(base: Proof) -> bool:
 # What a wallet keeps ----------------------------------------------------------------------------------------
 
 
-def holder_to_json(holder: Holder) -> JsonObject:
+def holder_to_json(holder: BoundHolder) -> JsonObject:
     """The secrets as a wallet keeps them, in base64url; for whom a pseudonym is derived is not among them."""
     found = {
         "secretProverBlind": holder.secret_prover_blind.to_bytes(SCALAR_BYTES, "big"),
@@ -123,12 +123,12 @@ def holder_to_json(holder: Holder) -> JsonObject:
     return {name: encode_base64url(value) for name, value in found.items() if value is not None}
 
 
-def holder_of_json(body: JsonObject) -> Holder:
+def holder_of_json(body: JsonObject) -> BoundHolder:
     """Inverse of `holder_to_json`; Malformed with the path of what is no secret."""
     blind = _scalar(body, "secretProverBlind")
     if blind is None:
         raise Malformed("is missing", path=("secretProverBlind",))
-    return Holder(blind, _bytes(body, "holderSecret"), _scalar(body, "proverNym"))
+    return BoundHolder(blind, _bytes(body, "holderSecret"), _scalar(body, "proverNym"))
 
 
 def _bytes(body: JsonObject, name: str) -> bytes | None:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.core.canonical.rdfc import Canonicalizer
-from node.core.dataintegrity.bbs_2023 import Bbs2023, Holder
+from node.core.dataintegrity.bbs_2023 import Bbs2023, BoundHolder
 from node.core.dataintegrity.cryptosuite import (
     Cryptosuite,
     Disclosure,
@@ -164,7 +164,7 @@ def derive_proof(
     *,
     presentation_header: bytes = b"",
     entropy: bytes = b"",
-    holder: Holder | None = None,
+    holder: BoundHolder | None = None,
 ) -> JsonObject:
     """The part of `document` that its base proof makes mandatory or the JSON Pointers select, with a derived proof.
 

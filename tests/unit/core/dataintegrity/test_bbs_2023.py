@@ -38,9 +38,9 @@ from node.core.dataintegrity.bbs_2023 import (
     BaseHashData,
     Bbs2023,
     BbsDisclosure,
+    BoundHolder,
     DerivedProof,
     Feature,
-    Holder,
     encode_base_proof,
     encode_derived_proof,
     parse_base_proof,
@@ -113,7 +113,7 @@ class Published:
             if with_nym:
                 self.nym_domain = inputs["verifierInfo"]["verifierId"].encode()
                 self.entropy = bytes.fromhex(inputs["signerNymEntropy"]["signerNymEntropyHex"])
-            self.holder = Holder(
+            self.holder = BoundHolder(
                 secret_prover_blind=self.commitment.secret_prover_blind,
                 holder_secret=bytes.fromhex(inputs["holderSecret"]["holderSecretHex"]) if bound else None,
                 prover_nym=int(inputs["proverNym"]["proverNymHex"], 16) if with_nym else None,
@@ -606,7 +606,7 @@ DOMAIN = b"https://verifier.example/"
 ENTROPY = b"\x07" * 32
 
 
-def bound_credential(*, with_nym: bool, with_secret: bool) -> tuple[Document, Holder]:
+def bound_credential(*, with_nym: bool, with_secret: bool) -> tuple[Document, BoundHolder]:
     secret, prover_nym = b"only the holder's", 12345
     made = commit(
         [secret] if with_secret else [],
@@ -614,7 +614,7 @@ def bound_credential(*, with_nym: bool, with_secret: bool) -> tuple[Document, Ho
         prover_nym=prover_nym if with_nym else None,
         interface=PSEUDONYM_BBS if with_nym else BLIND_BBS,
     )
-    holder = Holder(
+    holder = BoundHolder(
         made.secret_prover_blind,
         secret if with_secret else None,
         prover_nym if with_nym else None,
@@ -627,7 +627,7 @@ def bound_credential(*, with_nym: bool, with_secret: bool) -> tuple[Document, Ho
     )
 
 
-def show_bound(signed: Document, holder: Holder | None) -> Document:
+def show_bound(signed: Document, holder: BoundHolder | None) -> Document:
     return show(signed, holder=holder)
 
 
@@ -756,7 +756,7 @@ def test_no_secret_is_in_the_text_of_what_holds_it() -> None:
 def test_a_suite_without_holder_binding_takes_no_secrets_of_a_holder(vectors: Path) -> None:
     signed = load(vectors / "di-ecdsa/ecdsa-sd-2023/prc/addSignedSDBase.json")
     with pytest.raises(Malformed, match="binds no credential"):
-        show(signed, "/issuer", holder=Holder(1))
+        show(signed, "/issuer", holder=BoundHolder(1))
 
 
 # Many cases -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core.dataintegrity.bbs_2023 import Holder
+from node.core.dataintegrity.bbs_2023 import BoundHolder
 from node.core.dataintegrity.bbs_binding import (
     Binding,
     bind,
@@ -95,4 +95,4 @@ def test_what_is_no_secret_is_malformed(change: dict[str, Any]) -> None:
 def test_secrets_do_not_show_themselves() -> None:
     bound = bind(Binding.BOTH, ENTROPY)
     assert str(bound.holder.secret_prover_blind) not in repr(bound)
-    assert isinstance(bound.holder, Holder)
+    assert isinstance(bound.holder, BoundHolder)
