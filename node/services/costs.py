@@ -16,7 +16,7 @@ from node.core.encoding import encode_hex
 from node.core.errors import NotVerified, Unavailable
 from node.outbound.chain import Reverted
 from node.services import registration
-from node.services.issuer import GWEI, ChainAccess, Issuer, address_of
+from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
 from node.services.writers import SET_WRITER_GAS, may_anchor
 from node.storage.base import OWN_CHAIN, BatchCost, IssuerKey, KeyRole, Spent, Transaction
 
@@ -60,7 +60,7 @@ class Estimate:
     def __str__(self) -> str:
         anchors = "1 anchor" if self.batches == 1 else f"{self.batches:,} anchors"
         return (
-            f"{anchors} of {self.gas:,} gas at {_gwei(self.gas_price)}: {_ether(self.wei)} ether,"
+            f"{anchors} of {self.gas:,} gas at {in_gwei(self.gas_price)}: {_ether(self.wei)} ether,"
             f" {_ether(_share(self.wei, self.items))} each; the writer has {_ether(self.balance)}"
         )
 
@@ -82,7 +82,9 @@ async def estimate(issuer: Issuer, items: int) -> Estimate:
 
 async def _anchor_gas(issuer: Issuer, chain: ChainAccess, writer: bytes) -> int:
     registry = CredentialRegistryCalls(chain.network.credential_registry)
-    call = registry.anchor(issuer.identity, secrets.token_bytes(32))
+    # A byte that is zero costs less: what is estimated has none.
+    commitment = bytes(1 + secrets.randbelow(255) for _ in range(32))
+    call = registry.anchor(issuer.identity, commitment)
     try:
         return await chain.client.estimate_gas(writer, call.to, call.data)
     except Reverted:
@@ -186,7 +188,3 @@ def _share(wei: int, items: int) -> int:
 
 def _ether(wei: int) -> str:
     return f"{wei / _ETHER:.3g}"
-
-
-def _gwei(wei: int) -> str:
-    return f"{wei / GWEI:.3g} gwei"
