@@ -143,7 +143,7 @@ async def _verify_by_replica(url: str, requests: int) -> tuple[int, int, float]:
             issuer = await setup.create_on_chain(
                 place, load_standards(), chain, "A school", "https://school.example"
             )
-            await setup.fund(issuer, ANVIL_KEY, await setup.shortages(issuer))
+            await setup.fund(chain, ANVIL_KEY, await setup.shortages(issuer))
             await setup.register(issuer)
             bundles = await _bundles(issuer, folder)
             height = (await chain.client.finalized()).number
