@@ -40,7 +40,7 @@ from node.core.evm.header import Header
 from node.core.evm.rlp import decode_integer, decode_list
 from node.outbound.chain import Fees, GasPrice, Reverted, TransactionRefused
 from node.services.effects import Effect, effect_of
-from node.services.issuer import GWEI, ChainAccess, Issuer, address_of
+from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
 from node.storage.base import (
     OWN_CHAIN,
     Attempt,
@@ -250,7 +250,7 @@ class Dispatcher:
         """The usual fees, up to the operator's limit; _Waits where gas costs more than that now."""
         price, limit = await self._current_price(), self._max_fee
         if price.base_fee >= limit:
-            raise _Waits(f"gas costs {_gwei(price.now)} now, and --max-fee is {_gwei(limit)}: it waits")
+            raise _Waits(f"gas costs {in_gwei(price.now)} now, and --max-fee is {in_gwei(limit)}: it waits")
         return _at_most(price.fees, limit)
 
     @property
@@ -304,9 +304,9 @@ class Dispatcher:
         fees, gas_limit = _terms_of(latest.raw)
         least = raised(fees)
         if least.max_fee_per_gas > self._max_fee:
-            offer = f"it offers {_gwei(fees.max_fee_per_gas)} for gas"
+            offer = f"it offers {in_gwei(fees.max_fee_per_gas)} for gas"
             return await self._park(
-                entry, f"{offer} and comes into no block; --max-fee is {_gwei(self._max_fee)}"
+                entry, f"{offer} and comes into no block; --max-fee is {in_gwei(self._max_fee)}"
             )
         current = _at_most((await self._current_price()).fees, self._max_fee)
         better = Fees(
@@ -511,10 +511,6 @@ def _place(entry: OutboxEntry) -> tuple[int | None, bytes | None, bytes | None]:
 def _at_most(fees: Fees, limit: int) -> Fees:
     most = min(fees.max_fee_per_gas, limit)
     return Fees(most, min(fees.max_priority_fee_per_gas, most))
-
-
-def _gwei(wei: int) -> str:
-    return f"{wei / GWEI:.4g} gwei"
 
 
 async def _known(transaction: Transaction, entry_id: int) -> OutboxEntry:

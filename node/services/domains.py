@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from node.core.did.document import DidDocument
-from node.core.did.ethr_identity import did_ethr, parse_did_ethr
+from node.core.did.ethr_identity import parse_did_ethr
 from node.core.did.resolution import same_issuer
 from node.core.did.syntax import is_did_ethr
 from node.core.errors import BonafidesError, Malformed, NotFound, NotVerified, Unavailable
@@ -232,10 +232,9 @@ def canonical(did: str) -> str:
     if not is_did_ethr(did):
         return did
     try:
-        parsed = parse_did_ethr(did)
+        return parse_did_ethr(did).canonical
     except BonafidesError:
         return did
-    return did_ethr(parsed.chain_id, parsed.identity)
 
 
 def _is_due(links: Sequence[DomainLink], now: datetime) -> bool:

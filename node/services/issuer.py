@@ -36,6 +36,11 @@ _SLOTS_AT_ONCE: Final = 32
 GWEI: Final = 10**9
 
 
+def in_gwei(wei: int) -> str:
+    """A price of gas, for people."""
+    return f"{wei / GWEI:.4g} gwei"
+
+
 class Keyring:
     """Opens keys of one issuer, each once: unsealing costs a deliberate fraction of a second."""
 
