@@ -274,7 +274,6 @@ ELSEWHERE = {
     "services.dispatch:Dispatcher._park",
     "services.dispatch:Dispatcher._reorganised",
     "services.dispatch:Dispatcher._spent_elsewhere",
-    "services.dispatch:_gwei",
 }
 CONDITIONS = {"reachable": REACHABLE, "lagging": LAGGING, "lying": LYING}
 
