@@ -42,7 +42,7 @@ from node.core.bbs.blind import BLIND_BBS, commit
 from node.core.bbs.interface import seeded_scalars
 from node.core.dataintegrity import prepare_proof, proofs_of
 from node.core.dataintegrity.bbs_2023 import (
-    Holder,
+    BoundHolder,
     encode_derived_proof,
     nym_domain_of,
     parse_derived_proof,
@@ -437,7 +437,7 @@ def bound_bbs(header: bytes = HEADER, **changes: Any) -> Story:
     """A badge that was signed over a secret of its holder's, unseen, and a proof that was derived for an occasion."""
     commitment = commit([SECRET], seeded_scalars(b"\x05" * 32, b"commit"), interface=BLIND_BBS)
     issuer = replace(BBS_ISSUER, more={"commitment_with_proof": commitment.commitment_with_proof})
-    holder = Holder(commitment.secret_prover_blind, SECRET)
+    holder = BoundHolder(commitment.secret_prover_blind, SECRET)
     fields: Json = {"issuer": issuer, "disclose": for_occasion(header, holder=holder), "asked": ASKED}
     return bbs(**{**fields, **changes})
 
