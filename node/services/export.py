@@ -31,10 +31,11 @@ from node.core.securing import KINDS, VC_JWT
 from node.core.strict_json import JsonObject
 from node.core.times import format_datetime_stamp
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
-from node.services import bundles, lookup
+from node.services import bundles, lookup, witness
 from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.securing import issued_value
 from node.storage.base import (
+    OWN_CHAIN,
     AnchoredPlace,
     BatchTally,
     CredentialRecord,
@@ -130,6 +131,7 @@ async def audit_json(issuer: Issuer) -> bytes:
         raise Misconfigured("this issuer has no identity on a chain: there is nothing to audit")
     async with issuer.store.reading() as reading:
         keys = await reading.keys.all()
+        finals = await reading.outbox.in_state(TransactionState.FINAL, limit=MAX_ITEMS, chain=OWN_CHAIN)
         claim = Claim(
             did=issuer.settings.did,
             exported=issuer.clock(),
@@ -139,15 +141,11 @@ async def audit_json(issuer: Issuer) -> bytes:
                 [await _claimed_list(reading, one) for one in await reading.status_lists.all() if one.is_open]
             ),
             writers=frozenset(address_of(key) for key in keys if key.role is KeyRole.WRITER),
-            closed=await _is_closed(reading),
+            closed=any(entry.purpose == "close" for entry in finals),
             transactions=await reading.outbox.signed(),
+            witnessed=witness.commitments(finals),
         )
     return orjson.dumps(claim.to_json())
-
-
-async def _is_closed(reading: Transaction) -> bool:
-    finals = await reading.outbox.in_state(TransactionState.FINAL, limit=MAX_ITEMS)
-    return any(entry.purpose == "close" for entry in finals)
 
 
 def _claimed_anchor(tally: BatchTally) -> ClaimedAnchor:

@@ -10,6 +10,7 @@ a proof of a key count: a document that stays the same is seen and anchored agai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -40,6 +41,7 @@ PURPOSE: Final = "witness"
 MAX_DELAY: Final = timedelta(hours=1)
 _VERSION: Final = 1
 _MAX_DID_BYTES: Final = 2048
+_COMMITMENT_BYTES: Final = 32  # the last argument of `anchor`
 _MEMBERS: Final = frozenset({"version", "did", "seen", "didDocument"})
 
 
@@ -146,6 +148,11 @@ async def prove(issuer: Issuer, sight: Sight) -> Sight:
     if found.record.block <= in_series < finalized.number < in_series + PROVABLE_BLOCKS:
         proven, _ = await _prove_at(issuer, sight, await chain.client.header(in_series))
     return proven
+
+
+def commitments(entries: Iterable[OutboxEntry]) -> frozenset[bytes]:
+    """What those of the entries anchor that were asked for here; such anchors are in no batch."""
+    return frozenset(entry.data[-_COMMITMENT_BYTES:] for entry in entries if entry.purpose == PURPOSE)
 
 
 def _call(issuer: Issuer, sight: Sight) -> Call:

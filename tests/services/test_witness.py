@@ -26,6 +26,7 @@ from node.core.encoding import decode_base64url
 from node.core.errors import Malformed, Misconfigured, NotFound, NotVerified, Unavailable
 from node.core.evm.agreement import Endpoints
 from node.core.evm.checkpoint import Checkpoint
+from node.core.evm.claim import parse_claim
 from node.core.evm.header import parse_header
 from node.core.strict_json import parse_json
 from node.core.verify import engine
@@ -36,7 +37,7 @@ from node.core.verify.trust import parse_trust_list
 from node.core.verify.verifier import Verifier
 from node.outbound.gather import examine
 from node.outbound.http import Egress, EgressPolicy
-from node.services import witness
+from node.services import export, witness
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.services.witness import Sight
@@ -133,6 +134,16 @@ async def test_what_a_witness_anchored_tells_the_key_offline_to_those_who_name_i
     assert "anchored by its witness" in accepted[CheckName.PROOF].basis
     other = f"did:ethr:0x{school.require_chain().network.chain_id:x}:0x{bytes(20).hex()}"
     assert offline(school, proven, elsewhere, [other]).acceptance == "undetermined"
+
+
+async def test_the_record_for_an_audit_holds_what_was_witnessed(school: Issuer, site: Site) -> None:
+    """Once it is final; it is in no batch."""
+    sight = await look(school, site.school().did)
+    before = parse_claim(parse_json(await export.audit_json(school)))
+    await anchored(school, sight)
+    after = parse_claim(parse_json(await export.audit_json(school)))
+    assert after.witnessed - before.witnessed == {sight.commitment}
+    assert after.anchors == before.anchors
 
 
 async def test_whoever_has_an_endpoint_proves_the_anchor_for_himself(school: Issuer, site: Site) -> None:

@@ -7,11 +7,12 @@ Kinds and sizes, and nothing of any credential. The form is our own, JSON with n
      "keys": [{"publicKeyMultibase": "z6Mk…", "purposes": 3}],
      "lists": [{"purpose": "revocation", "url": "https://…", "mode": 1, "log2Entries": 17, "statusSize": 1,
                 "words": [[7, "0x…"]]}],
-     "writers": ["0x…"], "closed": false, "transactions": ["0x…"]}
+     "writers": ["0x…"], "closed": false, "transactions": ["0x…"], "witnessed": ["0x…"]}
 
 `entries` counts what was anchored by kind (FORMATS.md section 4), the padding left out. `words` are the status words
 that are not zero, as they were last made final. `transactions` are those that the issuer sent; a write of one that is
-not among them counts as its own only where what was written says so.
+not among them counts as its own only where what was written says so. `witnessed`, which may be missing, are the
+commitments to documents of others, each of a tree of its own, whose root is kept with the document.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ _MAX_WORDS: Final = 1 << 24 - 8 + 3  # of the most entries, 256 bits a word and 
 _MEMBERS: Final = frozenset(
     {"audit", "did", "exported", "anchors", "keys", "lists", "writers", "closed", "transactions"}
 )
+_MAYBE: Final = frozenset({"witnessed"})
 _LIST_MEMBERS: Final = frozenset({"purpose", "url", "mode", "log2Entries", "statusSize", "words"})
 
 
@@ -123,6 +125,7 @@ class Claim:
     writers: frozenset[bytes]
     closed: bool
     transactions: frozenset[bytes]
+    witnessed: frozenset[bytes] = frozenset()
 
     def to_json(self) -> JsonObject:
         """The form that `parse_claim` reads."""
@@ -151,12 +154,13 @@ class Claim:
             "writers": sorted(map(encode_hex, self.writers)),
             "closed": self.closed,
             "transactions": sorted(map(encode_hex, self.transactions)),
+            "witnessed": sorted(map(encode_hex, self.witnessed)),
         }
 
 
 def parse_claim(value: Json) -> Claim:
     """The claim in a file; Malformed where it has not the form."""
-    members = closed_object(value, "an export for an audit", _MEMBERS)
+    members = closed_object(value, "an export for an audit", _MEMBERS, _MAYBE)
     if members["audit"] != 1:
         raise Malformed("an export for an audit of another version", path=("audit",))
     return Claim(
@@ -168,6 +172,9 @@ def parse_claim(value: Json) -> Claim:
         writers=frozenset(hex_value(one, 20) for one in list_member(members, "writers", max_items=MAX_ITEMS)),
         closed=boolean_member(members, "closed"),
         transactions=frozenset(digest_list(members, "transactions", max_items=MAX_ITEMS)),
+        witnessed=frozenset(
+            digest_list(members, "witnessed", max_items=MAX_ITEMS) if "witnessed" in members else ()
+        ),
     )
 
 
@@ -248,7 +255,7 @@ class _Known:
     def of(cls, claim: Claim) -> _Known:
         return cls(
             claim,
-            frozenset(one.commitment for one in claim.anchors),
+            frozenset(one.commitment for one in claim.anchors) | claim.witnessed,
             {one.hash: one for one in claim.keys},
             {one.list_id: one for one in claim.lists},
         )
@@ -292,6 +299,9 @@ def _not_written(claim: Claim, history: History) -> Iterator[Difference]:
             yield Difference(
                 None, f"a tree of {anchor.size} is not anchored: {encode_hex(anchor.commitment)}"
             )
+    for seen in sorted(claim.witnessed):
+        if not history.latest(registry.anchor_slot(identity, seen)):
+            yield Difference(None, f"what was witnessed is not anchored: {encode_hex(seen)}")
     for key in claim.keys:
         if not history.latest(registry.key_hash_slot(identity, key.hash)):
             yield Difference(None, f"the key {key.multibase} was never added")

@@ -175,6 +175,7 @@ def test_an_anchor_is_the_issuers_own_whoever_sent_it() -> None:
         ({"lists": (LIST, replace(LIST, purpose="suspension", words={}))}, "was never opened"),
         ({"lists": (replace(LIST, words={}),)}, "word 2 of the revocation list"),
         ({"lists": (replace(LIST, words={2: 1 << 255, 9: 1}),)}, "word 9 of the revocation list"),
+        ({"witnessed": frozenset({b"\x06" * 32})}, "what was witnessed is not anchored"),
         ({"closed": True}, "calls the identity closed"),
     ],
 )  # fmt: skip
@@ -198,8 +199,20 @@ def test_a_size_or_kind_that_is_not_the_one_on_the_chain_is_told(change: dict[st
     assert any(n is not None for n, _ in told(replace(CLAIM, **change), history()))
 
 
+def test_what_a_witness_anchored_is_its_own() -> None:
+    seen = b"\x11" * 32
+    assert told(replace(CLAIM, witnessed=frozenset({seen})), history(Anchored(*at(6), seen))) == []
+
+
 def test_a_claim_is_read_as_it_was_written() -> None:
-    assert parse_claim(CLAIM.to_json()) == CLAIM
+    witness = replace(CLAIM, witnessed=frozenset({b"\x11" * 32}))
+    assert parse_claim(witness.to_json()) == witness
+
+
+def test_a_claim_of_who_is_no_witness_may_leave_that_out() -> None:
+    body = CLAIM.to_json()
+    del body["witnessed"]
+    assert parse_claim(body) == CLAIM
 
 
 @pytest.mark.parametrize(
@@ -218,6 +231,7 @@ def test_a_claim_is_read_as_it_was_written() -> None:
         lambda body: body["lists"][0].update(words=[["1", "0x" + "00" * 32]]),
         lambda body: body["lists"][0].update(purpose=""),
         lambda body: body["transactions"].append("0x"),
+        lambda body: body["witnessed"].append("0x"),
         lambda body: body["writers"].append("0x"),
         lambda body: body.update(closed=0),
     ],
