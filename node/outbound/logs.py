@@ -17,6 +17,9 @@ from node.outbound.chain import ChainClient
 _WIDEST: Final = 1 << 48
 _GROW_AFTER: Final = 8
 _REFUSALS: Final = 3
+# A hundred million blocks at a thousand a request: hours of asking. An endpoint that answers a block at a time would
+# else hold a reading for as long as its chain is.
+MAX_REQUESTS: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -47,11 +50,16 @@ async def read_logs(
 ) -> AsyncGenerator[tuple[int, list[JsonObject]], None]:
     """The logs of `address` in blocks `first` to `last`, part by part: each with the last block that it covers.
 
-    Topics as of `ChainClient.logs`. Unavailable where the endpoint does not answer for a single block either.
+    Topics as of `ChainClient.logs`. Unavailable where the endpoint does not answer for a single block either, or for
+    so few at once that it takes more than MAX_REQUESTS.
     """
     width = width or LogRange()
-    at, refusals = first, 0
+    at, refusals, requests = first, 0, 0
     while at <= last:
+        if requests == MAX_REQUESTS:
+            few = f"so few blocks at once that {requests} requests reach only block {at - 1} of {last}"
+            raise Unavailable(f"chain endpoint {client.host} answers for {few}", asked=client.host)
+        requests += 1
         end = min(last, at + width.blocks - 1)
         try:
             logs = await client.logs(address, topics, from_block=at, to_block=end)

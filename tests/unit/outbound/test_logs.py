@@ -10,6 +10,7 @@ from fixtures.lying_chain import LyingChain, errors, log_limits, only
 
 from node.core.did.ethr import OWNER_CHANGED
 from node.core.errors import Unavailable
+from node.outbound import logs
 from node.outbound.chain import ChainClient
 from node.outbound.logs import LogRange, read_logs
 
@@ -45,6 +46,18 @@ async def test_a_range_that_is_refused_is_halved_and_later_widened(devchain: Run
         endpoint.be_honest()
         kept = width.blocks
         assert await spans(endpoint, 2 * kept, width) == [kept, 2 * kept]  # from one reading to the next
+
+
+async def test_one_that_answers_a_block_at_a_time_is_given_up(
+    devchain: RunningChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_REQUESTS", 20)
+    with LyingChain(devchain.url) as endpoint:
+        endpoint.tell(log_limits(blocks=1))
+        with pytest.raises(Unavailable, match=rf"{endpoint.host} answers for so few .* of 1000\Z"):
+            await spans(endpoint, 1000)
+        assert len(ranges(endpoint)) == 20
+        assert await spans(endpoint, 8) == [*range(1, 9)], "what is enough is no error"
 
 
 async def test_one_that_answers_nothing_is_given_up(devchain: RunningChain) -> None:
