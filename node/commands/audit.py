@@ -55,10 +55,11 @@ def audit(
 ) -> None:
     """List every write of a did:ethr identity with times and cost, and prove that none is missing.
 
-    With --against, what the chain shows is held against what the issuer says that it wrote; anybody may do that.
+    With --against, what the chain shows is held against what the issuer says that it wrote; anybody may do that. Name
+    endpoints of several operators: who sent a write is not proven, and one endpoint alone could lie about it.
 
     Exit status: 0 all is there, and the same; 1 chain and issuer differ; 3 it could not be told, since no endpoint
-    gives every write; 2 wrong use.
+    gives every write, or with --against too few give the same; 2 wrong use.
     """
     from node.commands import loading  # noqa: PLC0415
 
@@ -174,6 +175,7 @@ def _print_json(did: str, found: Audit) -> None:
         "did": did,
         "header": header,
         "source": found.told,
+        "agreed": found.agreed,
         "head": len(found.writes),
         "closed": closed_block(found.history) or None,
         "keys": keys,
@@ -218,6 +220,11 @@ def _print_words(did: str, found: Audit) -> None:
         click.echo(f"closed in block {closed}")
     if found.differences is None:
         return
+    if not found.agreed:
+        click.echo(
+            f"which transaction a write is of is the word of {found.told} alone: it could pass off as the issuer's"
+            " own what ended a key, set a status or a writer, pointed to a list or closed"
+        )
     for one in found.differences:
         click.echo(f"differs: {f'write {one.n} ' if one.n else ''}{one.detail}")
     if not found.differences:

@@ -3,6 +3,10 @@
 Anybody may ask it, of endpoints of his own. The header is as trusted as those that agree on it. The number of writes
 and the words that they left are proven against it, and the events, one endpoint's word, have to fit both
 (`core/evm/history.py`). Costs, and the times of writes that are no anchors, are that endpoint's word and no more.
+
+So are the transactions that the writes are of, and by these an issuer's record knows its own where what was written
+could be anybody's, as the end of a key. Where something is compared, as many operators have to tell the same writes as
+must agree on a header.
 """
 
 from __future__ import annotations
@@ -57,13 +61,17 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Every write of an identity up to `header`; none is missing. `differences` is None where nothing was compared."""
+    """Every write of an identity up to `header`; none is missing. `differences` is None where nothing was compared.
+
+    `agreed`: several operators told the same writes, each of the same transaction.
+    """
 
     header: Header
     trusted: str
     """By whose word the header is final."""
     told: str
     """Whose word events, costs and times are."""
+    agreed: bool
     history: History
     writes: tuple[Write, ...]
     differences: tuple[Difference, ...] | None
@@ -72,14 +80,20 @@ class Audit:
 async def audit(
     voices: Voices, network: Network, identity: bytes, *, first_block: int = 0, claim: Claim | None = None
 ) -> Audit:
-    """Read, prove and compare. Unavailable where no endpoint gives the whole history, and why, endpoint by endpoint.
+    """Read, prove and compare. Unavailable where no endpoint gives the whole history, and why, endpoint by endpoint;
+    with a claim, where too few give the same one.
 
     Writes before `first_block` are missing if there are any.
     """
     newest = await voices.newest()
     header = newest.value
     reading = partial(_read, network=network, identity=identity, header=header, first_block=first_block)
-    (history, times), told = await voices.read(reading)
+    if claim is None:
+        (history, times), told = await voices.read(reading)
+        agreed = False
+    else:
+        said = await voices.say("history of writes", reading, lambda found: found[0].events)
+        (history, times), told, agreed = said.value, said.source, said.several
     try:
         costs, _ = await voices.read(partial(_costs, history=history))
     except Unavailable:
@@ -88,6 +102,7 @@ async def audit(
         header,
         newest.source,
         told,
+        agreed,
         history,
         _writes(history, times, costs),
         None if claim is None else differences(claim, history),
