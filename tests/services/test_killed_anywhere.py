@@ -57,6 +57,9 @@ LAGGING: dict[str, tuple[Lie, ...]] = {"lagging": (lies.lagging(2), lies.stale_f
 LYING: dict[str, tuple[Lie, ...]] = {
     "transactions swallowed": (lies.transactions_swallowed(),),
     "transactions refused": (lies.transactions_refused(),),
+    "higher fees wanted": (
+        lies.only(lies.first(2, lies.errors(-32000, "transaction underpriced")), "eth_sendRawTransaction"),
+    ),
     "receipts withheld": (lies.receipts_withheld(),),
     "receipts invented": (lies.transactions_swallowed(), lies.receipts_invented()),
     "receipts turned round": (lies.receipts_failed(),),
