@@ -113,6 +113,7 @@ def test_a_changed_byte_turns_nothing_green_and_changes_nothing_that_is(name: st
     try_bytes(name, range(start, LONGEST, STRIDE), [1 << start % 3])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", WHOLE)
 def test_every_single_byte_of_a_bundle_turns_nothing_green_and_changes_nothing_that_is(

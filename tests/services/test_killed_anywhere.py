@@ -281,6 +281,7 @@ ELSEWHERE = {
 CONDITIONS = {"reachable": REACHABLE, "lagging": LAGGING, "lying": LYING}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("condition", CONDITIONS)
 async def test_killed_at_some_statements(schools: list[School], condition: str) -> None:
     cases = await watched(schools, CONDITIONS[condition])
