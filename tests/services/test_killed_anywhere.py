@@ -50,7 +50,7 @@ from node.storage.issuer import keys_table
 # Issuers that die side by side.
 SIDE_BY_SIDE = 3
 RECOVERY_SECONDS = 15.0
-SPREAD = 12
+SPREAD = 6
 
 REACHABLE: dict[str, tuple[Lie, ...]] = {"reachable": ()}
 LAGGING: dict[str, tuple[Lie, ...]] = {"lagging": (lies.lagging(2), lies.stale_finalized(3))}
