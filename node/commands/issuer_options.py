@@ -72,72 +72,62 @@ def issuer_place(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
+def _setting(name: str, told: str, **more: Any) -> Callable[[Any], Any]:
+    """An option that the environment may set as well, under the name that is the option's."""
+    variable = "BONAFIDES_ISSUER" + name.removeprefix("-").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, help=told, **more)
+
+
 def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
     """The options about when batches close and what may be paid, for a command with `**terms`."""
     for option in (
-        click.option(
+        _setting(
             "--witness",
+            "With a second chain: which of the two must have a batch before it is done.  [default: all]",
             type=click.Choice(["any", "all"]),
-            envvar="BONAFIDES_ISSUER_WITNESS",
-            show_envvar=True,
-            help="With a second chain: which of the two must have a batch before it is done.  [default: all]",
         ),
-        click.option(
+        _setting(
             "--witness-network",
-            metavar="CAIP2",
-            envvar="BONAFIDES_ISSUER_WITNESS_NETWORK",
-            show_envvar=True,
-            help="A second chain, in the table of networks, to which each commitment goes as well, as a further"
+            "A second chain, in the table of networks, to which each commitment goes as well, as a further"
             " record of the time: eip155:…. No verdict reads it.",
+            metavar="CAIP2",
         ),
-        click.option(
+        _setting(
             "--witness-rpc",
+            "JSON-RPC endpoint of the second chain.",
             multiple=True,
             callback=_joined,
             metavar="[OPERATOR=]URL",
-            envvar="BONAFIDES_ISSUER_WITNESS_RPC",
-            show_envvar=True,
-            help="JSON-RPC endpoint of the second chain.",
         ),
-        click.option(
+        _setting(
             "--agree",
+            "How many operators of endpoints must agree.  [default: as at init, else the smallest majority]",
             type=click.IntRange(1),
             metavar="N",
-            envvar="BONAFIDES_ISSUER_AGREE",
-            show_envvar=True,
-            help="How many operators of endpoints must agree.  [default: as at init, else the smallest majority]",
         ),
-        click.option(
+        _setting(
             "--low-balance",
+            "Warn when the writer can pay for fewer anchors.  [default: as at init, else 50]",
             type=click.IntRange(0),
             metavar="ANCHORS",
-            envvar="BONAFIDES_ISSUER_LOW_BALANCE",
-            show_envvar=True,
-            help="Warn when the writer can pay for fewer anchors.  [default: as at init, else 50]",
         ),
-        click.option(
+        _setting(
             "--max-fee",
+            "No transaction offers more for gas.  [default: as at init, else 200]",
             type=click.FloatRange(0, min_open=True),
             metavar="GWEI",
-            envvar="BONAFIDES_ISSUER_MAX_FEE",
-            show_envvar=True,
-            help="No transaction offers more for gas.  [default: as at init, else 200]",
         ),
-        click.option(
+        _setting(
             "--batch-age",
+            "Close a batch when its oldest item has waited as long.  [default: as at init, else 60]",
             type=click.IntRange(0),
             metavar="SECONDS",
-            envvar="BONAFIDES_ISSUER_BATCH_AGE",
-            show_envvar=True,
-            help="Close a batch when its oldest item has waited as long.  [default: as at init, else 60]",
         ),
-        click.option(
+        _setting(
             "--batch-size",
+            "Close a batch when it has as many items.  [default: as at init, else 1000]",
             type=click.IntRange(1, MAX_BATCH_SIZE),
             metavar="ITEMS",
-            envvar="BONAFIDES_ISSUER_BATCH_SIZE",
-            show_envvar=True,
-            help="Close a batch when it has as many items.  [default: as at init, else 1000]",
         ),
     ):
         command = option(command)
