@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
+from node.core.errors import Malformed, NotFound, Unavailable
 from node.core.evm import list_mirror, registry
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
@@ -19,6 +19,7 @@ from node.core.evm.state_proof import ProvenSlots, prove_slots
 from node.core.status.bitstring import Bitstring
 from node.outbound.chain import ChainClient
 from node.outbound.headers import Voices
+from node.outbound.proofs import blaming
 
 _NO_POINTER: Final = bytes(20)
 _SLOTS_AT_ONCE: Final = 256
@@ -110,12 +111,8 @@ class ListReader:
     async def _proven(self, header: Header, address: bytes, slots: tuple[bytes, ...]) -> ProvenSlots:
         async def ask(client: ChainClient) -> ProvenSlots:
             nodes = await client.proof_nodes(address, slots, header.hash)
-            try:
+            with blaming(client.host):
                 return prove_slots(header, nodes, address, slots, max_nodes=_MAX_NODES)
-            except (Malformed, NotVerified) as error:
-                raise Unavailable(
-                    f"{client.host} is at fault: it gave a wrong proof: {error.detail}", asked=client.host
-                ) from error
 
         return (await self._voices.read(ask))[0]
 

@@ -119,10 +119,8 @@ class EndpointProofs:
         async def ask(client: ChainClient) -> tuple[bytes, ...]:
             address, block = target.network.credential_registry, target.header.hash
             nodes = await client.proof_nodes(address, slots, block)
-            try:
+            with blaming(client.host):
                 target.check_state(nodes, slots)
-            except (Malformed, NotVerified) as error:
-                raise _at_fault(client.host, error) from error
             return nodes
 
         nodes, _ = await self._voices(target.network.chain_id).read(ask)
@@ -134,10 +132,8 @@ class EndpointProofs:
 
         async def ask(client: ChainClient) -> tuple[bytes, ...]:
             nodes = await client.proof_nodes(HISTORY_ADDRESS, [history_slot(number)], target.header.hash)
-            try:
+            with blaming(client.host):
                 prove_history(target.header, nodes, number)
-            except (Malformed, NotVerified) as error:
-                raise _at_fault(client.host, error) from error
             return nodes
 
         nodes, _ = await self._voices(target.network.chain_id).read(ask)
@@ -181,7 +177,7 @@ class NodeProofs:
             header, nodes = await self._ask(target.network, slots[at : at + MAX_SLOTS], target.header.number)
             self._check_header(target, header)
             pool |= dict.fromkeys(nodes)
-        with _named(self._host):
+        with blaming(self._host):
             target.check_state(tuple(pool), slots)
         return BundleState(target.header.raw, tuple(pool))
 
@@ -191,7 +187,7 @@ class NodeProofs:
         query = {"from": number, "at": target.header.number}
         header, nodes = await self._get(f"{target.network.chain}/hop", "hop", query)
         self._check_header(target, header)
-        with _named(self._host):
+        with blaming(self._host):
             prove_history(target.header, nodes, number)
         return BundleHop(target.header.raw, nodes)
 
@@ -207,7 +203,7 @@ class NodeProofs:
     ) -> tuple[Header, tuple[bytes, ...]]:
         url = f"{self._base}/{path}?{urlencode(query, safe=',')}"
         answer = await fetch_json(self._egress, url, purpose=STATE_PROOF, named_by=self._named_by)
-        with _named(self._host):
+        with blaming(self._host):
             state = parse_state(answer.document.get(member))
             return parse_header(state.header), state.nodes
 
@@ -219,13 +215,9 @@ class NodeProofs:
 
 
 @contextmanager
-def _named(host: str) -> Iterator[None]:
+def blaming(host: str) -> Iterator[None]:
     """Turn what is wrong with an answer into Unavailable, with the host."""
     try:
         yield
     except (Malformed, NotVerified) as error:
-        raise _at_fault(host, error) from error
-
-
-def _at_fault(host: str, error: Malformed | NotVerified) -> Unavailable:
-    return Unavailable(f"{host} is at fault: it gave a wrong proof: {error.detail}", asked=host)
+        raise Unavailable(f"{host} is at fault: it gave a wrong proof: {error.detail}", asked=host) from error
