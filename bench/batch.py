@@ -35,16 +35,10 @@ from node.services.cohort import load_cohort
 from node.services.issuer import Issuer, Keyring
 from node.services.preparing import Terms
 from node.services.rotation import make_key
-from node.storage.base import (
-    CredentialState,
-    IssuerKey,
-    IssuerSettings,
-    KeyRole,
-    KeyState,
-    ListMode,
-    StatusList,
-)
 from node.storage.database import Database, open_database, sqlite_url
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.issuer import IssuerKey, IssuerSettings, KeyRole, KeyState
+from node.storage.protocols.status_lists import ListMode, StatusList
 
 BADGES = 100_000
 _LIMITS = {"eddsa-rdfc-2022": 10, "eddsa-jcs-2022": 20}

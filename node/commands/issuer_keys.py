@@ -186,7 +186,7 @@ async def key_list(
 
 
 async def _print_keys(node: Issuer, result: dict[str, Any], *, as_json: bool) -> None:
-    from node.storage.base import KeyRole  # noqa: PLC0415
+    from node.storage.protocols.issuer import KeyRole  # noqa: PLC0415
 
     async with node.store.reading() as reading:
         keys = await reading.keys.all(KeyRole.ASSERTION)
@@ -259,7 +259,7 @@ async def token_create(
 ) -> None:
     """Make a token called LABEL. It is printed once and stored as a hash."""
     from node.services import api_tokens  # noqa: PLC0415
-    from node.storage.base import ApiRole  # noqa: PLC0415
+    from node.storage.protocols.issuer import ApiRole  # noqa: PLC0415
 
     async with opened(folder, None, rpc, database, keys=False) as node:
         lifetime = None if days is None else timedelta(days=days)

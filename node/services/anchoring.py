@@ -30,15 +30,10 @@ from node.services import bundles, costs, registration, rotation, sealing, statu
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.second_chain import OnSecondChain
-from node.storage.base import (
-    AnchorItem,
-    Batch,
-    ListMode,
-    OutboxEntry,
-    StatusList,
-    Transaction,
-    TransactionState,
-)
+from node.storage.protocols.batches import AnchorItem, Batch
+from node.storage.protocols.outbox import OutboxEntry, TransactionState
+from node.storage.protocols.status_lists import ListMode, StatusList
+from node.storage.protocols.store import Transaction
 
 TICK_SECONDS: Final = 0.5
 _ENDED: Final = (TransactionState.FINAL, TransactionState.PARKED)

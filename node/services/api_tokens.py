@@ -10,7 +10,7 @@ from typing import Final
 from node.core.encoding import encode_base64url
 from node.core.errors import Malformed
 from node.services.issuer import Issuer
-from node.storage.base import ApiRole, ApiToken
+from node.storage.protocols.issuer import ApiRole, ApiToken
 
 # So that a token that leaked is found by searching for it.
 PREFIX: Final = "bonafides_"

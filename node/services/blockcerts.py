@@ -38,7 +38,8 @@ from node.core.times import format_datetime_stamp
 from node.services import lookup, registration
 from node.services.issuer import Issuer, address_of
 from node.services.securing import read_issued, securing_of
-from node.storage.base import CredentialRecord, CredentialState, OutboxEntry, TransactionState
+from node.storage.protocols.credentials import CredentialRecord, CredentialState
+from node.storage.protocols.outbox import OutboxEntry, TransactionState
 
 CONTEXT: Final = "https://w3id.org/blockcerts/v3.2"
 TYPE: Final = "BlockcertsCredential"

@@ -43,14 +43,10 @@ from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
 from node.services.derivation import derive_all, is_base, is_for_secrets
 from node.services.issuer import Issuer
 from node.services.securing import issued_value, method_of, read_issued, securing_of
-from node.storage.base import (
-    AnchoredPlace,
-    CredentialRecord,
-    StoredBundle,
-    StoredEvidence,
-    Transaction,
-    TransactionState,
-)
+from node.storage.protocols.batches import AnchoredPlace, StoredBundle
+from node.storage.protocols.credentials import CredentialRecord, StoredEvidence
+from node.storage.protocols.outbox import TransactionState
+from node.storage.protocols.store import Transaction
 
 MAX_AGE_SECONDS: Final = 3600
 # What most endpoints still prove.

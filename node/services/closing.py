@@ -19,7 +19,10 @@ from node.core.evm import registry
 from node.core.evm.header import Header
 from node.services import registration, rotation
 from node.services.issuer import Issuer
-from node.storage.base import CredentialState, IssuerKey, KeyRole, KeyState, Transaction, TransactionState
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.outbox import TransactionState
+from node.storage.protocols.store import Transaction
 
 NOBODY: Final = bytes.fromhex("000000000000000000000000000000000000dead")
 _UNSIGNED: Final = (CredentialState.INTENDED, CredentialState.WAITING)

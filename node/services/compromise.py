@@ -13,7 +13,7 @@ from node.core.errors import Conflict, Malformed, NotFound
 from node.core.evm.registry import KeyWindow
 from node.services import registration
 from node.services.issuer import Issuer
-from node.storage.base import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from node.core.securing import VC_JWT as VC_JWT_SECURING
 from node.services.preparing import CONTEXTS, Prepared
 from node.services.securing import read_issued, securing_of, types_of_issued, vct_of
 from node.services.template import ACHIEVEMENT, CLR, ENDORSEMENT
-from node.storage.base import CredentialRecord
+from node.storage.protocols.credentials import CredentialRecord
 
 BADGE: Final = "OpenBadgeCredential"
 """The configuration of badges that are bound to their holder's key, secured as is usual."""

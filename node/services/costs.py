@@ -18,7 +18,10 @@ from node.outbound.chain import Reverted
 from node.services import registration
 from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
 from node.services.writers import SET_WRITER_GAS, may_anchor
-from node.storage.base import OWN_CHAIN, BatchCost, IssuerKey, KeyRole, Spent, Transaction
+from node.storage.protocols.batches import BatchCost
+from node.storage.protocols.issuer import IssuerKey, KeyRole
+from node.storage.protocols.outbox import OWN_CHAIN, Spent
+from node.storage.protocols.store import Transaction
 
 # Measured on Anvil, and the most that an anchor may take.
 ANCHOR_GAS: Final = 62_000

@@ -41,15 +41,9 @@ from node.core.evm.rlp import decode_integer, decode_list
 from node.outbound.chain import Fees, GasPrice, Reverted, TransactionRefused
 from node.services.effects import Effect, effect_of
 from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
-from node.storage.base import (
-    OWN_CHAIN,
-    Attempt,
-    KeyRole,
-    OutboxEntry,
-    Spent,
-    Transaction,
-    TransactionState,
-)
+from node.storage.protocols.issuer import KeyRole
+from node.storage.protocols.outbox import OWN_CHAIN, Attempt, OutboxEntry, Spent, TransactionState
+from node.storage.protocols.store import Transaction
 
 State = TransactionState
 

@@ -38,7 +38,9 @@ from node.services.domains import Answer, ask_dns, ask_site
 from node.services.issuer import ChainAccess, Issuer, address_of, purposes_of
 from node.services.linking import own_document
 from node.services.writers import ends_soon, writer_record
-from node.storage.base import IssuerKey, KeyRole, KeyState, StatusList, TransactionState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.outbox import TransactionState
+from node.storage.protocols.status_lists import StatusList
 
 # FORMATS.md section 9, "freshness": what is further ahead of the clock is not known to be fresh.
 _AHEAD: Final = timedelta(seconds=60)

@@ -38,7 +38,7 @@ from node.core.verify.trust import TrustList
 from node.outbound.fetch import DID_CONFIGURATION, fetch_json
 from node.outbound.http import Egress, EgressLimits
 from node.outbound.names import TextLookup, text_records
-from node.storage.base import Store
+from node.storage.protocols.store import Store
 
 CHECKED_EVERY: Final = timedelta(days=1)
 # What could not be asked is asked again sooner: most such faults pass.

@@ -15,7 +15,7 @@ from node.chain.transactions import CredentialRegistryCalls
 from node.core.errors import Malformed
 from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord, KeyWindow, ListRecord, WriterRecord
-from node.storage.base import OutboxEntry
+from node.storage.protocols.outbox import OutboxEntry
 
 Values = Mapping[bytes, int]
 """Words by storage slot."""

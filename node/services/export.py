@@ -34,19 +34,12 @@ from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services import bundles, lookup, witness
 from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.securing import issued_value
-from node.storage.base import (
-    OWN_CHAIN,
-    AnchoredPlace,
-    BatchTally,
-    CredentialRecord,
-    IssuerKey,
-    KeyRole,
-    StatusChange,
-    StatusList,
-    StoredEvidence,
-    Transaction,
-    TransactionState,
-)
+from node.storage.protocols.batches import AnchoredPlace, BatchTally
+from node.storage.protocols.credentials import CredentialRecord, StoredEvidence
+from node.storage.protocols.issuer import IssuerKey, KeyRole
+from node.storage.protocols.outbox import OWN_CHAIN, TransactionState
+from node.storage.protocols.status_lists import StatusChange, StatusList
+from node.storage.protocols.store import Transaction
 
 MAX_CHECKPOINT_HEADERS: Final = 5000
 _LINKED_FOR: Final = timedelta(days=365)

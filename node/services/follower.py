@@ -49,7 +49,8 @@ from node.outbound.http import Egress, EgressLimits
 from node.outbound.logs import LogRange, read_logs
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.replica import encode_history
-from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite, Store, Transaction
+from node.storage.protocols.store import Store, Transaction
+from node.storage.protocols.verifier import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite
 
 # Words are taken back so many blocks at most; a day of Ethereum, and what EIP-2935 remembers.
 KEPT_BLOCKS: Final = 8_192

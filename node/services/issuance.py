@@ -64,15 +64,15 @@ from node.services.securing import Secured, committed_for, issued_value, read_is
 from node.services.shapes import Draft, Shapes
 from node.services.stencil import Row
 from node.services.template import securing_faults
-from node.storage.base import (
+from node.storage.protocols.credentials import (
     CredentialRecord,
     CredentialState,
     Intent,
-    IssuerKey,
     SignedCredential,
     StoredEvidence,
-    Transaction,
 )
+from node.storage.protocols.issuer import IssuerKey
+from node.storage.protocols.store import Transaction
 
 T = TypeVar("T")
 

@@ -29,7 +29,8 @@ from node.core.verify.verifier import Standards
 from node.outbound.chain import ChainClient
 from node.outbound.headers import voices_of
 from node.outbound.proofs import EndpointProofs
-from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store, Transaction
+from node.storage.protocols.issuer import IssuerKey, IssuerSettings, KeyRole, KeyState
+from node.storage.protocols.store import Store, Transaction
 
 # What one answer of `eth_getProof` is asked for here: paths of a large contract, each of a few nodes of its own.
 _SLOTS_AT_ONCE: Final = 32

@@ -19,7 +19,7 @@ from node.core.strict_json import JsonObject
 from node.outbound.chain import Reverted
 from node.services import registration
 from node.services.issuer import Issuer, address_of
-from node.storage.base import StatusList
+from node.storage.protocols.status_lists import StatusList
 
 DEPLOY: Final = "deploy_mirror"
 PUBLISH: Final = "publish_list"

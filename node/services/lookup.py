@@ -11,7 +11,8 @@ from node.core.errors import Malformed, NotFound
 from node.services.issuer import Issuer
 from node.services.preparing import Prepared
 from node.services.securing import read_issued, securing_of
-from node.storage.base import CredentialRecord, CredentialState, Transaction
+from node.storage.protocols.credentials import CredentialRecord, CredentialState
+from node.storage.protocols.store import Transaction
 
 # Each is a question to the database, and no row's id is written with so many slashes.
 _MAX_PARTS: Final = 16

@@ -10,7 +10,9 @@ from node.services.configurations import configuration_of
 from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.offers import NewOffer
-from node.storage.base import CredentialState, OfferState, Transaction
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.offers import OfferState
+from node.storage.protocols.store import Transaction
 
 # A transaction of so many takes a fraction of a second.
 _CHUNK: Final = 1000

@@ -35,20 +35,11 @@ from node.services.configurations import BADGE
 from node.services.issuer import Issuer
 from node.services.preparing import Prepared
 from node.services.securing import issued_value, read_issued
-from node.storage.base import (
-    AccessToken,
-    CredentialRecord,
-    CredentialState,
-    KeyRole,
-    KeyState,
-    NoncePurpose,
-    NonceUse,
-    Offer,
-    OfferState,
-    Redemption,
-    SignedCredential,
-    Transaction,
-)
+from node.storage.protocols.credentials import CredentialRecord, CredentialState, SignedCredential
+from node.storage.protocols.issuer import KeyRole, KeyState
+from node.storage.protocols.offers import AccessToken, Offer, OfferState, Redemption
+from node.storage.protocols.store import Transaction
+from node.storage.protocols.verifier import NoncePurpose, NonceUse
 
 # Long enough for a message to be found after a holiday; an offer that nobody redeemed is made again with one command.
 OFFER_LIFETIME: Final = timedelta(days=14)

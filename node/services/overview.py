@@ -11,7 +11,9 @@ from node.core.times import format_datetime_stamp, from_unix
 from node.services import costs, issuance, renewal
 from node.services.issuer import Issuer, SecondChain, address_of
 from node.services.writers import ends_soon, writer_record
-from node.storage.base import KeyRole, KeyState, Transaction, TransactionState
+from node.storage.protocols.issuer import KeyRole, KeyState
+from node.storage.protocols.outbox import TransactionState
+from node.storage.protocols.store import Transaction
 
 
 async def overview(issuer: Issuer) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from node.services.derivation import derive_all
 from node.services.issuer import Issuer, SigningKey
 from node.services.securing import issued_value, secure
 from node.services.template import ACHIEVEMENT, CLR, ENDORSEMENT, Filled
-from node.storage.base import Intent
+from node.storage.protocols.credentials import Intent
 
 CONTEXTS: Final = {
     ACHIEVEMENT: (BASE_CONTEXT, OB_CONTEXT),

@@ -66,7 +66,8 @@ from node.core.verify.intake import Intake, given
 from node.core.verify.report import Acceptance, CheckName, Outcome, Reason, Report
 from node.core.verify.wording import HELD_BY_NOBODY, OTHER_THAN_ASKED
 from node.services.verification import Examination, Examiner, Told, tell
-from node.storage.base import NoncePurpose, NonceUse, PresentationRequest, Store
+from node.storage.protocols.store import Store
+from node.storage.protocols.verifier import NoncePurpose, NonceUse, PresentationRequest
 
 REQUEST_SECONDS: Final = 300
 # How long a result can still be read after its request ended.

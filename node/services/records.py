@@ -18,7 +18,8 @@ from node.services.faults import Fault, InputFaults
 from node.services.issuer import Issuer
 from node.services.lookup import find_row
 from node.services.securing import read_issued, securing_of
-from node.storage.base import CredentialRecord, Transaction
+from node.storage.protocols.credentials import CredentialRecord
+from node.storage.protocols.store import Transaction
 
 
 async def with_held(issuer: Issuer, cohort: Cohort) -> Cohort:

@@ -22,7 +22,10 @@ from node.core.keys import parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of, purposes_of
 from node.services.writers import writer_record
-from node.storage.base import IssuerKey, KeyRole, KeyState, ListMode, OutboxEntry, StatusList, Transaction
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.outbox import OutboxEntry
+from node.storage.protocols.status_lists import ListMode, StatusList
+from node.storage.protocols.store import Transaction
 
 # The name under which an ERC-1056 registry lists an assertion key.
 ATTRIBUTE: Final = "did/pub/Multikey/veriKey"

@@ -30,15 +30,9 @@ from node.services import issuance
 from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.preparing import Prepared
-from node.storage.base import (
-    CredentialRecord,
-    CredentialState,
-    Intent,
-    IssuerKey,
-    KeyRole,
-    SignedCredential,
-    Transaction,
-)
+from node.storage.protocols.credentials import CredentialRecord, CredentialState, Intent, SignedCredential
+from node.storage.protocols.issuer import IssuerKey, KeyRole
+from node.storage.protocols.store import Transaction
 
 AddKey = Callable[[], Awaitable[object]]
 """Asks for a new BLS12-381 key in the place of the newest; while one is on its way, for no other."""

@@ -35,7 +35,8 @@ from node.core.verify.materials import (
     StateNeed,
     Strength,
 )
-from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, Store, Transaction
+from node.storage.protocols.store import Store, Transaction
+from node.storage.protocols.verifier import ReplicaHead, ReplicaHeader, ReplicaIdentity
 
 # Anybody can ask for anybody's document, and each is looked up at every step.
 MAX_HISTORIES: Final = 1_000

@@ -17,15 +17,10 @@ from node.core.errors import Malformed, NotFound, Refused
 from node.core.status.entry import MESSAGE, REVOCATION, SUSPENSION
 from node.services import renewal, status_lists
 from node.services.issuer import Issuer
-from node.storage.base import (
-    ChangeState,
-    CredentialRecord,
-    CredentialState,
-    KeyRole,
-    KeyState,
-    StatusChange,
-    Transaction,
-)
+from node.storage.protocols.credentials import CredentialRecord, CredentialState
+from node.storage.protocols.issuer import KeyRole, KeyState
+from node.storage.protocols.status_lists import ChangeState, StatusChange
+from node.storage.protocols.store import Transaction
 
 MAX_REASON_BYTES = 1000
 

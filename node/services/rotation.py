@@ -27,7 +27,8 @@ from node.core.errors import Conflict, Misconfigured
 from node.core.keys import KeyKind, parse_multikey
 from node.services import status_lists
 from node.services.issuer import Issuer
-from node.storage.base import IssuerKey, KeyRole, KeyState, Transaction
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.store import Transaction
 
 # In which a command that was interrupted is run again by hand.
 _LATELY: Final = timedelta(hours=24)

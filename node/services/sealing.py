@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final
 
 from node.core import anchor
-from node.storage.base import AnchorItem, Batch, ItemPlace, Transaction
+from node.storage.protocols.batches import AnchorItem, Batch, ItemPlace
+from node.storage.protocols.store import Transaction
 
 _DRAW_BYTES: Final = 32
 

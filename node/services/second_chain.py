@@ -16,7 +16,10 @@ from node.services import registration
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import Issuer, SecondChain, address_of
 from node.services.writers import writer_record
-from node.storage.base import Batch, IssuerKey, KeyRole, OutboxEntry, Transaction, TransactionState
+from node.storage.protocols.batches import Batch
+from node.storage.protocols.issuer import IssuerKey, KeyRole
+from node.storage.protocols.outbox import OutboxEntry, TransactionState
+from node.storage.protocols.store import Transaction
 
 _SET_WRITER: Final = "set_writer"
 

@@ -26,7 +26,8 @@ from node.services import status_lists
 from node.services.issuer import ChainAccess, Issuer, Keyring, address_of, now_utc
 from node.services.rotation import make_key
 from node.services.writers import SET_WRITER_GAS, ends_soon, may_anchor, writer_record
-from node.storage.base import IssuerKey, IssuerSettings, KeyRole, KeyState, Store
+from node.storage.protocols.issuer import IssuerKey, IssuerSettings, KeyRole, KeyState
+from node.storage.protocols.store import Store
 
 # Gas of all that the owner does at the beginning with two lists, and a rotation later; a writer's first hundred
 # batches and revocations.

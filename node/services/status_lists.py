@@ -22,7 +22,9 @@ from node.core.status.status_list import build_list_credential
 from node.core.strict_json import parse_json_object
 from node.services.issuer import Issuer, SigningKey
 from node.services.securing import secure
-from node.storage.base import IssuerKey, ListCredential, ListMode, StatusList, Transaction
+from node.storage.protocols.issuer import IssuerKey
+from node.storage.protocols.status_lists import ListCredential, ListMode, StatusList
+from node.storage.protocols.store import Transaction
 
 LOG2_ENTRIES: Final = 17
 _MODES: Final = {

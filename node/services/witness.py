@@ -35,7 +35,7 @@ from node.services import registration
 from node.services.bundles import PROVABLE_BLOCKS
 from node.services.issuer import Issuer, address_of
 from node.services.sealing import draw_tree
-from node.storage.base import OutboxEntry, TransactionState
+from node.storage.protocols.outbox import OutboxEntry, TransactionState
 
 PURPOSE: Final = "witness"
 MAX_DELAY: Final = timedelta(hours=1)

@@ -13,7 +13,7 @@ from node.core.evm.header import Header
 from node.core.evm.registry import WriterRecord, WriterRole
 from node.core.times import from_unix
 from node.services.issuer import ChainAccess, Issuer, address_of
-from node.storage.base import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 
 # Long enough that somebody looks at `issuer status` before it is over.
 RENEW_BEFORE: Final = timedelta(days=365)

@@ -31,19 +31,18 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import (
+from node.storage.credentials import credentials_table
+from node.storage.outbox import outbox_table
+from node.storage.protocols.batches import (
     AnchoredPlace,
     AnchorItem,
     Batch,
     BatchCost,
     BatchTally,
     ItemPlace,
-    Spent,
-    TransactionState,
     Waiting,
 )
-from node.storage.credentials import credentials_table
-from node.storage.outbox import outbox_table
+from node.storage.protocols.outbox import Spent, TransactionState
 from node.storage.schema import AnyRow, Instant, Serial, chunks, execute_many, metadata, serial_column
 
 KIND_CREDENTIAL: Final = 1  # FORMATS.md section 4
@@ -133,7 +132,7 @@ _GIVE_PLACE: Final = (
 
 
 class SqlBatches:
-    """`base.Batches`."""
+    """`protocols.Batches`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -9,9 +9,10 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, and_, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node.storage.base import StoredBundle, TransactionState
 from node.storage.batches import KIND_CREDENTIAL, batches_table, items_table
 from node.storage.outbox import outbox_table
+from node.storage.protocols.batches import StoredBundle
+from node.storage.protocols.outbox import TransactionState
 from node.storage.schema import Instant, chunks, load_record, metadata
 
 bundles_table: Final = Table(
@@ -27,7 +28,7 @@ _b: Final = bundles_table.c
 
 
 class SqlBundles:
-    """`base.Bundles`."""
+    """`protocols.Bundles`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

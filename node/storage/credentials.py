@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import (
+from node.storage.protocols.credentials import (
     CredentialRecord,
     CredentialState,
     Intent,
@@ -107,7 +107,7 @@ _SIGNED: Final = ("of_credential", "of_document", "of_digest", "of_key", "of_sub
 
 
 class SqlCredentials:
-    """`base.Credentials`."""
+    """`protocols.Credentials`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -256,7 +256,7 @@ def _credential(row: AnyRow) -> CredentialRecord:
 
 
 class SqlEvidence:
-    """`base.Evidence`."""
+    """`protocols.Evidence`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

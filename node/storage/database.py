@@ -26,7 +26,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from node.core.errors import BonafidesError, Conflict, Misconfigured, Unavailable
 from node.storage import migrations
-from node.storage.base import Transaction
 from node.storage.batches import SqlBatches
 from node.storage.bundles import SqlBundles
 from node.storage.credentials import SqlCredentials, SqlEvidence
@@ -36,6 +35,7 @@ from node.storage.nonces import SqlNonces
 from node.storage.offers import SqlDeliveries, SqlOffers
 from node.storage.outbox import SqlOutbox
 from node.storage.presentation_requests import SqlPresentationRequests
+from node.storage.protocols.store import Transaction
 from node.storage.replica import SqlReplica
 from node.storage.status_lists import SqlStatusLists
 
@@ -60,7 +60,7 @@ _REASONS: Final = {
 
 
 class SqlTransaction:
-    """`base.Transaction` on one connection."""
+    """`protocols.Transaction` on one connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.issuer = SqlIssuer(connection)
@@ -81,7 +81,7 @@ class SqlTransaction:
 
 
 class Database:
-    """`base.Store` on SQLAlchemy; made by `open_database`."""
+    """`protocols.Store` on SQLAlchemy; made by `open_database`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

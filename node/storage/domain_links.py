@@ -29,7 +29,7 @@ _LINK: Final = [_link[field.name] for field in fields(DomainLink)]
 
 
 class SqlDomainLinks:
-    """`base.DomainLinks`."""
+    """`protocols.DomainLinks`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict
-from node.storage.base import (
+from node.storage.protocols.issuer import (
     KEY_TRANSITIONS,
     ApiRole,
     ApiToken,
@@ -82,7 +82,7 @@ _TOKEN: Final = [column for column in api_tokens_table.c if column.name != "id"]
 
 
 class SqlIssuer:
-    """`base.Issuer`."""
+    """`protocols.Issuer`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -113,7 +113,7 @@ def _fixed(settings: IssuerSettings) -> tuple[object, ...]:
 
 
 class SqlKeys:
-    """`base.Keys`."""
+    """`protocols.Keys`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -178,7 +178,7 @@ class SqlKeys:
 
 
 class SqlApiTokens:
-    """`base.ApiTokens`."""
+    """`protocols.ApiTokens`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

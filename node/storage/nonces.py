@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Column, LargeBinary, Table, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node.storage.base import NoncePurpose, NonceUse
+from node.storage.protocols.verifier import NoncePurpose, NonceUse
 from node.storage.schema import Choice, Instant, metadata
 
 nonces_table: Final = Table(
@@ -26,7 +26,7 @@ _n: Final = nonces_table.c
 
 
 class SqlNonces:
-    """`base.Nonces`."""
+    """`protocols.Nonces`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

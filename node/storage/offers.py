@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import AccessToken, Deferred, Notification, Offer, OfferState, Redemption
 from node.storage.credentials import credentials_table
+from node.storage.protocols.offers import AccessToken, Deferred, Notification, Offer, OfferState, Redemption
 from node.storage.schema import Choice, Instant, chunks, execute_many, load_record, metadata, record
 
 offers_table: Final = Table(
@@ -82,7 +82,7 @@ _n: Final = notifications_table.c
 
 
 class SqlOffers:
-    """`base.Offers`."""
+    """`protocols.Offers`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -168,7 +168,7 @@ def _refusal(offer: Offer, tx_code_hash: bytes | None, now: datetime) -> Redempt
 
 
 class SqlDeliveries:
-    """`base.Deliveries`."""
+    """`protocols.Deliveries`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import OWN_CHAIN, Attempt, OutboxEntry, Spent, TransactionState
+from node.storage.protocols.outbox import OWN_CHAIN, Attempt, OutboxEntry, Spent, TransactionState
 from node.storage.schema import Choice, Instant, Serial, load_record, metadata, record, serial_column
 
 State = TransactionState
@@ -92,7 +92,7 @@ _MOVES: Final[Mapping[State, frozenset[State]]] = {
 
 
 class SqlOutbox:
-    """`base.Outbox`."""
+    """`protocols.Outbox`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -13,7 +13,7 @@ from sqlalchemy import Column, LargeBinary, Table, Text, delete, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import NonceUse, PresentationRequest
+from node.storage.protocols.verifier import NonceUse, PresentationRequest
 from node.storage.schema import Instant, load_record, metadata
 
 requests_table: Final = Table(
@@ -34,7 +34,7 @@ _r: Final = requests_table.c
 
 
 class SqlPresentationRequests:
-    """`base.PresentationRequests`."""
+    """`protocols.PresentationRequests`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite
+from node.storage.protocols.verifier import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite
 from node.storage.schema import chunks, execute_many, load_record, metadata, record
 
 heads_table: Final = Table(
@@ -95,7 +95,7 @@ _MAX_PARTS: Final = 200
 
 
 class SqlReplica:
-    """`base.Replica`."""
+    """`protocols.Replica`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

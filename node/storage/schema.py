@@ -95,7 +95,7 @@ def serial_column() -> Column[int]:
 
 
 def record(kind: type[T], row: AnyRow) -> T:
-    """A record of base.py from a row whose columns bear the names of its fields."""
+    """A record of `protocols` from a row whose columns bear the names of its fields."""
     return kind(**row._mapping)
 
 

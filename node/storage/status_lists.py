@@ -35,7 +35,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.core.errors import Conflict, NotFound
-from node.storage.base import (
+from node.storage.outbox import outbox_table
+from node.storage.protocols.status_lists import (
     ChangeState,
     ListCredential,
     ListMode,
@@ -44,7 +45,6 @@ from node.storage.base import (
     StatusList,
     StatusWord,
 )
-from node.storage.outbox import outbox_table
 from node.storage.schema import (
     AnyRow,
     Choice,
@@ -133,7 +133,7 @@ _CHANGE: Final = [column for column in _h if column.name != "word"]
 
 
 class SqlStatusLists:
-    """`base.StatusLists`."""
+    """`protocols.StatusLists`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -30,7 +30,8 @@ from node.services.offers import OfferDesk
 from node.services.proofs import Prover
 from node.services.revocation import Action
 from node.services.securing import read_issued
-from node.storage.base import ApiRole, ApiToken, ListCredential
+from node.storage.protocols.issuer import ApiRole, ApiToken
+from node.storage.protocols.status_lists import ListCredential
 from node.web.app import add_health_routes, add_public_routes, make_base_app, read_json_object
 from node.web.oid4vci import DESK, add_oid4vci_routes, base_path, bearer_token
 from node.web.pages import PAGES, Pages, errors_as_pages, twin

@@ -40,8 +40,8 @@ from node.services.replica import StoredReplica
 from node.services.suite.issuers import SuiteIssuers
 from node.services.suite.keys import suite_keys
 from node.services.verification import Clock, Examiner, system_clock
-from node.storage.base import Store, Transaction
 from node.storage.database import open_database
+from node.storage.protocols.store import Store, Transaction
 from node.web.app import add_health_routes, make_base_app, read_body
 from node.web.downloads import Shelf
 from node.web.oid4vp import DIRECT_POST, RequestRoutes

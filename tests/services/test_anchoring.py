@@ -33,7 +33,8 @@ from node.services.anchoring import AnchorWorker
 from node.services.dispatch import Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.preparing import Terms
-from node.storage.base import KeyRole, TransactionState
+from node.storage.protocols.issuer import KeyRole
+from node.storage.protocols.outbox import TransactionState
 from node.storage.status_lists import lists_table
 
 ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", BOB, "55"))

@@ -29,7 +29,7 @@ from node.services import audit as auditing
 from node.services import export, revocation
 from node.services.issuer import Issuer
 from node.services.revocation import Action
-from node.storage.base import KeyRole
+from node.storage.protocols.issuer import KeyRole
 
 __all__ = ["own_school"]
 

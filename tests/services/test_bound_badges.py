@@ -30,7 +30,8 @@ from node.services.faults import InputFaults
 from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
 from node.services.preparing import Terms
-from node.storage.base import AccessToken, CredentialState
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.offers import AccessToken
 
 __all__ = ["bbs"]
 PLAIN: dict[str, Any] = {"evidence": None, "validDays": None, "with_evidence": False}

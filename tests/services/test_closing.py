@@ -19,7 +19,8 @@ from node.core.verify.report import CheckName, Outcome
 from node.services import bundles, closing, export, issuance, revocation
 from node.services.issuer import Issuer
 from node.services.preparing import Terms
-from node.storage.base import CredentialState, KeyRole, KeyState
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.issuer import KeyRole, KeyState
 
 __all__ = ["own_school"]
 

@@ -20,7 +20,8 @@ from node.core.strict_json import parse_json_object
 from node.core.verify.report import CheckName, Outcome
 from node.services import bundles, compromise, export, revocation, rotation, status_lists
 from node.services.issuer import Issuer
-from node.storage.base import KeyRole, KeyState, TransactionState
+from node.storage.protocols.issuer import KeyRole, KeyState
+from node.storage.protocols.outbox import TransactionState
 
 
 @pytest.fixture

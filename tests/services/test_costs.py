@@ -14,7 +14,8 @@ from node.outbound.chain import ChainClient
 from node.services import costs, overview
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import GWEI, AnchoringTerms, Issuer
-from node.storage.base import BatchCost, Spent
+from node.storage.protocols.batches import BatchCost
+from node.storage.protocols.outbox import Spent
 
 
 async def test_an_estimate_is_gas_by_the_endpoint_times_the_price_of_now(

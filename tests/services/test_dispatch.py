@@ -39,7 +39,8 @@ from node.outbound.chain import ChainClient, Fees, GasPrice, TransactionRefused
 from node.services import anchoring, dispatch
 from node.services.anchoring import AnchorWorker, Tick
 from node.services.issuer import GWEI, AnchoringTerms, Issuer
-from node.storage.base import Attempt, KeyRole, OutboxEntry, TransactionState
+from node.storage.protocols.issuer import KeyRole
+from node.storage.protocols.outbox import Attempt, OutboxEntry, TransactionState
 
 __all__ = ["lying_chain"]
 

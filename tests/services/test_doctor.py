@@ -24,7 +24,7 @@ from node.outbound.http import Egress, EgressPolicy
 from node.services import export, status_lists
 from node.services.doctor import Finding, Level, examine
 from node.services.issuer import ChainAccess, Issuer
-from node.storage.base import KeyRole, KeyState
+from node.storage.protocols.issuer import KeyRole, KeyState
 from node.storage.status_lists import lists_table
 from node.web.issuer import make_issuer_app
 

@@ -50,8 +50,8 @@ from node.outbound.chain import ChainClient
 from node.outbound.http import Egress, EgressPolicy
 from node.services.follower import Follower, Followers
 from node.services.replica import StoredReplica
-from node.storage.base import ReplicaWrite
 from node.storage.database import Database, open_database, sqlite_url
+from node.storage.protocols.verifier import ReplicaWrite
 
 KEY = b"\xed\x01" + bytes(range(32))
 LIST, SETTABLE = bytes([1]) * 32, bytes([2]) * 32

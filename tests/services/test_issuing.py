@@ -34,16 +34,11 @@ from node.services.issuer import Issuer
 from node.services.offers import OfferDesk
 from node.services.overview import overview
 from node.services.preparing import Over, Terms
-from node.storage.base import (
-    AccessToken,
-    CredentialState,
-    IssuerKey,
-    KeyRole,
-    KeyState,
-    ListMode,
-    NoncePurpose,
-    NonceUse,
-)
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.offers import AccessToken
+from node.storage.protocols.status_lists import ListMode
+from node.storage.protocols.verifier import NoncePurpose, NonceUse
 
 ROWS = (("s1", ALICE, "90"), ("s2", "", "70"), ("s3", BOB, "55"))
 

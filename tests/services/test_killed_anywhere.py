@@ -44,8 +44,8 @@ from node.services import anchoring, bundles, issuance
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.services.preparing import Terms
-from node.storage.base import KeyRole
 from node.storage.issuer import keys_table
+from node.storage.protocols.issuer import KeyRole
 
 # Issuers that die side by side.
 SIDE_BY_SIDE = 3

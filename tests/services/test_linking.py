@@ -36,8 +36,8 @@ from node.outbound.http import Egress, EgressPolicy
 from node.services import doctor, export, linking
 from node.services.domains import ask_site
 from node.services.issuer import Issuer
-from node.storage.base import TransactionState
 from node.storage.database import sqlite_url
+from node.storage.protocols.outbox import TransactionState
 from node.web.issuer import make_issuer_app
 from node.web.verifier import VerifierOptions, make_verifier_app
 

@@ -28,7 +28,8 @@ from node.outbound.http import Egress, EgressPolicy
 from node.outbound.list_mirrors import ListReader
 from node.services import list_mirrors
 from node.services.issuer import Issuer
-from node.storage.base import StatusList, TransactionState
+from node.storage.protocols.outbox import TransactionState
+from node.storage.protocols.status_lists import StatusList
 
 __all__ = ["own_school"]
 

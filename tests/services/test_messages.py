@@ -23,7 +23,7 @@ from node.services.issuance import Issued
 from node.services.issuer import Issuer
 from node.services.preparing import Terms
 from node.services.revocation import Action, Change
-from node.storage.base import ListMode
+from node.storage.protocols.status_lists import ListMode
 
 WORDS = ["In good standing", "Paused", "Under review", "Ended"]
 SIXTEEN = [f"state {number}" for number in range(16)]

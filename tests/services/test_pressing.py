@@ -20,7 +20,7 @@ from node.keystore import generate_secret, signer_of
 from node.services import issuance, pressing, shapes
 from node.services.issuer import Issuer
 from node.services.preparing import Terms, check_secured
-from node.storage.base import CredentialState
+from node.storage.protocols.credentials import CredentialState
 
 ROWS = 80
 SUITES = ("eddsa-rdfc-2022", "eddsa-jcs-2022")

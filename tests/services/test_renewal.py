@@ -33,7 +33,8 @@ from node.services.overview import overview
 from node.services.preparing import Prepared, Terms, check_secured, identity_of
 from node.services.revocation import Action
 from node.services.securing import issued_value, read_issued, secure
-from node.storage.base import CredentialState, KeyState
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.issuer import KeyState
 
 TUESDAY = datetime(2026, 3, 3, 12, tzinfo=UTC)
 LAST_WEEK = TUESDAY + timedelta(weeks=3)

@@ -32,7 +32,8 @@ from node.outbound.chain import ChainClient
 from node.services import anchoring
 from node.services.anchoring import AnchorWorker, Tick
 from node.services.issuer import Issuer
-from node.storage.base import Attempt, KeyRole, OutboxEntry, TransactionState
+from node.storage.protocols.issuer import KeyRole
+from node.storage.protocols.outbox import Attempt, OutboxEntry, TransactionState
 
 pytestmark = [pytest.mark.anvil, pytest.mark.xdist_group("reorganised")]
 

@@ -18,7 +18,7 @@ from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.services.preparing import Terms
 from node.services.revocation import Action
-from node.storage.base import CredentialRecord, CredentialState
+from node.storage.protocols.credentials import CredentialRecord, CredentialState
 
 ROWS = (("s1", ALICE, "90"), ("s2", BOB, "70"), ("s3", "", "55"))
 

@@ -20,8 +20,8 @@ from node.services import bundles, export, issuance, rotation, status_lists
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer, Keyring
 from node.services.preparing import Terms
-from node.storage.base import IssuerKey, KeyRole, KeyState
 from node.storage.database import Database
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 
 
 async def sign_one(issuer: Issuer, make_cohort: MakeCohort, name: str) -> bytes:

@@ -27,7 +27,7 @@ from node.outbound.chain import ChainClient
 from node.services import costs
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import ChainAccess, Issuer, address_of
-from node.storage.base import Batch
+from node.storage.protocols.batches import Batch
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ from node.services.securing import (
     securing_of,
 )
 from node.services.shapes import Shapes
-from node.storage.base import IssuerKey, KeyRole, KeyState
+from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 
 ANCHORED = tuple(name for name in KINDS if name != BBS)
 EVERY_KIND = (KeyKind.P256, KeyKind.P384, KeyKind.BLS12381_G2)

@@ -18,7 +18,7 @@ from node.core.verify.verifier import Standards
 from node.services import rotation, setup, status_lists
 from node.services.issuer import Issuer
 from node.services.overview import overview
-from node.storage.base import TransactionState
+from node.storage.protocols.outbox import TransactionState
 
 
 @pytest.mark.parametrize("kind", [KeyKind.ED25519, KeyKind.P256, KeyKind.P384, KeyKind.BLS12381_G2])

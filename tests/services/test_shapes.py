@@ -29,7 +29,7 @@ from node.services.preparing import Given, Terms, check_secured, identity_of, pr
 from node.services.securing import secure
 from node.services.shapes import Shapes
 from node.services.stencil import Form, StatementForms, escape_json, escape_nquads
-from node.storage.base import CredentialState
+from node.storage.protocols.credentials import CredentialState
 
 SUITES = ("eddsa-rdfc-2022", "eddsa-jcs-2022")
 ACHIEVEMENT = "urn:uuid:5e1a2c7e-94ab-4d0c-8b39-3a1d0c5f7a20"

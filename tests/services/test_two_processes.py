@@ -23,8 +23,8 @@ from node.services import issuance, offering, status_lists
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import Issuer
 from node.services.offers import MAX_TX_CODE_FAILURES, OfferDesk
-from node.storage.base import OfferState
 from node.storage.database import Database, open_database
+from node.storage.protocols.offers import OfferState
 from node.storage.status_lists import lists_table
 
 __all__ = ["database", "place", "postgres", "sqlite_template"]

@@ -22,8 +22,8 @@ from node.core.anchor import STATUS_LIST
 from node.services import setup
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import AnchoringTerms, Issuer
-from node.storage.base import TransactionState
 from node.storage.database import open_database
+from node.storage.protocols.outbox import TransactionState
 
 __all__ = ["place", "postgres", "sqlite_template"]
 WORKERS, BATCHES, ITEMS = 4, 5, 6

@@ -1,4 +1,4 @@
-"""What every repository promises in `node/storage/base.py`, on SQLite and on PostgreSQL alike."""
+"""What every repository promises in `node/storage/protocols`, on SQLite and on PostgreSQL alike."""
 
 from __future__ import annotations
 
@@ -10,36 +10,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from node.core.errors import Conflict, NotFound, Unavailable
-from node.storage.base import (
-    AccessToken,
-    ApiRole,
-    ApiToken,
-    BatchCost,
-    ChangeState,
-    CredentialState,
-    Intent,
-    IssuerKey,
-    IssuerSettings,
-    ItemPlace,
-    KeyRole,
-    KeyState,
-    ListCredential,
-    ListMode,
-    NoncePurpose,
-    NonceUse,
-    Offer,
-    OfferState,
-    PresentationRequest,
-    Redemption,
-    SignedCredential,
-    Spent,
-    StatusList,
-    Store,
-    StoredBundle,
-    StoredEvidence,
-    TransactionState,
-)
 from node.storage.database import Database, open_database
+from node.storage.protocols.batches import BatchCost, ItemPlace, StoredBundle
+from node.storage.protocols.credentials import CredentialState, Intent, SignedCredential, StoredEvidence
+from node.storage.protocols.issuer import ApiRole, ApiToken, IssuerKey, IssuerSettings, KeyRole, KeyState
+from node.storage.protocols.offers import AccessToken, Offer, OfferState, Redemption
+from node.storage.protocols.outbox import Spent, TransactionState
+from node.storage.protocols.status_lists import ChangeState, ListCredential, ListMode, StatusList
+from node.storage.protocols.store import Store
+from node.storage.protocols.verifier import NoncePurpose, NonceUse, PresentationRequest
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 LATER = NOW + timedelta(minutes=10)

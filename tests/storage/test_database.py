@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from node.core.errors import Misconfigured, Unavailable
 from node.storage import migrations
-from node.storage.base import OWN_CHAIN
 from node.storage.database import SqlTransaction, open_database, sqlite_url
+from node.storage.protocols.outbox import OWN_CHAIN
 from node.storage.schema import metadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from node.core.evm.keccak import keccak256
-from node.storage.base import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite
 from node.storage.database import Database
+from node.storage.protocols.verifier import ReplicaHead, ReplicaHeader, ReplicaIdentity, ReplicaWrite
 
 CHAIN, OTHER = 1, 2**53 - 1
 SCHOOL = bytes(range(20))

@@ -86,8 +86,8 @@ from node.services.issuer import Issuer, now_utc
 from node.services.offers import OfferDesk
 from node.services.preparing import Terms
 from node.services.revocation import Action
-from node.storage.base import KeyRole, KeyState
 from node.storage.database import open_database
+from node.storage.protocols.issuer import KeyRole, KeyState
 from wallet.backup import Format, encode_export
 from wallet.disclose import Occasion, named_places
 from wallet.holder_keys import HolderKey, make_key

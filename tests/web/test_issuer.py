@@ -16,7 +16,7 @@ from node.core.jose.sd_jwt import select
 from node.services import status_lists
 from node.services.issuer import Issuer
 from node.services.revocation import Action
-from node.storage.base import ApiRole
+from node.storage.protocols.issuer import ApiRole
 from node.web.issuer import StatusRequest, make_issuer_app, parse_status_request
 
 CREDENTIAL: dict[str, Any] = {

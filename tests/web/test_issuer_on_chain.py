@@ -23,7 +23,7 @@ from node.outbound.chain import ChainClient
 from node.services import bundles
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import address_of, now_utc
-from node.storage.base import ApiRole, KeyRole
+from node.storage.protocols.issuer import ApiRole, KeyRole
 from node.web.issuer import make_issuer_app
 
 

@@ -26,7 +26,8 @@ from node.core.oid4vci.offer import OfferReference, parse_offer, parse_offer_lin
 from node.core.oid4vci.token import TokenRequest, parse_token_response
 from node.services import bundles, issuance
 from node.services.preparing import Prepared
-from node.storage.base import CredentialState, OfferState
+from node.storage.protocols.credentials import CredentialState
+from node.storage.protocols.offers import OfferState
 
 HOST = "https://school.example"
 
