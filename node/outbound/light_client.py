@@ -31,6 +31,7 @@ from node.core.evm.state_proof import prove_history
 from node.core.members import closed_object, hex_member
 from node.core.strict_json import parse_json
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
+from node.outbound.blame import blaming
 from node.outbound.chain import ChainClient
 from node.outbound.headers import ChainEndpoints, HeaderSource, SourcesDisagree, Voices
 from node.outbound.http import Egress, NamedBy
@@ -176,13 +177,14 @@ class LightClient:
         while store.next_sync_committee is None or store.period + 1 < present:
             first = store.period if store.next_sync_committee is None else store.period + 1
             body = await _get(egress, server, beacon_api.updates_path(first))
-            updates = beacon_api.parse_updates(body)
+            updates = beacon_api.parse_updates(body, self._chain)
             before = store
             for update in updates:
                 store = await self._applied(store, update, current_slot)
             if store is before:
                 break  # a period's first updates come when its first block is final
-        update = beacon_api.parse_finality_update(await _get(egress, server, beacon_api.FINALITY_UPDATE_PATH))
+        body = await _get(egress, server, beacon_api.FINALITY_UPDATE_PATH)
+        update = beacon_api.parse_finality_update(body, self._chain)
         await self._applied(store, update, current_slot)
 
     async def _applied(
@@ -202,7 +204,8 @@ class LightClient:
             else:
                 return self._store
         body = await _get(egress, server, beacon_api.bootstrap_path(self._checkpoint))
-        store = LightClientStore.start(self._chain, self._checkpoint, beacon_api.parse_bootstrap(body))
+        bootstrap = beacon_api.parse_bootstrap(body, self._chain)
+        store = LightClientStore.start(self._chain, self._checkpoint, bootstrap)
         try:
             store.check_age(now)
         except NotVerified as error:
@@ -305,10 +308,8 @@ async def _behind(newest: Header, height: int, voices: Voices) -> bytes:
 
     async def prove(client: ChainClient) -> bytes:
         nodes = await client.proof_nodes(HISTORY_ADDRESS, [history_slot(height)], newest.hash)
-        try:
+        with blaming(client.host):
             return prove_history(newest, nodes, height)
-        except (Malformed, NotVerified) as error:
-            raise Unavailable(f"{client.host} is at fault: {error.detail}", asked=client.host) from error
 
     return (await voices.read(prove))[0]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from node.core.errors import Malformed, NotFound, Unavailable
+from node.core.errors import Malformed, NotFound
 from node.core.evm import list_mirror, registry
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
@@ -17,9 +17,9 @@ from node.core.evm.network import Network
 from node.core.evm.registry import ListRecord
 from node.core.evm.state_proof import ProvenSlots, prove_slots
 from node.core.status.bitstring import Bitstring
+from node.outbound.blame import at_fault, blaming
 from node.outbound.chain import ChainClient
 from node.outbound.headers import Voices
-from node.outbound.proofs import blaming
 
 _NO_POINTER: Final = bytes(20)
 _SLOTS_AT_ONCE: Final = 256
@@ -75,7 +75,7 @@ class ListReader:
         async def ask(client: ChainClient) -> bytes:
             code = await client.code(record.pointer, header.hash)
             if keccak256(code) != account.code_hash:
-                raise Unavailable(f"{client.host} is at fault: it gave other code", asked=client.host)
+                raise at_fault(client.host, "it gave other code")
             return code
 
         if account.account is None:

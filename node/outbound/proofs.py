@@ -9,8 +9,7 @@ nobody learns from it what a holder has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -18,12 +17,13 @@ from urllib.parse import urlencode, urlsplit
 
 from node.core.bundle import BundleHop, BundleState, parse_state
 from node.core.encoding import encode_hex
-from node.core.errors import Malformed, NotFound, NotVerified, Unavailable
+from node.core.errors import NotFound, Unavailable
 from node.core.evm.header import Header, parse_header
 from node.core.evm.network import Network
 from node.core.evm.registry import HISTORY_ADDRESS, HISTORY_BLOCKS, history_slot
 from node.core.evm.state_proof import prove_history, prove_slots
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
+from node.outbound.blame import blaming
 from node.outbound.chain import ChainClient
 from node.outbound.fetch import STATE_PROOF, fetch_json
 from node.outbound.headers import Voices
@@ -212,12 +212,3 @@ class NodeProofs:
             raise Unavailable(
                 f"{self._host} gives another block {header.number} than before", asked=self._host
             )
-
-
-@contextmanager
-def blaming(host: str) -> Iterator[None]:
-    """Turn what is wrong with an answer into Unavailable, with the host."""
-    try:
-        yield
-    except (Malformed, NotVerified) as error:
-        raise Unavailable(f"{host} is at fault: it gave a wrong proof: {error.detail}", asked=host) from error

@@ -28,6 +28,7 @@ from node.core.evm.network import Network
 from node.core.evm.registry import KeyWindow
 from node.core.strict_json import Json, JsonObject
 from node.core.times import from_unix
+from node.outbound.blame import blaming
 from node.outbound.chain import ChainClient
 from node.outbound.headers import Voices
 from node.outbound.logs import read_logs
@@ -116,15 +117,15 @@ async def _read(
     chain = ChainAccess(client, network)
     head_slot = registry.heads_slot(identity)
     head = (await chain.slots(header, [head_slot]))[head_slot]
-    try:
+    with blaming(client.host, "a wrong history"):
         events = await _events(client, network, identity, (first_block, header.number), head)
-        headers = await client.headers(sorted({event.block_number for event in events}))
+        blocks = sorted({event.block_number for event in events})
+        headers = await client.headers(blocks)
+        if headers.keys() != set(blocks):
+            raise NotVerified("it lacks a block of its own")
         times = {number: one.timestamp for number, one in headers.items()}
         history = read_history(identity, head, events, times)
         history.check_words(await chain.slots(header, list(history.words)))
-    except (KeyError, Malformed, NotVerified) as error:
-        detail = "it lacks a block of its own" if isinstance(error, KeyError) else error.detail
-        raise Unavailable(f"chain endpoint {client.host} is at fault: {detail}", asked=client.host) from error
     return history, times
 
 

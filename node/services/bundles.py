@@ -39,7 +39,8 @@ from node.core.verify.materials import Inquiry, Materials
 from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import CheckName, Outcome
 from node.core.verify.verifier import Verifier
-from node.outbound.chain import MAX_PROOF_SLOTS, ChainClient
+from node.outbound.blame import at_fault, blaming
+from node.outbound.chain import MAX_PROOF_SLOTS
 from node.services.derivation import derive_all, is_base, is_for_secrets
 from node.services.issuer import Issuer
 from node.services.securing import issued_value, method_of, read_issued, securing_of
@@ -228,7 +229,7 @@ async def _fetch(issuer: Issuer, subjects: Sequence[_Subject], header: Header) -
             slot: _nodes(entry["proof"]) for slot, entry in zip(slots, answer["storageProof"], strict=True)
         }
     except (KeyError, TypeError, ValueError, Malformed) as error:
-        raise _at_fault(chain.client, "gave a proof without form") from error
+        raise at_fault(chain.client.host, "it gave a proof without form") from error
     return [
         tuple(dict.fromkeys([*account, *(node for slot in subject.slots for node in storage[slot])]))
         for subject in subjects
@@ -243,10 +244,8 @@ def _nodes(texts: Sequence[str]) -> list[bytes]:
 def _bundle(issuer: Issuer, subject: _Subject, header: Header, nodes: tuple[bytes, ...]) -> StoredBundle:
     chain = issuer.require_chain()
     network = chain.network
-    try:
+    with blaming(chain.client.host):
         proven = prove_slots(header, nodes, network.credential_registry, subject.slots)
-    except (Malformed, NotVerified) as error:
-        raise _at_fault(chain.client, f"gave a wrong proof: {error.detail}") from error
     anchor = None if subject.place is None else _anchor(issuer, network, subject.place, proven.values)
     bundle = Bundle(
         credential=subject.credential, key=subject.key, anchor=anchor, state=BundleState(header.raw, nodes)
@@ -301,10 +300,6 @@ def _judge(issuer: Issuer, bundle: Bundle, header: Header) -> None:
         bad = check.name in must_pass and check.outcome not in passed
         if bad or (check.name in _MUST_BE_KNOWN and check.outcome is Outcome.UNKNOWN):
             raise NotVerified(f"a bundle of ours does not hold: {check.name}: {check.basis}")
-
-
-def _at_fault(client: ChainClient, what: str) -> Unavailable:
-    return Unavailable(f"chain endpoint {client.host} {what}", asked=client.host)
 
 
 # --- handing out

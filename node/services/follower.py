@@ -42,6 +42,7 @@ from node.core.evm.state_proof import prove_slots
 from node.core.evm.storage_trie import PART_NIBBLES, Subtree, cut, root_of
 from node.core.strict_json import JsonObject
 from node.core.verify.materials import HeaderAnswer, HeaderNeed, Strength
+from node.outbound.blame import blaming
 from node.outbound.chain import ChainClient
 from node.outbound.gather import OpenSource
 from node.outbound.headers import ChainEndpoints, HeaderSource, Voices, strongest
@@ -302,7 +303,7 @@ class Follower:
             end, logs = await anext(parts)
         events: dict[tuple[int, int], RegistryEvent] = {}
         times: dict[int, int] = {}
-        try:
+        with blaming(client.host, "wrong logs"):
             for one in logs:
                 event = decode_registry_log(one)
                 if event is None or not is_emitted_by(one, address):
@@ -312,8 +313,6 @@ class Follower:
                 events[event.place] = event
                 if isinstance(event, Anchored) and (time := _time_of(one)) is not None:
                     times[event.block_number] = time
-        except Malformed as error:
-            raise Unavailable(f"{client.host} is at fault: {error.detail}", asked=client.host) from error
         anchors = {event.block_number for event in events.values() if isinstance(event, Anchored)}
         missing = sorted(anchors - times.keys())
         times |= {number: header.timestamp for number, header in (await client.headers(missing)).items()}

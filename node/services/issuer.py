@@ -15,7 +15,7 @@ from typing import Final
 
 from node import keystore
 from node.core.did.ethr_identity import ethereum_address
-from node.core.errors import Malformed, Misconfigured, NotVerified, Unavailable
+from node.core.errors import Misconfigured, Unavailable
 from node.core.evm.agreement import Endpoints
 from node.core.evm.header import Header
 from node.core.evm.keccak import keccak256
@@ -26,6 +26,7 @@ from node.core.keys import KeyKind, PublicKey, Signer, parse_multikey
 from node.core.openbadges import Profile
 from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
+from node.outbound.blame import blaming
 from node.outbound.chain import ChainClient
 from node.outbound.headers import voices_of
 from node.outbound.proofs import EndpointProofs
@@ -156,13 +157,8 @@ class ChainAccess:
 
 async def _proof(client: ChainClient, header: Header, address: bytes, slots: Sequence[bytes]) -> ProvenSlots:
     nodes = await client.proof_nodes(address, slots, header.hash)
-    try:
+    with blaming(client.host):
         return prove_slots(header, nodes, address, slots)
-    except (Malformed, NotVerified) as error:
-        raise Unavailable(
-            f"chain endpoint {client.host} is at fault: it gave a wrong proof: {error.detail}",
-            asked=client.host,
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
