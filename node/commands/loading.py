@@ -15,8 +15,9 @@ from node.core.keys import PublicKey
 from node.core.strict_json import parse_json
 from node.core.verify.intake import MAX_INPUT_BYTES
 from node.core.verify.materials import Mode
+from node.core.verify.policy import STRICT, Policy
 from node.core.verify.trust import TrustList, parse_trust_list
-from node.core.verify.verifier import Standards
+from node.core.verify.verifier import Standards, Verifier
 
 
 def load_standards() -> Standards:
@@ -63,6 +64,25 @@ def load_trust(path: Path | None) -> TrustList | None:
 def load_checkpoints(paths: Iterable[Path]) -> list[Checkpoint]:
     """The checkpoint files that were named: naming one is trusting it, so no signature is asked for."""
     return [_parsed(path, parse_checkpoint) for path in paths]
+
+
+def load_verifier(
+    networks: Path | None,
+    trust: Path | None,
+    *,
+    checkpoints: Iterable[Path] = (),
+    policy: Policy = STRICT,
+    mode: Mode,
+) -> Verifier:
+    """A verifier by the standards of this release and the operator's files."""
+    return Verifier.of(
+        load_standards(),
+        operator_networks=load_networks(networks),
+        trust=load_trust(trust),
+        checkpoints=load_checkpoints(checkpoints),
+        policy=policy,
+        mode=mode,
+    )
 
 
 def checkpoint_mirrors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,13 @@ from node.commands.verifier_folder import folder_option, make_folder
 from node.commands.verifier_follow import follow
 from node.commands.verifier_list import read_list
 from node.core.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from node.config import VerifierConfig
+    from node.core.verify.verifier import Verifier
+    from node.web.serve import AppFactory
 
 _SEVERAL: Final = ("rpc", "beacon", "light_client_checkpoint", "checkpoint_key")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -152,36 +159,35 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
     Without a trust list no issuer is recognised, so nothing is accepted by the strict policy.
     """
     # Imported here: `--help` needs none of it.
-    from node.commands import loading  # noqa: PLC0415
     from node.config import VerifierConfig, load_config  # noqa: PLC0415
-    from node.core.verify.materials import Mode  # noqa: PLC0415
-    from node.core.verify.policy import named_policy  # noqa: PLC0415
-    from node.core.verify.verifier import Verifier  # noqa: PLC0415
-    from node.services.checkpoints import Mirror  # noqa: PLC0415
-    from node.services.suite.keys import read_seed  # noqa: PLC0415
     from node.web.serve import TlsFiles, print_ready, run_app  # noqa: PLC0415
-    from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
 
     several = {name: options[name] or None for name in _SEVERAL}
     config = load_config(VerifierConfig, dir=folder, **{**options, **several})
-    judge = Verifier.of(
-        loading.load_standards(),
-        operator_networks=loading.load_networks(config.networks),
-        trust=loading.load_trust(config.trust),
-        checkpoints=loading.load_checkpoints([config.checkpoint_file] if config.checkpoint_file else []),
-        policy=named_policy(config.policy)
-        .limited_to(config.max_header_age)
-        .judging_compromise(config.compromise),
-        mode=Mode(config.reach),
+    run_app(
+        _application(config, name),
+        config.host,
+        config.port,
+        tls=TlsFiles.of(config.tls_cert, config.tls_key),
+        ready=print_ready(as_json=as_json),
+        reuse_port=config.reuse_port,
     )
+
+
+def _application(config: VerifierConfig, name: str | None) -> AppFactory:
+    """The application, as soon as it is known at which URL it is served; all files are read before."""
+    from node.services.checkpoints import Mirror  # noqa: PLC0415
+    from node.services.suite.keys import read_seed  # noqa: PLC0415
+    from node.web.verifier import VerifierOptions, make_verifier_app  # noqa: PLC0415
+
+    judge = _judge(config)
     make_folder(config.dir)
     mirror = None
     if config.checkpoint_url is not None:
         mirror = Mirror(config.checkpoint_url, config.mirror_keys, config.dir / "checkpoint.json")
-    tls = TlsFiles.of(config.tls_cert, config.tls_key)
     seed = read_seed(config.suite_keys) if config.suite_keys is not None else None
 
-    def make_app(served_url: str) -> Any:
+    def make_app(served_url: str) -> Application:
         return make_verifier_app(
             VerifierOptions(
                 public_url=_public_url(config.public_url or served_url, development=config.development),
@@ -202,13 +208,21 @@ def serve(folder: Path, name: str | None, as_json: bool, **options: Any) -> None
             )
         )
 
-    run_app(
-        make_app,
-        config.host,
-        config.port,
-        tls=tls,
-        ready=print_ready(as_json=as_json),
-        reuse_port=config.reuse_port,
+    return make_app
+
+
+def _judge(config: VerifierConfig) -> Verifier:
+    from node.commands.loading import load_verifier  # noqa: PLC0415
+    from node.core.verify.materials import Mode  # noqa: PLC0415
+    from node.core.verify.policy import named_policy  # noqa: PLC0415
+
+    policy = named_policy(config.policy).limited_to(config.max_header_age)
+    return load_verifier(
+        config.networks,
+        config.trust,
+        checkpoints=[config.checkpoint_file] if config.checkpoint_file else [],
+        policy=policy.judging_compromise(config.compromise),
+        mode=Mode(config.reach),
     )
 
 

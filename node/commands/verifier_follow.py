@@ -62,21 +62,15 @@ def follow(folder: Path, *, once: bool, as_json: bool, **options: Any) -> None:
 
 
 async def _follow(config: VerifierConfig, *, once: bool) -> list[JsonObject]:
-    from node.commands import loading  # noqa: PLC0415
+    from node.commands.loading import load_verifier  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
-    from node.core.verify.verifier import Verifier  # noqa: PLC0415
     from node.outbound.http import Egress, EgressPolicy  # noqa: PLC0415
     from node.services.domains import DomainWatch  # noqa: PLC0415
     from node.services.follower import Followers  # noqa: PLC0415
     from node.services.replica import StoredReplica  # noqa: PLC0415
     from node.storage.database import open_database  # noqa: PLC0415
 
-    judge = Verifier.of(
-        loading.load_standards(),
-        operator_networks=loading.load_networks(config.networks),
-        trust=loading.load_trust(config.trust),
-        mode=Mode.CHAIN,
-    )
+    judge = load_verifier(config.networks, config.trust, mode=Mode.CHAIN)
     store = await open_database(config.database_url)
     try:
         policy = EgressPolicy(Mode.CHAIN, config.endpoints, allow_loopback=config.development)

@@ -205,15 +205,13 @@ def verify(
     from node.core.verify.holder import Asked  # noqa: PLC0415
     from node.core.verify.materials import Mode  # noqa: PLC0415
     from node.core.verify.policy import named_policy  # noqa: PLC0415
-    from node.core.verify.verifier import Verifier  # noqa: PLC0415
 
     urls = tuple(one for one in checkpoints if "://" in one)
     usual = Mode.MIRROR if urls or mirrors else Mode.CHAIN if endpoints.every else Mode.OFFLINE
-    verifier = Verifier.of(
-        loading.load_standards(),
-        operator_networks=loading.load_networks(networks),
-        trust=loading.load_trust(trust),
-        checkpoints=loading.load_checkpoints(Path(one) for one in checkpoints if one not in urls),
+    verifier = loading.load_verifier(
+        networks,
+        trust,
+        checkpoints=(Path(one) for one in checkpoints if one not in urls),
         policy=named_policy(policy).limited_to(max_header_age).judging_compromise(compromise),
         mode=Mode(mode) if mode else usual,
     )
@@ -231,8 +229,9 @@ def verify(
     )
     reports = judge.all(files)
     told = domains_known(known_domains, reports, judge.now)
+    tell = _as_json if as_json else _in_words
     for path, report in zip(files, reports, strict=True):
-        click.echo(_as_json(path, report, told) if as_json else _in_words(path, report, told))
+        click.echo(tell(path, report, told))
     ctx.exit(max((_EXIT[report.acceptance] for report in reports), key=_GRAVEST_LAST.index))
 
 
