@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 
 import click
@@ -162,46 +161,31 @@ async def _serve(
     as_json: bool,
 ) -> None:
     # Here and not above: importing py-evm takes a second that no other command should pay.
-    from aiohttp import web  # noqa: PLC0415
-
     from node.chain.devchain import FAUCET_FILE, DevChain  # noqa: PLC0415
     from node.chain.devchain_rpc import ChainServer, make_app  # noqa: PLC0415
+    from node.web.serve import serving  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
     development_chain = DevChain.open(folder, chain_id=chain_id, funded=funded)
     try:
         server = ChainServer(
             development_chain, finality_lag_blocks=finality_lag, block_time_seconds=block_time
         )
-        runner = web.AppRunner(make_app(server), access_log=None, shutdown_timeout=2)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, host, port)
-            try:
-                await site.start()
-            except OSError as error:
-                raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from error
-            shown = f"[{host}]" if ":" in host else host
+        async with serving(make_app(server), host, port) as (url, stopped):
             ready = {
-                "url": f"http://{shown}:{runner.addresses[0][1]}",
+                "url": url,
                 "chain": f"eip155:{development_chain.chain_id}",
                 "genesis": "0x" + development_chain.header(0).hash.hex(),
                 "faucet": str(folder / FAUCET_FILE),
             }
             if registries:
                 ready["networks"] = str(
-                    _write_networks(folder, await _deploy(ready["url"], _faucet_key(folder / FAUCET_FILE)))
+                    _write_networks(folder, await _deploy(url, _faucet_key(folder / FAUCET_FILE)))
                 )
             click.echo(
                 orjson.dumps(ready).decode() if as_json else f"chain {ready['chain']} ready at {ready['url']}"
             )
             await stopped.wait()
-        finally:
-            await runner.cleanup()
     finally:
         development_chain.close()
 

@@ -51,7 +51,9 @@ def _status_command(name: str, words: str) -> click.Command:
     return change
 
 
-@click.command()
+@click.command(
+    help=f"Set what the status of credentials says, where their template has messages. {CREDENTIAL_HELP}"
+)
 @issuer_place
 @click.argument("credentials", nargs=-1, required=True, metavar="CREDENTIAL…")
 @click.option(
@@ -75,16 +77,12 @@ async def message(
     no_wait: bool,
     as_json: bool,
 ) -> None:
+    """Set the status of credentials to the message of that number."""
     from node.services.revocation import Action  # noqa: PLC0415
 
     async with opened(folder, passphrase_file, rpc, database) as node:
         wait = not no_wait
         await _change(node, credentials, Action.MESSAGE, reason, value=value, wait=wait, as_json=as_json)
-
-
-message.help = (
-    f"Set what the status of credentials says, where their template has messages. {CREDENTIAL_HELP}"
-)
 
 
 async def _change(

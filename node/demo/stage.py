@@ -46,7 +46,6 @@ class Finished:
 
     status: int
     output: str
-    complaints: str
 
     @property
     def json(self) -> Any:
@@ -130,7 +129,7 @@ class Stage:
             raise CommandFailed(
                 f"bonafides {' '.join(map(str, arguments[:3]))} ended with status {done.returncode}: {' / '.join(last)}"
             )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return Finished(done.returncode, done.stdout)
 
     def run_all(self, commands: Sequence[Sequence[str | Path]]) -> list[Finished]:
         """Run several commands that do not wait for each other; their results in the same order."""

@@ -12,7 +12,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -100,6 +100,22 @@ async def serve_app(
     reuse_port: bool = False,
 ) -> None:
     """As `run_app`, inside a loop that runs already."""
+    async with serving(app, host, port, tls=tls, reuse_port=reuse_port) as (url, stopped):
+        if ready is not None:
+            ready(url)
+        await stopped.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: web.Application | AppFactory,
+    host: str,
+    port: int,
+    *,
+    tls: TlsFiles | None = None,
+    reuse_port: bool = False,
+) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Requests are answered inside: the URL, and what is set by SIGTERM or SIGINT, for which the caller waits."""
     context = None if tls is None else tls.context()
     with _bound(host, port, reuse_port=reuse_port) as listening, _stop_signals() as stopped:
         url = _url(listening, host, "http" if context is None else "https")
@@ -114,9 +130,7 @@ async def serve_app(
         try:
             await runner.setup()
             await web.SockSite(runner, listening, ssl_context=context, backlog=_BACKLOG).start()
-            if ready is not None:
-                ready(url)
-            await stopped.wait()
+            yield url, stopped
         finally:
             await runner.cleanup()
 

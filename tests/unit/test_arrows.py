@@ -40,7 +40,7 @@ LAYERS = (
     ("node.core.verify", "node.core.oid4vci", "node.core.oid4vp"),
     ("wallet.claims", "wallet.disclose", "wallet.consent", "wallet.holder_keys", "wallet.formats"),
     ("wallet.holdings", "wallet.bindings", "wallet.presentation", "wallet.select"),
-    ("node.outbound",),
+    ("node.outbound", "node.web.serve"),
     ("node.chain", "node.storage", "node.keystore"),
     ("node.services",),
     ("node.web",),
