@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
 
 import click
 import orjson
@@ -13,6 +15,26 @@ from node.core.encoding import decode_hex
 from node.core.errors import Misconfigured
 from node.core.strict_json import JsonObject
 
+_rpc_option: Final = click.option(
+    "--rpc",
+    default="http://127.0.0.1:8545",
+    show_default=True,
+    show_envvar=True,
+    help="URL of the development chain.",
+)
+
+
+def _folder_option(told: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("chain"),
+        show_default=True,
+        show_envvar=True,
+        help=told,
+    )
+
 
 @click.group()
 def chain() -> None:
@@ -20,15 +42,7 @@ def chain() -> None:
 
 
 @chain.command()
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("chain"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder that keeps the chain and its faucet key; begun when empty.",
-)
+@_folder_option("Folder that keeps the chain and its faucet key; begun when empty.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, show_envvar=True, help="Address to listen on."
 )
@@ -97,22 +111,8 @@ def serve(
 
 
 @chain.command()
-@click.option(
-    "--rpc",
-    default="http://127.0.0.1:8545",
-    show_default=True,
-    show_envvar=True,
-    help="URL of the development chain.",
-)
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("chain"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder that gets networks.json.",
-)
+@_rpc_option
+@_folder_option("Folder that gets networks.json.")
 @click.option(
     "--faucet",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -135,13 +135,7 @@ def deploy(rpc: str, folder: Path, faucet: Path, as_json: bool) -> None:
 
 @chain.command()
 @click.argument("count", type=click.IntRange(1, 10_000), default=1)
-@click.option(
-    "--rpc",
-    default="http://127.0.0.1:8545",
-    show_default=True,
-    show_envvar=True,
-    help="URL of the development chain.",
-)
+@_rpc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def mine(count: int, rpc: str, as_json: bool) -> None:
     """Make COUNT blocks on a development chain, a second apart, and print the number of the last."""

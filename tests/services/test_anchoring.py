@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fixtures.chain import RunningChain
-from fixtures.issuers import ALICE, BOB, Crash, MakeCohort
+from fixtures.issuers import ALICE, BOB, Crash, MakeCohort, offline_verifier
 from sqlalchemy import update
 
 from node.chain.transactions import Transactions, transfer
@@ -18,17 +18,13 @@ from node.commands import issuer_options
 from node.core.anchor import CREDENTIAL, STATUS_LIST
 from node.core.errors import Misconfigured, NotFound, Unavailable
 from node.core.evm import registry
-from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.registry import AnchorRecord
-from node.core.strict_json import parse_json_object
 from node.core.verify import engine
 from node.core.verify.intake import Intake, Shown
 from node.core.verify.materials import Materials
-from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import Acceptance, CheckName, Outcome
-from node.core.verify.verifier import Verifier
 from node.outbound.chain import ChainClient, TransactionRefused
-from node.services import anchoring, bundles, export, issuance, status_lists
+from node.services import anchoring, bundles, issuance, status_lists
 from node.services.anchoring import AnchorWorker
 from node.services.dispatch import Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
@@ -68,13 +64,7 @@ async def judge(issuer: Issuer, digest: bytes) -> dict[str, Outcome]:
     bundle = await bundles.load_bundle(issuer, digest)
     assert bundle is not None
     assert bundle.credential is not None
-    network = issuer.require_chain().network
-    verifier = Verifier.of(
-        issuer.standards,
-        operator_networks={network.chain_id: network},
-        checkpoints=[parse_checkpoint(parse_json_object(await export.checkpoint_json(issuer)))],
-        policy=ANY_ISSUER_UNSAFE,
-    )
+    verifier = await offline_verifier(issuer)
     intake = Intake((Shown(bundle.credential, bundle),))
     report = engine.verify(intake, Materials.none(), verifier, now=issuer.clock())
     assert (report.acceptance is Acceptance.ACCEPTED) == (

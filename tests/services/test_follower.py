@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 from fixtures.chain import RunningChain
-from fixtures.databases import empty
+from fixtures.databases import emptied
 from fixtures.lying_chain import (
     Ask,
     Lie,
@@ -50,7 +50,7 @@ from node.outbound.chain import ChainClient
 from node.outbound.http import Egress, EgressPolicy
 from node.services.follower import Follower, Followers
 from node.services.replica import StoredReplica
-from node.storage.database import Database, open_database, sqlite_url
+from node.storage.database import Database, sqlite_url
 from node.storage.protocols.verifier import ReplicaWrite
 
 KEY = b"\xed\x01" + bytes(range(32))
@@ -141,12 +141,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str | No
 
 @pytest.fixture
 async def store(place: tuple[str, str | None]) -> AsyncIterator[Database]:
-    url, schema = place
-    database = await open_database(url, schema=schema)
-    if schema is not None:
-        await empty(url, schema)
-    yield database
-    await database.close()
+    async with emptied(*place) as database:
+        yield database
 
 
 class Following:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 from fixtures import lying_chain as lies
-from fixtures.chain import RunningChain, deployed, in_thread
+from fixtures.chain import RunningChain, in_thread, running
 from fixtures.fast_chain import FastChainProcess
 from fixtures.issuers import ALICE, BOB, PASSPHRASE, init_school, write_cohort
 from fixtures.lying_chain import Lie, LyingChain
@@ -101,12 +101,8 @@ class School:
 
 @pytest.fixture(scope="session")
 def fast_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChain]:
-    chain = FastChainProcess(tmp_path_factory.mktemp("fast"))
-    chain.start()
-    try:
-        yield deployed(chain.url, chain.key)
-    finally:
-        chain.stop()
+    with running(FastChainProcess(tmp_path_factory.mktemp("fast"))) as chain:
+        yield chain
 
 
 SQLITE = pytest.param("sqlite", marks=pytest.mark.xdist_group("dying on SQLite"))

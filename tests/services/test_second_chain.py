@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.chain import ChainProcess, RunningChain, deployed, in_thread
+from fixtures.chain import ChainProcess, RunningChain, in_thread, running
 from fixtures.issuers import PASSPHRASE, MakeCohort
 from fixtures.lying_chain import LyingChain, errors, transactions_swallowed
 from services.test_anchoring import finish, head, issue, judge
@@ -33,12 +33,8 @@ from node.storage.protocols.batches import Batch
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChain]:
     """Another embedded chain."""
-    chain = ChainProcess(tmp_path_factory.mktemp("second"))
-    chain.start()
-    try:
-        yield deployed(chain.url, chain.key)
-    finally:
-        chain.stop()
+    with running(ChainProcess(tmp_path_factory.mktemp("second"))) as chain:
+        yield chain
 
 
 @pytest.fixture

@@ -7,27 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from fixtures.chain import RunningChain
-from fixtures.issuers import ALICE, PASSPHRASE, MakeCohort, init_school
+from fixtures.issuers import ALICE, PASSPHRASE, MakeCohort, init_school, offline_verifier
 
 from node.commands.issuer_folder import Folder, open_issuer
 from node.core.dataintegrity.bbs_2023 import nym_domain_of, presentation_header_of
 from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.evm import registry
-from node.core.evm.checkpoint import parse_checkpoint
 from node.core.evm.registry import KeyPurpose, KeyWindow
 from node.core.jose.sd_jwt import Path as ClaimPath
 from node.core.jose.sd_jwt import select
 from node.core.keys import KeyKind, parse_multikey
 from node.core.securing import BBS
-from node.core.strict_json import JsonObject, parse_json_object
+from node.core.strict_json import JsonObject
 from node.core.verify import engine
 from node.core.verify.holder import Asked
 from node.core.verify.intake import Intake, shown
 from node.core.verify.materials import Materials
-from node.core.verify.policy import ANY_ISSUER_UNSAFE
 from node.core.verify.report import Acceptance, CheckName, Outcome, Report
-from node.core.verify.verifier import Verifier
-from node.services import bundles, export, issuance, rotation
+from node.services import bundles, issuance, rotation
 from node.services.anchoring import AnchorWorker
 from node.services.derivation import Showing, derive
 from node.services.issuer import Issuer
@@ -66,13 +63,7 @@ async def judge(
         presented = derive(credential, POINTERS, canonicalizer, showing)
     else:
         presented = credential
-    network = issuer.require_chain().network
-    verifier = Verifier.of(
-        issuer.standards,
-        operator_networks={network.chain_id: network},
-        checkpoints=[parse_checkpoint(parse_json_object(await export.checkpoint_json(issuer)))],
-        policy=ANY_ISSUER_UNSAFE,
-    )
+    verifier = await offline_verifier(issuer)
     given = shown(presented, replace(bundle, evidence=()).with_credential(presented))
     asked = Asked("challenge", ("https://employer.example",)) if showing.presentation_header else Asked()
     return engine.verify(Intake((given,)), Materials.none(), verifier, now=issuer.clock(), asked=asked)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fixtures.databases import empty
+from fixtures.databases import emptied
 
 from node.storage.database import Database, open_database, sqlite_url
 
@@ -39,9 +39,5 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str | No
 @pytest.fixture
 async def store(place: tuple[str, str | None]) -> AsyncIterator[Database]:
     """An empty database."""
-    url, schema = place
-    database = await open_database(url, schema=schema)
-    if schema is not None:
-        await empty(url, schema)
-    yield database
-    await database.close()
+    async with emptied(*place) as database:
+        yield database

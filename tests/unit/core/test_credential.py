@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from fixtures.published import examples_canonicalizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core.canonical.contexts import ContextStore
 from node.core.canonical.rdfc import Canonicalizer
 from node.core.credential import (
     BASE_CONTEXT,
@@ -28,7 +28,6 @@ from node.core.credential import (
 )
 from node.core.encoding import encode_multibase
 from node.core.errors import Malformed
-from schemas import context_digests, load_contexts
 
 PROOF = {"type": "DataIntegrityProof", "cryptosuite": "eddsa-jcs-2022", "proofValue": "z1"}
 CREDENTIAL = {
@@ -287,16 +286,9 @@ def prepared(name: str, text: str) -> dict:
     return document
 
 
-# The context of the W3C's examples, for tests only; its digest is the one that standards/contexts.md lists.
-_EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
-_EXAMPLES_DIGEST = "8a675bead391be98e6054c4e07c41f73337508d398e07047344c5d349aa2dc58"
-_EXAMPLES_CONTEXT = {"@context": {"@vocab": "https://www.w3.org/ns/credentials/examples#"}}
-
-
 @pytest.fixture(scope="module")
 def canonicalizer() -> Canonicalizer:
-    files = {**load_contexts(), _EXAMPLES: json.dumps(_EXAMPLES_CONTEXT).encode()}
-    return Canonicalizer(ContextStore(files, {**context_digests(), _EXAMPLES: _EXAMPLES_DIGEST}))
+    return examples_canonicalizer()
 
 
 def is_refused(document: dict, canonicalizer: Canonicalizer) -> bool:

@@ -10,14 +10,13 @@ from typing import Any
 
 import nacl.signing
 import pytest
-from fixtures.published import published_canonicalizer
+from fixtures.published import examples_canonicalizer, published_canonicalizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core import problem
-from node.core.canonical.contexts import ContextNotPinned, ContextStore
+from node.core.canonical.contexts import ContextNotPinned
 from node.core.canonical.jcs import canonicalize
-from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import (
     SUITES,
     HashData,
@@ -39,20 +38,10 @@ from node.core.dataintegrity.hash_suite import HashSuite
 from node.core.encoding import decode_multibase, encode_base58btc, encode_multibase
 from node.core.errors import BonafidesError, Malformed, NotVerified
 from node.core.keys import KeyKind, PublicKey, parse_multikey
-from schemas import context_digests, load_contexts
 
 Document = dict[str, Any]
 V2 = "https://www.w3.org/ns/credentials/v2"
-# For published vectors alone, never in production; its digest is that of the W3C's file.
-EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
-EXAMPLES_CONTEXT = {"@context": {"@vocab": "https://www.w3.org/ns/credentials/examples#"}}
-EXAMPLES_DIGEST = "8a675bead391be98e6054c4e07c41f73337508d398e07047344c5d349aa2dc58"
-CANONICALIZER = Canonicalizer(
-    ContextStore(
-        {**load_contexts(), EXAMPLES: json.dumps(EXAMPLES_CONTEXT).encode()},
-        {**context_digests(), EXAMPLES: EXAMPLES_DIGEST},
-    )
-)
+CANONICALIZER = examples_canonicalizer()
 BOTH = ["eddsa-jcs-2022", "eddsa-rdfc-2022"]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from fixtures.published import examples_canonicalizer
 
-from node.core.canonical.contexts import ContextStore
-from node.core.canonical.rdfc import Canonicalizer
 from node.core.dataintegrity import (
     UnknownSuite,
     parse_proof,
@@ -30,18 +29,9 @@ from node.core.errors import Malformed, NotVerified
 from node.core.jose.jws import algorithm_of
 from node.core.keys import KeyKind, PublicKey, parse_jwk, parse_multikey
 from node.keystore import generate_secret, signer_of
-from schemas import context_digests, load_contexts
 
 Document = dict[str, Any]
-EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
-EXAMPLES_CONTEXT = {"@context": {"@vocab": "https://www.w3.org/ns/credentials/examples#"}}
-EXAMPLES_DIGEST = "8a675bead391be98e6054c4e07c41f73337508d398e07047344c5d349aa2dc58"
-CANONICALIZER = Canonicalizer(
-    ContextStore(
-        {**load_contexts(), EXAMPLES: json.dumps(EXAMPLES_CONTEXT).encode()},
-        {**context_digests(), EXAMPLES: EXAMPLES_DIGEST},
-    )
-)
+CANONICALIZER = examples_canonicalizer()
 TYPES = ["Ed25519Signature2020", "Ed25519Signature2018", "JsonWebSignature2020"]
 B64_FALSE = {"b64": False, "crit": ["b64"]}
 
