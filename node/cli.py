@@ -125,10 +125,9 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def _tell(error: BonafidesError) -> int:
     """One lower-case line for the error, and a hint on its own line where there is one."""
-    where = "".join(f"/{step}" for step in error.problem.path)
-    line = f"{error.detail}{f' (at {where})' if where else ''}"
     # Names of members, and words of servers, are anybody's: they must not steer the terminal.
-    click.echo(f"bonafides: {''.join(char if char.isprintable() else ' ' for char in line)}", err=True)
+    line = "".join(char if char.isprintable() else " " for char in error.located)
+    click.echo(f"bonafides: {line}", err=True)
     if isinstance(error, Unavailable) and error.asked:
         click.echo(f"hint: asked {error.asked}", err=True)
     return EXIT_USAGE if isinstance(error, Malformed | Misconfigured) else EXIT_FAILED

@@ -83,5 +83,4 @@ def _parsed(path: Path, parse: Any) -> Any:
     try:
         return parse(parse_json(read_file(path)))
     except Malformed as error:
-        where = "".join(f"/{step}" for step in error.problem.path)
-        raise Misconfigured(f"{path}: {error.detail}{f' (at {where})' if where else ''}") from error
+        raise Misconfigured(f"{path}: {error.located}") from error

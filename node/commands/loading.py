@@ -122,6 +122,5 @@ def _parsed(path: Path, parse: Any) -> Any:
         return parse(parse_json(read_file(path)))
     except Misconfigured:
         raise
-    except (Malformed, BonafidesError) as error:
-        where = "".join(f"/{step}" for step in error.problem.path)
-        raise Misconfigured(f"{path}: {error.detail}{f' (at {where})' if where else ''}") from error
+    except BonafidesError as error:
+        raise Misconfigured(f"{path}: {error.located}") from error

@@ -26,6 +26,12 @@ class BonafidesError(Exception):
         """One sentence for a person; never holds secrets or subject data."""
         return self.problem.detail
 
+    @property
+    def located(self) -> str:
+        """The same, and where in the input."""
+        where = "".join(f"/{step}" for step in self.problem.path)
+        return f"{self.detail} (at {where})" if where else self.detail
+
 
 class Malformed(BonafidesError):
     """The input breaks a rule of its format: fix the input."""

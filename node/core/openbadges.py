@@ -418,11 +418,6 @@ class Evidence(_Block):
     digest_multibase: str | None = None
 
 
-def parse_achievement(value: Json, path: tuple[str | int, ...] = ()) -> Achievement:
-    """The achievement that `value` writes; Malformed names the member at fault, below `path`."""
-    return Achievement.parse(value, path)
-
-
 def achievement_credential(
     *,
     id: str,

@@ -16,6 +16,7 @@ from trie import HexaryTrie
 
 from node.chain.provider import web3_on
 from node.chain.transactions import (
+    CredentialRegistryCalls,
     Deployments,
     Transactions,
     WordChange,
@@ -25,6 +26,7 @@ from node.chain.transactions import (
     transfer,
 )
 from node.core.errors import Unavailable
+from node.core.evm.header import Header
 from node.core.evm.network import parse_networks
 from node.core.evm.registry import (
     HISTORY_ADDRESS,
@@ -39,6 +41,15 @@ from node.core.evm.state_proof import prove_history, prove_slots
 from node.outbound.chain import ChainClient, Reverted, TransactionRefused
 
 ED25519_KEY = b"\xed\x01" + bytes(range(32))
+
+
+async def anchored(
+    client: ChainClient, transactions: Transactions, registry: CredentialRegistryCalls, owner: bytes
+) -> tuple[bytes, Header]:
+    """A new commitment of the identity of that key, and the header of the block that it stands in."""
+    commitment = secrets.token_bytes(32)
+    found = await transactions.send(registry.anchor(address_of(owner), commitment), owner)
+    return commitment, await client.header(found.block_hash)
 
 
 class ChainBehaviour:
@@ -83,9 +94,7 @@ class ChainBehaviour:
         self, client: ChainClient, transactions: Transactions, running: RunningChain, owner: bytes
     ) -> None:
         registry, identity = running.deployments.credential_registry_calls, address_of(owner)
-        commitment = secrets.token_bytes(32)
-        found = await transactions.send(registry.anchor(identity, commitment), owner)
-        header = await client.header(found.block_hash)
+        commitment, header = await anchored(client, transactions, registry, owner)
         word = await client.storage_at(registry.address, anchor_slot(identity, commitment), header.hash)
         # The contract's block.number and block.timestamp are the header's own.
         assert word == header.number | header.timestamp << 48 | 1 << 96
@@ -118,9 +127,7 @@ class ChainBehaviour:
         self, client: ChainClient, transactions: Transactions, running: RunningChain, owner: bytes
     ) -> None:
         registry, identity = running.deployments.credential_registry_calls, address_of(owner)
-        commitment = secrets.token_bytes(32)
-        found = await transactions.send(registry.anchor(identity, commitment), owner)
-        header = await client.header(found.block_hash)
+        commitment, header = await anchored(client, transactions, registry, owner)
         slots = [heads_slot(identity), anchor_slot(identity, commitment), closed_slot(identity)]
         nodes = await client.proof_nodes(registry.address, slots, header.hash)
         proven = prove_slots(header, nodes, registry.address, slots)

@@ -22,7 +22,7 @@ from node.commands.verifier import verifier
 from node.core.dataintegrity.bbs_binding import Binding, bind
 from node.core.jose.jws import prepare_jws
 from node.core.keys import KeyKind
-from node.core.status.bitstring import decode_list
+from node.core.status.bitstring import Bitstring, decode_list
 from node.core.verify.verifier import Standards
 from node.services.suite.keys import SuiteKey, suite_keys
 from node.storage.database import sqlite_url
@@ -786,7 +786,11 @@ async def test_an_issuer_gives_a_status_entry_where_it_is_asked_to(suite: Suite)
     assert status == 200
     assert listed["id"] == entry["statusListCredential"]
     assert (await suite.verify(listed))[0] == 200
-    assert decode_list(listed["credentialSubject"]["encodedList"]).ones() == 0
+    assert ones(decode_list(listed["credentialSubject"]["encodedList"])) == 0
+
+
+def ones(bits: Bitstring) -> int:
+    return int.from_bytes(bytes(bits), "big").bit_count()
 
 
 STATUS_REQUESTS = {
@@ -802,7 +806,7 @@ async def test_a_status_is_set(suite: Suite, request_: Document) -> None:
     assert (await suite.post("/credentials/status", {"credentialId": issued["id"], **request_}))[0] == 200
     _, listed = await suite.get(entry["statusListCredential"])
     bits = decode_list(listed["credentialSubject"]["encodedList"])
-    assert (bits.get(int(entry["statusListIndex"])), bits.ones()) == (1, 1)
+    assert (bits.get(int(entry["statusListIndex"])), ones(bits)) == (1, 1)
 
 
 async def test_the_status_of_a_credential_in_an_envelope_is_set(suite: Suite) -> None:
@@ -811,7 +815,7 @@ async def test_the_status_of_a_credential_in_an_envelope_is_set(suite: Suite) ->
     body = {"credentialId": credential()["id"], "credentialStatus": entry, "status": True}
     assert (await suite.post("/credentials/status", body))[0] == 200
     _, listed = await suite.get("/suite/status-lists/suspension-1")
-    assert decode_list(listed["credentialSubject"]["encodedList"]).ones() == 1
+    assert ones(decode_list(listed["credentialSubject"]["encodedList"])) == 1
 
 
 async def test_a_list_of_somebody_else_is_not_written(suite: Suite) -> None:

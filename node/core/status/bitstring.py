@@ -90,10 +90,6 @@ class Bitstring:
             raise OutOfRange("the status list has no such word")
         return number * WORD_BYTES
 
-    def ones(self) -> int:
-        """How many bits are 1."""
-        return int.from_bytes(self._data, "big").bit_count()
-
 
 def encode_list(bits: Bitstring) -> str:
     """`encodedList`: multibase `u` of gzip (section 3.3); equal bits give equal text."""

@@ -35,7 +35,6 @@ from node.core.openbadges import (
     RubricCriterionLevel,
     achievement_credential,
     endorsement_credential,
-    parse_achievement,
 )
 from node.core.schema import SchemaSet
 from node.core.status.bitstring import Bitstring
@@ -152,13 +151,13 @@ def test_many_are_arrays_and_nothing_is_null_or_empty() -> None:
 
 
 def test_what_is_written_parses_to_the_same() -> None:
-    assert parse_achievement(ACHIEVEMENT.to_json()) == ACHIEVEMENT
+    assert Achievement.parse(ACHIEVEMENT.to_json()) == ACHIEVEMENT
     assert AchievementSubject.parse(SUBJECT.to_json()) == SUBJECT
 
 
 def test_the_sample_of_1edtech_parses_and_is_written_again(vectors: Path) -> None:
     subject = json.loads((vectors / "ob3-1edtech" / "complete.json").read_text())["credentialSubject"]
-    assert parse_achievement(subject["achievement"]).to_json() == subject["achievement"]
+    assert Achievement.parse(subject["achievement"]).to_json() == subject["achievement"]
     # Two of its results name the description of another: found, as it would be in a template of ours.
     with pytest.raises(Malformed, match="no such level"):
         AchievementSubject.parse(subject)
@@ -190,7 +189,7 @@ def test_the_sample_of_1edtech_parses_and_is_written_again(vectors: Path) -> Non
 )
 def test_parsing_names_the_member_at_fault(change: dict, path: tuple) -> None:
     with pytest.raises(Malformed) as caught:
-        parse_achievement({**ACHIEVEMENT.to_json(), **change}, ("a",))
+        Achievement.parse({**ACHIEVEMENT.to_json(), **change}, ("a",))
     assert caught.value.problem.path == path
 
 
@@ -198,7 +197,7 @@ def test_a_missing_member_is_named() -> None:
     document = ACHIEVEMENT.to_json()
     del document["description"]
     with pytest.raises(Malformed) as caught:
-        parse_achievement(document)
+        Achievement.parse(document)
     assert caught.value.problem.path == ("description",)
 
 
@@ -265,7 +264,7 @@ JSON = st.recursive(
 @given(st.sampled_from(list(ACHIEVEMENT.to_json())), JSON)
 def test_parsing_raises_only_malformed(name: str, value: object) -> None:
     with contextlib.suppress(Malformed):
-        parse_achievement({**ACHIEVEMENT.to_json(), name: value})
+        Achievement.parse({**ACHIEVEMENT.to_json(), name: value})
     with contextlib.suppress(Malformed):
         AchievementSubject.parse({**SUBJECT.to_json(), name: value})
 
