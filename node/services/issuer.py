@@ -23,7 +23,7 @@ from node.core.evm.network import Network
 from node.core.evm.registry import KeyPurpose
 from node.core.evm.state_proof import ProvenSlots, prove_slots
 from node.core.keys import KeyKind, PublicKey, Signer, parse_multikey
-from node.core.openbadges import Profile
+from node.core.openbadges import profile
 from node.core.strict_json import JsonObject
 from node.core.verify.verifier import Standards
 from node.outbound.blame import blaming
@@ -236,7 +236,7 @@ class Issuer:
     def profile(self) -> JsonObject:
         """The `issuer` member of credentials."""
         settings = self.settings
-        return Profile(id=settings.did, name=settings.name, url=settings.url).to_json()
+        return profile(settings.did, settings.name, settings.url)
 
     async def signing_key(
         self, transaction: Transaction | None = None, kinds: Collection[KeyKind] | None = None

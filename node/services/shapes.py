@@ -439,7 +439,7 @@ def _texts_of(given: Given) -> list[str]:
         committed = given.evidence.evidence_object()
         texts += (committed["id"], committed["digestMultibase"])
     if given.identity is not None:
-        texts += (given.identity.identity_hash, given.identity.salt or "")
+        texts += (given.identity.identity_hash, given.identity.salt)
     return texts
 
 
