@@ -18,7 +18,8 @@ from py_ecc.bls.ciphersuites import G2ProofOfPossession
 from bench.rows import Row, each, in_turns
 from node.core.bls12381 import ORDER, curve
 from node.core.evm.light_client.committee import verify_aggregate
-from node.core.evm.light_client.containers import SYNC_COMMITTEE_SIZE, SyncAggregate, SyncCommittee
+from node.core.evm.light_client.containers import SyncAggregate, SyncCommittee
+from node.core.evm.light_client.forks import SYNC_COMMITTEE_SIZE
 
 _ABSENT = 19
 _MESSAGES = 8

@@ -10,12 +10,11 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from fixtures.beacon import Beacon, chain, committee
+from fixtures.beacon import EVERYBODY, SYNC_COMMITTEE, Beacon, chain, committee
 
 from node.core.encoding import encode_hex
 from node.core.evm.light_client.beacon_api import parse_bootstrap, parse_finality_update, parse_updates
 from node.core.evm.light_client.containers import (
-    SYNC_COMMITTEE,
     bootstrap_type,
     execution_root,
     finality_update_type,
@@ -47,7 +46,8 @@ def test_both_read_and_write_the_same_documents(lodestar: Any, fork: Fork) -> No
         "LightClientFinalityUpdate": (finality_update_type, beacon.finality_update(40, 24)),
     }
     for kind, (type_of, answer) in documents.items():
-        ours = type_of(fork).to_json(type_of(fork).parse(answer["data"]))
+        written = type_of(fork, EVERYBODY)
+        ours = written.to_json(written.parse(answer["data"]))
         assert lodestar.ask("again", fork=name(fork), type=kind, value=answer["data"]) == ours
 
 
@@ -76,17 +76,18 @@ def test_our_light_client_follows_states_and_blocks_of_each_fork(lodestar: Any, 
     store = LightClientStore.start(
         made.beacon.chain,
         made.root(start),
-        parse_bootstrap(made.answer({"header": start["header"], **made.current(start)})),
+        parse_bootstrap(made.answer({"header": start["header"], **made.current(start)}), made.beacon.chain),
     )
     final = made.header(24, 16)
     update = made.signed(made.header(40, 24, final))
     store = store.apply(
-        parse_updates(b"[" + made.answer(update | made.next_of(40)) + b"]")[0], current_slot=100
+        parse_updates(b"[" + made.answer(update | made.next_of(40)) + b"]", made.beacon.chain)[0],
+        current_slot=100,
     )
     assert store.next_sync_committee == made.beacon.committee(1).public
     later = made.header(32, 16)
     update = made.signed(made.header(48, 32, later))
-    store = store.apply(parse_finality_update(made.answer(update)), current_slot=100)
+    store = store.apply(parse_finality_update(made.answer(update), made.beacon.chain), current_slot=100)
     assert header_type(fork).to_json(store.finalized_header) == later["header"]
 
 

@@ -7,6 +7,7 @@ before `store` has judged it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from node.core.encoding import encode_hex
@@ -16,9 +17,10 @@ from node.core.evm.light_client.containers import (
     LightClientUpdate,
     bootstrap_type,
     finality_update_type,
+    sync_committee_type,
     update_type,
 )
-from node.core.evm.light_client.forks import Fork, named_fork
+from node.core.evm.light_client.forks import BeaconChain, Fork, named_fork
 from node.core.evm.light_client.ssz import Container
 from node.core.members import within
 from node.core.strict_json import Json, parse_json
@@ -42,17 +44,17 @@ def updates_path(period: int) -> str:
     return f"{_ROOT}/updates?start_period={period}&count={MAX_UPDATES}"
 
 
-def parse_bootstrap(body: bytes) -> LightClientBootstrap:
+def parse_bootstrap(body: bytes, chain: BeaconChain) -> LightClientBootstrap:
     """The answer at `bootstrap_path`."""
-    return _parse(parse_json(body, max_bytes=MAX_ANSWER_BYTES), bootstrap_type)
+    return _parse(parse_json(body, max_bytes=MAX_ANSWER_BYTES), chain, bootstrap_type)
 
 
-def parse_finality_update(body: bytes) -> LightClientUpdate:
+def parse_finality_update(body: bytes, chain: BeaconChain) -> LightClientUpdate:
     """The answer at `FINALITY_UPDATE_PATH`."""
-    return _parse(parse_json(body, max_bytes=MAX_ANSWER_BYTES), finality_update_type)
+    return _parse(parse_json(body, max_bytes=MAX_ANSWER_BYTES), chain, finality_update_type)
 
 
-def parse_updates(body: bytes) -> tuple[LightClientUpdate, ...]:
+def parse_updates(body: bytes, chain: BeaconChain) -> tuple[LightClientUpdate, ...]:
     """The answer at `updates_path`: at most as many as were asked for."""
     value = parse_json(body, max_bytes=MAX_ANSWER_BYTES)
     if not isinstance(value, list) or len(value) > MAX_UPDATES:
@@ -60,13 +62,22 @@ def parse_updates(body: bytes) -> tuple[LightClientUpdate, ...]:
     updates = []
     for position, item in enumerate(value):
         with within(position):
-            updates.append(_parse(item, update_type))
+            updates.append(_without_blanks(_parse(item, chain, update_type), chain))
     return tuple(updates)
 
 
-def _parse(value: Json, type_of: Callable[[Fork], Container[T]]) -> T:
+def _without_blanks(update: LightClientUpdate, chain: BeaconChain) -> LightClientUpdate:
+    """`is_sync_committee_update`: of one that is signed in the next period, servers leave the committee blank."""
+    if any(map(any, update.next_sync_committee_branch)):
+        return update
+    if update.next_sync_committee != sync_committee_type(chain.sync_committee_size).blank():
+        raise Malformed("a committee without its branch", path=("data", "next_sync_committee_branch"))
+    return replace(update, next_sync_committee=None, next_sync_committee_branch=())
+
+
+def _parse(value: Json, chain: BeaconChain, type_of: Callable[[Fork, int], Container[T]]) -> T:
     if not isinstance(value, dict):
         raise Malformed("expected a JSON object")
-    kind = type_of(named_fork(value.get("version")))
+    kind = type_of(named_fork(value.get("version")), chain.sync_committee_size)
     with within("data"):
         return kind.parse(value.get("data"))

@@ -1,12 +1,13 @@
 """What light clients are sent: headers, committees, updates (consensus-specs, altair to electra, light-client/).
 
-The containers of each fork stand as data; a header of an earlier fork may travel in the shape of a later one, with
-blank fields in place of what it did not have (light-client/fork.md).
+The containers of each fork and size of committee stand as data; a header of an earlier fork may travel in the shape of
+a later one, with blank fields in place of what it did not have (light-client/fork.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from node.core.errors import NotVerified
@@ -21,8 +22,6 @@ from node.core.evm.light_client.ssz import (
     Vector,
     check_branch,
 )
-
-SYNC_COMMITTEE_SIZE: Final = 512  # presets mainnet and gnosis
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class LightClientHeader:
 
 @dataclass(frozen=True, slots=True)
 class SyncCommittee:
-    """512 public keys, compressed points of G1, and their sum."""
+    """The members' public keys, compressed points of G1, and their sum."""
 
     pubkeys: tuple[bytes, ...]
     aggregate_pubkey: bytes
@@ -107,7 +106,7 @@ class SyncCommittee:
     @property
     def root(self) -> bytes:
         """Its `hash_tree_root`."""
-        return SYNC_COMMITTEE.root(self)
+        return sync_committee_type(len(self.pubkeys)).root(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +185,6 @@ _EXECUTION_HEADER: Final = {
     Fork.CAPELLA: Container(ExecutionPayloadHeader, _CAPELLA_EXECUTION),
     Fork.DENEB: Container(ExecutionPayloadHeader, _DENEB_EXECUTION),
 }
-SYNC_COMMITTEE: Final = Container(
-    SyncCommittee, {"pubkeys": Vector(_BYTES48, SYNC_COMMITTEE_SIZE), "aggregate_pubkey": _BYTES48}
-)
-_SYNC_AGGREGATE: Final = Container(
-    SyncAggregate,
-    {
-        "sync_committee_bits": ByteVector(SYNC_COMMITTEE_SIZE // 8),
-        "sync_committee_signature": ByteVector(96),
-    },
-)
 
 
 def execution_root(header: ExecutionPayloadHeader, fork: Fork) -> bytes:
@@ -203,6 +192,13 @@ def execution_root(header: ExecutionPayloadHeader, fork: Fork) -> bytes:
     return _EXECUTION_HEADER[min(fork, Fork.DENEB)].root(header)
 
 
+@lru_cache
+def sync_committee_type(size: int) -> Container[SyncCommittee]:
+    """`SyncCommittee` of so many members."""
+    return Container(SyncCommittee, {"pubkeys": Vector(_BYTES48, size), "aggregate_pubkey": _BYTES48})
+
+
+@lru_cache
 def header_type(fork: Fork) -> Container[LightClientHeader]:
     """`LightClientHeader` as `fork` shapes it."""
     fields: dict[str, Type[Any]] = {"beacon": _BEACON_HEADER}
@@ -211,34 +207,47 @@ def header_type(fork: Fork) -> Container[LightClientHeader]:
     return Container(LightClientHeader, fields)
 
 
-def bootstrap_type(fork: Fork) -> Container[LightClientBootstrap]:
+@lru_cache
+def bootstrap_type(fork: Fork, committee_size: int) -> Container[LightClientBootstrap]:
     """`LightClientBootstrap` as `fork` shapes it."""
     fields: dict[str, Type[Any]] = {
         "header": header_type(fork),
-        "current_sync_committee": SYNC_COMMITTEE,
+        "current_sync_committee": sync_committee_type(committee_size),
         "current_sync_committee_branch": _BRANCH,
     }
     return Container(LightClientBootstrap, fields)
 
 
-def finality_update_type(fork: Fork) -> Container[LightClientUpdate]:
+@lru_cache
+def finality_update_type(fork: Fork, committee_size: int) -> Container[LightClientUpdate]:
     """`LightClientFinalityUpdate`: an update without a committee."""
-    return Container(LightClientUpdate, _finality_fields(fork))
+    return Container(LightClientUpdate, _finality_fields(fork, committee_size))
 
 
-def update_type(fork: Fork) -> Container[LightClientUpdate]:
+@lru_cache
+def update_type(fork: Fork, committee_size: int) -> Container[LightClientUpdate]:
     """`LightClientUpdate`; the specification's order of fields, which matters to roots alone, is not kept."""
-    fields = _finality_fields(fork)
-    fields |= {"next_sync_committee": SYNC_COMMITTEE, "next_sync_committee_branch": _BRANCH}
+    fields = _finality_fields(fork, committee_size)
+    fields |= {
+        "next_sync_committee": sync_committee_type(committee_size),
+        "next_sync_committee_branch": _BRANCH,
+    }
     return Container(LightClientUpdate, fields)
 
 
-def _finality_fields(fork: Fork) -> dict[str, Type[Any]]:
+def _finality_fields(fork: Fork, committee_size: int) -> dict[str, Type[Any]]:
     header = header_type(fork)
+    aggregate = Container(
+        SyncAggregate,
+        {
+            "sync_committee_bits": ByteVector(committee_size // 8),
+            "sync_committee_signature": ByteVector(96),
+        },
+    )
     return {
         "attested_header": header,
         "finalized_header": header,
         "finality_branch": _BRANCH,
-        "sync_aggregate": _SYNC_AGGREGATE,
+        "sync_aggregate": aggregate,
         "signature_slot": _UINT64,
     }

@@ -7,6 +7,7 @@ The table of networks holds it as the member `beacon` of a row:
      "secondsPerSlot": 12,
      "slotsPerEpoch": 32,
      "epochsPerSyncCommitteePeriod": 256,
+     "syncCommitteeSize": 512,               members; 512 where it is left out
      "forks": [{"name": "altair", "version": "0x01000000", "epoch": 74240}, …]}   rising
 
 A fork that is not in the table has a version that no signature is checked with: the light client stops there, it does
@@ -46,6 +47,9 @@ _MEMBERS: Final = frozenset(
         "forks",
     }
 )
+_OPTIONAL: Final = frozenset({"syncCommitteeSize"})
+# Of the presets mainnet and gnosis; minimal has 32. None has more, which bounds what a server may send.
+SYNC_COMMITTEE_SIZE: Final = 512
 
 
 class Fork(IntEnum):
@@ -105,8 +109,14 @@ class BeaconChain:
     seconds_per_slot: int = 12
     slots_per_epoch: int = 32
     epochs_per_sync_committee_period: int = 256
+    sync_committee_size: int = SYNC_COMMITTEE_SIZE
 
     def __post_init__(self) -> None:
+        # Whole bytes, so that a `Bitvector` of members has no bits beyond them.
+        if not 0 < self.sync_committee_size <= SYNC_COMMITTEE_SIZE or self.sync_committee_size % 8:
+            raise Malformed(
+                f"expected a multiple of 8 up to {SYNC_COMMITTEE_SIZE}", path=("syncCommitteeSize",)
+            )
         if not self.forks:
             raise Malformed("a beacon chain without forks", path=("forks",))
         for before, after in zip(self.forks, self.forks[1:], strict=False):
@@ -149,6 +159,7 @@ class BeaconChain:
             "secondsPerSlot": self.seconds_per_slot,
             "slotsPerEpoch": self.slots_per_epoch,
             "epochsPerSyncCommitteePeriod": self.epochs_per_sync_committee_period,
+            "syncCommitteeSize": self.sync_committee_size,
             "forks": [
                 {
                     "name": entry.fork.name.lower(),
@@ -169,11 +180,12 @@ class BeaconChain:
 
 def parse_beacon_chain(value: Json) -> BeaconChain:
     """The member `beacon` of a row of the table of networks; closed."""
-    members = closed_object(value, "a beacon chain", _MEMBERS)
+    members = closed_object(value, "a beacon chain", _MEMBERS, _OPTIONAL)
     forks = []
     for position, item in enumerate(list_member(members, "forks", max_items=len(Fork))):
         with within("forks", position):
             forks.append(_parse_entry(item))
+    size = integer_member({"syncCommitteeSize": SYNC_COMMITTEE_SIZE, **members}, "syncCommitteeSize")
     return BeaconChain(
         genesis_time=integer_member(members, "genesisTime"),
         genesis_validators_root=hex_member(members, "genesisValidatorsRoot", 32),
@@ -181,6 +193,7 @@ def parse_beacon_chain(value: Json) -> BeaconChain:
         seconds_per_slot=integer_member(members, "secondsPerSlot", minimum=1),
         slots_per_epoch=integer_member(members, "slotsPerEpoch", minimum=1),
         epochs_per_sync_committee_period=integer_member(members, "epochsPerSyncCommitteePeriod", minimum=1),
+        sync_committee_size=size,
     )
 
 

@@ -18,13 +18,12 @@ from node.core.encoding import encode_hex
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.light_client.committee import verify_aggregate
 from node.core.evm.light_client.containers import (
-    SYNC_COMMITTEE,
-    SYNC_COMMITTEE_SIZE,
     LightClientBootstrap,
     LightClientHeader,
     LightClientUpdate,
     SyncCommittee,
     header_type,
+    sync_committee_type,
 )
 from node.core.evm.light_client.forks import BeaconChain, Fork, named_fork
 from node.core.evm.light_client.ssz import check_branch
@@ -106,14 +105,15 @@ class LightClientStore:
         """`validate_light_client_update`, in its order."""
         chain = self.chain
         # 1. Enough of the committee: the specification asks for one member here and for two thirds before it applies.
-        if update.sync_aggregate.participants * 3 < SYNC_COMMITTEE_SIZE * 2:
-            raise NotVerified(
-                f"{update.sync_aggregate.participants} of {SYNC_COMMITTEE_SIZE} members signed, fewer than two thirds"
-            )
+        signers, members = update.sync_aggregate.participants, chain.sync_committee_size
+        if signers * 3 < members * 2:
+            raise NotVerified(f"{signers} of {members} members signed, fewer than two thirds")
         # 2. Slots in their order, no period skipped.
         update.attested_header.check(chain)
         attested, finalized = update.attested_header.beacon, update.finalized_header.beacon
-        if not current_slot >= update.signature_slot > attested.slot >= finalized.slot > 0:
+        if finalized.slot == 0:
+            raise NotVerified("the update calls no header final")
+        if not current_slot >= update.signature_slot > attested.slot >= finalized.slot:
             raise NotVerified("the slots of signature, attested and finalized header are out of order")
         signature_period = chain.period_of(update.signature_slot)
         if signature_period not in self._known_periods():
@@ -176,6 +176,7 @@ class LightClientStore:
     def to_json(self) -> JsonObject:
         """What `parse_store` reads: the state to go on from after a restart."""
         fork = self.chain.fork_of(self.finalized_header.beacon.slot)
+        committee = sync_committee_type(self.chain.sync_committee_size)
         following = self.next_sync_committee
         return {
             "genesisValidatorsRoot": encode_hex(self.chain.genesis_validators_root),
@@ -183,8 +184,8 @@ class LightClientStore:
                 "version": fork.name.lower(),
                 "data": header_type(fork).to_json(self.finalized_header),
             },
-            "currentSyncCommittee": SYNC_COMMITTEE.to_json(self.current_sync_committee),
-            "nextSyncCommittee": None if following is None else SYNC_COMMITTEE.to_json(following),
+            "currentSyncCommittee": committee.to_json(self.current_sync_committee),
+            "nextSyncCommittee": None if following is None else committee.to_json(following),
         }
 
 
@@ -201,9 +202,10 @@ def parse_store(chain: BeaconChain, value: Json) -> LightClientStore:
     with within("finalizedHeader"):
         written = closed_object(members["finalizedHeader"], "a header", frozenset({"version", "data"}))
         header = header_type(named_fork(written["version"])).parse(written["data"])
+    committee = sync_committee_type(chain.sync_committee_size)
     with within("currentSyncCommittee"):
-        current = SYNC_COMMITTEE.parse(members["currentSyncCommittee"])
+        current = committee.parse(members["currentSyncCommittee"])
     with within("nextSyncCommittee"):
         following = members["nextSyncCommittee"]
-        following = None if following is None else SYNC_COMMITTEE.parse(following)
+        following = None if following is None else committee.parse(following)
     return LightClientStore(chain, header, current, following)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from fixtures.beacon import Beacon, chain
+from fixtures.beacon import EVERYBODY, Beacon, blank_committee, chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def test_what_is_read_is_written_alike(fork):
         (update_type, beacon.update(40, 24)),
         (finality_update_type, beacon.finality_update(40, 24)),
     ):
-        written = kind(fork)
+        written = kind(fork, EVERYBODY)
         assert written.to_json(written.parse(answer["data"])) == answer["data"]
 
 
@@ -46,12 +47,16 @@ def test_hex_is_read_in_either_case():
         (answer["data"]["finality_branch"], 1),
     ):
         holder[name] = "0x" + holder[name][2:].upper()
-    assert beacon_api.parse_updates(body([answer])) == beacon_api.parse_updates(body([UPDATE]))
+    assert beacon_api.parse_updates(body([answer]), BEACON.chain) == beacon_api.parse_updates(
+        body([UPDATE]), BEACON.chain
+    )
 
 
 def test_members_that_are_not_known_are_the_servers_own():
     answer = {**UPDATE, "extra": 1, "data": {**UPDATE["data"], "extra": {}}}
-    assert beacon_api.parse_updates(body([answer])) == beacon_api.parse_updates(body([UPDATE]))
+    assert beacon_api.parse_updates(body([answer]), BEACON.chain) == beacon_api.parse_updates(
+        body([UPDATE]), BEACON.chain
+    )
 
 
 WRONG: dict[tuple[str | int, ...], list[Any]] = {
@@ -88,7 +93,7 @@ def test_a_wrong_field_is_malformed_there(path, value):
         holder = holder[step]
     holder[path[-1]] = value
     with pytest.raises(Malformed) as caught:
-        beacon_api.parse_updates(body([answer]))
+        beacon_api.parse_updates(body([answer]), BEACON.chain)
     assert caught.value.problem.path[1 : len(path) + 1] in {path, path[:-1]}
 
 
@@ -97,17 +102,31 @@ def test_a_missing_field_is_malformed(name):
     answer = copy.deepcopy(UPDATE)
     del answer["data"][name]
     with pytest.raises(Malformed, match="missing"):
-        beacon_api.parse_updates(body([answer]))
+        beacon_api.parse_updates(body([answer]), BEACON.chain)
+
+
+def test_a_blank_committee_is_none():
+    answer = {**UPDATE, "data": UPDATE["data"] | blank_committee()}
+    (update,) = beacon_api.parse_updates(body([answer]), BEACON.chain)
+    (whole,) = beacon_api.parse_updates(body([UPDATE]), BEACON.chain)
+    assert update == replace(whole, next_sync_committee=None, next_sync_committee_branch=())
+
+
+def test_a_committee_whose_branch_is_blank_is_malformed():
+    answer = copy.deepcopy(UPDATE)
+    answer["data"]["next_sync_committee_branch"] = blank_committee()["next_sync_committee_branch"]
+    with pytest.raises(Malformed, match="without its branch"):
+        beacon_api.parse_updates(body([answer]), BEACON.chain)
 
 
 def test_more_updates_than_were_asked_for_are_malformed():
     with pytest.raises(Malformed, match="at most 16"):
-        beacon_api.parse_updates(body([UPDATE] * 17))
+        beacon_api.parse_updates(body([UPDATE] * 17), BEACON.chain)
 
 
 def test_an_answer_beyond_two_megabytes_is_malformed():
     with pytest.raises(Malformed, match="bytes of JSON"):
-        beacon_api.parse_finality_update(b" " * beacon_api.MAX_ANSWER_BYTES + b"{}")
+        beacon_api.parse_finality_update(b" " * beacon_api.MAX_ANSWER_BYTES + b"{}", BEACON.chain)
 
 
 TEXTS = st.sampled_from(["deneb", "0x", "0x00", "1", "version", "data"]) | st.text(max_size=5)
@@ -123,4 +142,4 @@ VALUES = st.recursive(
 def test_anything_else_is_malformed(value):
     for parse in (beacon_api.parse_bootstrap, beacon_api.parse_finality_update):
         with pytest.raises(Malformed):
-            parse(body(value))
+            parse(body(value), BEACON.chain)

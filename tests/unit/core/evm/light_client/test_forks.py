@@ -29,6 +29,16 @@ def test_the_chains_with_sync_committees_ship_with_every_fork_up_to_fulu():
         assert parse_beacon_chain(beacon.to_json()) == beacon
 
 
+@pytest.mark.parametrize("size", [8, 32, 512])
+def test_a_sync_committee_has_as_many_members_as_the_table_says(size):
+    assert parse_beacon_chain(MAINNET | {"syncCommitteeSize": size}).sync_committee_size == size
+
+
+def test_a_sync_committee_has_512_members_where_the_table_is_silent():
+    silent = {name: value for name, value in MAINNET.items() if name != "syncCommitteeSize"}
+    assert parse_beacon_chain(silent) == SHIPPED[1]
+
+
 # Blocks that everybody can look up: the first of the fork, or the first slot of a period, and its time.
 @pytest.mark.parametrize(
     ("number", "slot", "time", "fork"),
@@ -86,6 +96,7 @@ WRONG = {
     "secondsPerSlot": [0],
     "slotsPerEpoch": [0],
     "epochsPerSyncCommitteePeriod": [0, None],
+    "syncCommitteeSize": [0, 4, 36, 520, -8, "512", None],
     "forks": [
         [],
         [*FORKS, FORKS[-1]],

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fixtures.beacon import EVERYBODY, PERIOD, Beacon, chain
+from fixtures.beacon import EVERYBODY, PERIOD, Beacon, blank_committee, chain
 
 from node.core.errors import Malformed, NotVerified
 from node.core.evm.light_client.beacon_api import parse_bootstrap, parse_finality_update, parse_updates
@@ -23,14 +23,14 @@ TWO_THIRDS = 342  # of 512, rounded up
 
 
 def started(beacon: Beacon = BEACON, slot: int = 16) -> LightClientStore:
-    bootstrap = parse_bootstrap(json.dumps(beacon.bootstrap(slot)).encode())
+    bootstrap = parse_bootstrap(json.dumps(beacon.bootstrap(slot)).encode(), beacon.chain)
     return LightClientStore.start(beacon.chain, beacon.root(slot), bootstrap)
 
 
 def parsed(answer: dict[str, Any]) -> LightClientUpdate:
     if "next_sync_committee" in answer["data"]:
-        return parse_updates(json.dumps([answer]).encode())[0]
-    return parse_finality_update(json.dumps(answer).encode())
+        return parse_updates(json.dumps([answer]).encode(), BEACON.chain)[0]
+    return parse_finality_update(json.dumps(answer).encode(), BEACON.chain)
 
 
 def applied(store: LightClientStore, *answers: dict[str, Any], now: int = LATER) -> LightClientStore:
@@ -91,6 +91,35 @@ def test_two_thirds_of_the_committee_suffice_and_one_fewer_does_not():
     assert applied(started(), BEACON.finality_update(40, 24, count=TWO_THIRDS)) != started()
     with pytest.raises(NotVerified, match="341 of 512"):
         applied(started(), BEACON.finality_update(40, 24, count=TWO_THIRDS - 1))
+
+
+def test_an_update_without_a_final_header_is_refused():
+    """As servers write it: a blank header and a blank branch."""
+    answer = BEACON.update(40, 24)
+    blank = header_type(Fork.FULU).blank()
+    answer["data"]["finalized_header"] = header_type(Fork.FULU).to_json(blank)
+    answer["data"]["finality_branch"] = ["0x" + "00" * 32] * 7
+    with pytest.raises(NotVerified, match="calls no header final"):
+        applied(started(), answer)
+
+
+def test_an_update_may_leave_the_next_committee_out():
+    """As servers write one that is signed in the period after the attested one (`create_light_client_update`)."""
+    answer = BEACON.update(PERIOD - 1, PERIOD - 24)
+    answer["data"] |= blank_committee()
+    store = applied(started(), BEACON.update(40, 24), answer)
+    assert store.finalized_header == BEACON.header(PERIOD - 24)[0]
+    assert store.next_sync_committee == BEACON.committee(1).public
+
+
+def test_a_period_may_begin_without_its_next_committee():
+    """`apply_light_client_update`: it comes with a later update of that period."""
+    answer = BEACON.update(PERIOD + 40, PERIOD + 16)
+    answer["data"] |= blank_committee()
+    store = applied(started(), BEACON.update(40, 24), answer)
+    assert (store.period, store.next_sync_committee) == (1, None)
+    store = applied(store, BEACON.update(PERIOD + 41, PERIOD + 16))
+    assert store.next_sync_committee == BEACON.committee(2).public
 
 
 def test_a_period_of_which_no_committee_is_known_is_not_skipped():
@@ -223,13 +252,13 @@ BOOTSTRAP = BEACON.bootstrap(16)
 
 @pytest.mark.parametrize("path", list(leaves(BOOTSTRAP["data"])), ids=lambda path: ".".join(map(str, path)))
 def test_every_changed_field_of_a_bootstrap_is_refused(path):
-    bootstrap = parse_bootstrap(json.dumps(flipped(BOOTSTRAP, ("data", *path))).encode())
+    bootstrap = parse_bootstrap(json.dumps(flipped(BOOTSTRAP, ("data", *path))).encode(), BEACON.chain)
     with pytest.raises(NotVerified):
         LightClientStore.start(BEACON.chain, BEACON.root(16), bootstrap)
 
 
 def test_a_bootstrap_of_another_block_than_the_trusted_one_is_refused():
-    bootstrap = parse_bootstrap(json.dumps(BOOTSTRAP).encode())
+    bootstrap = parse_bootstrap(json.dumps(BOOTSTRAP).encode(), BEACON.chain)
     with pytest.raises(NotVerified, match="trusted root"):
         LightClientStore.start(BEACON.chain, BEACON.root(24), bootstrap)
 
