@@ -124,16 +124,6 @@ def verify_domain(proof: Proof, expected_domain: Collection[str]) -> None:
         )
 
 
-def verify_challenge(proof: Proof, expected_challenge: str) -> None:
-    """Raise NotVerified unless the proof answers exactly this challenge."""
-    if proof.challenge != expected_challenge:
-        raise NotVerified(
-            "the proof answers another challenge",
-            type=problem.INVALID_CHALLENGE_ERROR,
-            path=("proof", "challenge"),
-        )
-
-
 def _text(value: JsonObject, member: str, path: tuple[str | int, ...]) -> str | None:
     text = value.get(member)
     if member in value and (type(text) is not str or not text):

@@ -28,7 +28,6 @@ from node.core.dataintegrity import (
     proofs_of,
     signs_rdf,
     unsecured,
-    verify_challenge,
     verify_domain,
     verify_expiry,
     verify_proof,
@@ -564,15 +563,9 @@ def test_domains_are_equal_as_sets(domain: object, expected: list[str], sound: b
     assert caught.value.problem.type == problem.INVALID_DOMAIN_ERROR
 
 
-def test_challenge_and_purpose_are_compared_exactly() -> None:
-    proof = parse_proof({**PROOF, "challenge": "c"})
-    verify_challenge(proof, "c")
+def test_the_purpose_is_compared_exactly() -> None:
+    proof = parse_proof(PROOF)
     verify_purpose(proof, "assertionMethod")
-    with pytest.raises(NotVerified) as caught:
-        verify_challenge(proof, "C")
-    assert caught.value.problem.type == problem.INVALID_CHALLENGE_ERROR
-    with pytest.raises(NotVerified):
-        verify_challenge(parse_proof(PROOF), "c")
     with pytest.raises(NotVerified):
         verify_purpose(proof, "authentication")
 
