@@ -36,6 +36,7 @@ from node.core.errors import Conflict, NotFound
 from node.storage.protocols.credentials import (
     CredentialRecord,
     CredentialState,
+    EvidenceCounts,
     Intent,
     KnownRow,
     SignedCredential,
@@ -285,4 +286,13 @@ class SqlEvidence:
             statement = statement.where(_e.index.in_(indexes))
         nothing = dict.fromkeys(("salt", "name", "media_type", "genre", "data"))
         result = await self._connection.execute(statement.values(erased_at=now, **nothing))
+        if result.rowcount:
+            # Unsalted, and of names and bytes: whoever guesses what was erased could find himself right by it.
+            of_row = update(credentials_table).where(_c.credential_id == credential_id)
+            await self._connection.execute(of_row.values(content_digest=b""))
         return result.rowcount
+
+    async def counts(self) -> EvidenceCounts:
+        """How many items there are, and how many of them are erased."""
+        query = select(func.count(), func.count(_e.erased_at))
+        return EvidenceCounts(*(await self._connection.execute(query.select_from(evidence_table))).one())

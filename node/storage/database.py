@@ -35,7 +35,7 @@ from node.storage.nonces import SqlNonces
 from node.storage.offers import SqlDeliveries, SqlOffers
 from node.storage.outbox import SqlOutbox
 from node.storage.presentation_requests import SqlPresentationRequests
-from node.storage.protocols.store import Transaction
+from node.storage.protocols.store import Traces, Transaction
 from node.storage.replica import SqlReplica
 from node.storage.status_lists import SqlStatusLists
 
@@ -112,6 +112,23 @@ class Database:
         with _translated():
             async with self._write() as connection:
                 await connection.run_sync(migrations.upgrade)
+
+    async def overwrite_erased(self) -> Traces:
+        """See to it that what was erased is gone from the files as well.
+
+        In the file itself deleted content is overwritten; the log holds what was written before, until it is taken
+        over and cut off. That waits for whoever reads, as long as a writer would.
+        """
+        if not self._is_sqlite:
+            return Traces.SERVER
+        with _translated():
+            async with self._writing, _connected(self._engine) as connection:
+                # By the driver's own hand: a checkpoint is refused within a transaction.
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy, *_ = await cursor.fetchone()
+                await cursor.close()
+        return Traces.LOG if is_busy else Traces.NONE
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    false,
     func,
     insert,
     select,
@@ -67,6 +69,8 @@ attempts_table: Final = Table(
     Column("raw", LargeBinary, nullable=False),
     Column("nonce", BigInteger, nullable=False),
     Column("signed_at", Instant, nullable=False),
+    # Signed by a writer that has since lost its role: kept, for its hash tells whose transaction it was.
+    Column("is_void", Boolean, nullable=False, server_default=false()),
 )
 _a: Final = attempts_table.c
 
@@ -176,6 +180,20 @@ class SqlOutbox:
             entry, State.PREPARED, now, nonce=None, transaction_hash=None, block_number=None, block_hash=None
         )
 
+    async def reassign(self, entry_id: int, sender: bytes, now: datetime) -> None:
+        """Nothing that was signed for it can take effect any more: PREPARED again, for another sender."""
+        entry = await self._known(entry_id)
+        if entry.state is State.FINAL or entry.sender == sender:
+            raise Conflict(f"transaction {entry_id} is {entry.state}, and cannot be given to that sender")
+        await self._connection.execute(
+            update(attempts_table).where(_a.entry_id == entry_id).values(is_void=True)
+        )
+        unsigned = dict.fromkeys(("nonce", "transaction_hash", "block_number", "block_hash", "fault"))
+        unpaid = dict.fromkeys(("gas_used", "gas_price"))
+        statement = update(outbox_table).where(_o.id == entry_id)
+        values = {"sender": sender, "state": State.PREPARED, "changed_at": now, **unsigned, **unpaid}
+        await self._connection.execute(statement.values(**values))
+
     async def record_attempt(self, entry_id: int, transaction_hash: bytes, raw: bytes, now: datetime) -> None:
         """Keep a signed transaction of the assigned nonce."""
         entry = await self._known(entry_id)
@@ -195,8 +213,9 @@ class SqlOutbox:
         await self._move(entry, State.SIGNED, now, transaction_hash=transaction_hash, fault=None)
 
     async def attempts(self, entry_id: int) -> tuple[Attempt, ...]:
-        """All signed forms, oldest first."""
-        query = select(_a.transaction_hash, _a.raw, _a.nonce, _a.signed_at).where(_a.entry_id == entry_id)
+        """All signed forms that are not void, oldest first."""
+        query = select(_a.transaction_hash, _a.raw, _a.nonce, _a.signed_at)
+        query = query.where(_a.entry_id == entry_id, _a.is_void.is_(False))
         rows = await self._connection.execute(query.order_by(_a.id))
         return tuple(record(Attempt, row) for row in rows)
 

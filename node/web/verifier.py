@@ -41,7 +41,7 @@ from node.services.suite.issuers import SuiteIssuers
 from node.services.suite.keys import suite_keys
 from node.services.verification import Clock, Examiner, system_clock
 from node.storage.database import open_database
-from node.storage.protocols.store import Store, Transaction
+from node.storage.protocols.store import Store, Traces, Transaction
 from node.web.app import add_health_routes, make_base_app, read_body
 from node.web.downloads import Shelf
 from node.web.oid4vp import DIRECT_POST, RequestRoutes
@@ -353,6 +353,9 @@ class _LazyStore:
 
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         return self._store().reading()
+
+    async def overwrite_erased(self) -> Traces:
+        return await self._store().overwrite_erased()
 
     async def close(self) -> None:
         await self._store().close()

@@ -12,17 +12,23 @@ import pytest
 from node.core.errors import Conflict, NotFound, Unavailable
 from node.storage.database import Database, open_database
 from node.storage.protocols.batches import BatchCost, ItemPlace, StoredBundle
-from node.storage.protocols.credentials import CredentialState, Intent, SignedCredential, StoredEvidence
+from node.storage.protocols.credentials import (
+    CredentialState,
+    EvidenceCounts,
+    Intent,
+    SignedCredential,
+    StoredEvidence,
+)
 from node.storage.protocols.issuer import ApiRole, ApiToken, IssuerKey, IssuerSettings, KeyRole, KeyState
 from node.storage.protocols.offers import AccessToken, Offer, OfferState, Redemption
 from node.storage.protocols.outbox import Spent, TransactionState
 from node.storage.protocols.status_lists import ChangeState, ListCredential, ListMode, StatusList
-from node.storage.protocols.store import Store
+from node.storage.protocols.store import Store, Traces
 from node.storage.protocols.verifier import NoncePurpose, NonceUse, PresentationRequest
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 LATER = NOW + timedelta(minutes=10)
-SENDER, REGISTRY = b"\x01" * 20, b"\x02" * 20
+SENDER, REGISTRY, OTHER = b"\x01" * 20, b"\x02" * 20, b"\x03" * 20
 
 
 def digest(number: int) -> bytes:
@@ -302,6 +308,30 @@ class TestEvidence:
                 for number in range(3)
             )
 
+    async def test_with_the_first_erased_item_goes_what_would_confirm_a_guess_at_it(
+        self, store: Store
+    ) -> None:
+        items = [StoredEvidence(number, digest(number), b"s" * 32, "name", "t", "", b"") for number in (0, 1)]
+        await issue(store, 1)
+        async with store.transaction() as tx:
+            assert await tx.evidence.counts() == EvidenceCounts(0, 0)
+            await tx.evidence.store("urn:uuid:0001", items)
+            assert await tx.evidence.erase("urn:uuid:0001", LATER, []) == 0
+            before = await tx.credentials.load("urn:uuid:0001")
+            assert await tx.evidence.erase("urn:uuid:0001", LATER, [1]) == 1
+            after = await tx.credentials.load("urn:uuid:0001")
+            assert await tx.evidence.counts() == EvidenceCounts(2, 1)
+        assert before is not None
+        assert after is not None
+        assert before.intent.content_digest
+        assert after.intent == replace(before.intent, content_digest=b"")
+
+    async def test_what_else_holds_what_was_erased_is_told(
+        self, store: Store, place: tuple[str, str | None]
+    ) -> None:
+        _, schema = place
+        assert await store.overwrite_erased() is (Traces.NONE if schema is None else Traces.SERVER)
+
     async def test_items_belong_to_a_credential_and_are_stored_once(self, store: Store) -> None:
         item = StoredEvidence(0, digest(0), b"s" * 32, "name", "text/plain", "", b"")
         await issue(store, 1)
@@ -379,6 +409,35 @@ class TestOutbox:
             assert (again.state, again.nonce, again.transaction_hash) == ("prepared", None, None)
             assert await tx.outbox.assign_nonce(entry.id, 0) == 5
             assert [one.nonce for one in await tx.outbox.attempts(entry.id)] == [4]
+
+    async def test_a_call_that_is_given_to_another_sender_begins_anew_and_its_attempts_are_void(
+        self, store: Store
+    ) -> None:
+        async with store.transaction() as tx:
+            entries = [await tx.outbox.add("anchor", SENDER, REGISTRY, b"", NOW) for _ in range(3)]
+            sent, parked, final = (entry.id for entry in entries)
+            await tx.outbox.assign_nonce(sent, 4)
+            await tx.outbox.record_attempt(sent, digest(1), b"raw", NOW)
+            await tx.outbox.mark_sent(sent, NOW)
+            await tx.outbox.park(parked, "caller has not the role", NOW)
+            await tx.outbox.mark_found(final, 12, NOW)
+            for one in (sent, parked):
+                await tx.outbox.reassign(one, OTHER, LATER)
+                again = await tx.outbox.load(one)
+                assert again is not None
+                assert (again.sender, again.state, again.nonce) == (OTHER, "prepared", None)
+                assert (again.transaction_hash, again.fault) == (None, None)
+                assert await tx.outbox.attempts(one) == ()
+            # A nonce of the new sender's own; and whose the old transaction was is known for ever.
+            assert await tx.outbox.assign_nonce(sent, 0) == 0
+            await tx.outbox.record_attempt(sent, digest(2), b"raw anew", LATER)
+            assert [one.raw for one in await tx.outbox.attempts(sent)] == [b"raw anew"]
+            assert await tx.outbox.signed() == {digest(1), digest(2)}
+            with pytest.raises(Conflict, match="never signed here"):
+                await tx.outbox.mark_included(sent, digest(1), 7, digest(7), LATER)
+            for one, sender in ((final, OTHER), (parked, OTHER)):
+                with pytest.raises(Conflict, match="cannot be given to that sender"):
+                    await tx.outbox.reassign(one, sender, LATER)
 
     async def test_what_the_chain_shows_is_final_from_any_state(self, store: Store) -> None:
         async with store.transaction() as tx:

@@ -23,7 +23,8 @@ class Intent:
     """What shall be signed: stored before any key is touched, so that a crash repeats and never doubles.
 
     `cohort` and `row_key` make issuing idempotent; `content_digest` tells whether a row known by its id has
-    changed since. `body` is the prepared credential without proof, as JSON bytes; once it is signed, `kept` of that.
+    changed since; it is empty once evidence was erased. `body` is the prepared credential without proof, as JSON
+    bytes; once it is signed, `kept` of that.
     """
 
     credential_id: str
@@ -141,6 +142,14 @@ class StoredEvidence:
     erased_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EvidenceCounts:
+    """The evidence of all credentials in numbers of items."""
+
+    items: int
+    erased: int
+
+
 class Evidence(Protocol):
     """Evidence items; what is erased cannot be had back, and the credential stays verifiable."""
 
@@ -153,5 +162,12 @@ class Evidence(Protocol):
         ...
 
     async def erase(self, credential_id: str, now: datetime, indexes: Sequence[int] | None = None) -> int:
-        """Erase salt, members and bytes of the items (all, or those named); how many were erased now."""
+        """Erase salt, members and bytes of the items (all, or those named); how many were erased now.
+
+        With the first of them goes the digest of the row that they were issued from: it is of what was erased, too.
+        """
+        ...
+
+    async def counts(self) -> EvidenceCounts:
+        """How many items there are, and how many of them are erased."""
         ...

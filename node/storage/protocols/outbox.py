@@ -120,12 +120,18 @@ class Outbox(Protocol):
         """Its nonce was used up by a foreign transaction: PREPARED again, to be signed with another."""
         ...
 
+    async def reassign(self, entry_id: int, sender: bytes, now: datetime) -> None:
+        """From any state but FINAL: PREPARED again, to be signed by another sender, since nothing that was signed for
+        it can take effect any more. Its attempts are void; Conflict where it has that sender already.
+        """
+        ...
+
     async def record_attempt(self, entry_id: int, transaction_hash: bytes, raw: bytes, now: datetime) -> None:
         """Keep a signed transaction of the assigned nonce; must be durable before it is broadcast."""
         ...
 
     async def attempts(self, entry_id: int) -> tuple[Attempt, ...]:
-        """All signed forms, oldest first."""
+        """All signed forms that are not void, oldest first."""
         ...
 
     async def signed(self) -> frozenset[bytes]:

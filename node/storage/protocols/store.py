@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from typing import Protocol
 
 from node.storage.protocols.batches import Batches, Bundles
@@ -49,6 +50,16 @@ class Transaction(Protocol):
     def domain_links(self) -> DomainLinks: ...
 
 
+class Traces(StrEnum):
+    """Where a database's files still hold what was erased from it."""
+
+    NONE = "none"
+    LOG = "log"
+    """In the write-ahead log of an SQLite file, which another process is reading."""
+    SERVER = "server"
+    """In what a PostgreSQL server keeps: versions of rows until VACUUM FULL, its own log, copies."""
+
+
 class Store(Protocol):
     """An open database."""
 
@@ -58,6 +69,10 @@ class Store(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """A consistent view for reading only; it neither waits for writers nor holds them up."""
+        ...
+
+    async def overwrite_erased(self) -> Traces:
+        """See to it that what was erased is gone from the files as well, as far as that can be done from here."""
         ...
 
     async def close(self) -> None:
