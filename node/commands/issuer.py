@@ -19,6 +19,7 @@ from node.commands.issuer_record import export, status
 from node.commands.issuer_serve import serve
 from node.commands.issuer_status import message, reinstate, revoke, suspend
 from node.commands.issuer_witness import witness
+from node.commands.issuer_writer import replace_writer
 
 
 @click.group()
@@ -53,3 +54,4 @@ for _command in (
     link,
 ):
     issuer.add_command(_command)
+key.add_command(replace_writer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from node.commands.issuer_funding import faucet_option, fund, fund_if_can
 from node.commands.issuer_options import (
     FILE,
     anchoring_terms,
@@ -20,7 +21,7 @@ from node.commands.issuer_options import (
     print_json,
     run_async,
 )
-from node.core.errors import BonafidesError, Misconfigured
+from node.core.errors import Misconfigured
 
 if TYPE_CHECKING:
     from node.commands.issuer_folder import Folder
@@ -58,7 +59,7 @@ _WITNESS: Final = ("witness_rpc", "witness_network")
     is_flag=True,
     help="With --did key: publish a status list nevertheless, with an entry for each credential.",
 )
-@click.option("--faucet", type=FILE, show_envvar=True, help="Faucet key of a development chain, which pays.")
+@faucet_option
 @click.option(
     "--development", is_flag=True, show_envvar=True, help="Admit an http URL on a loopback address."
 )
@@ -229,7 +230,7 @@ async def _init_chain(
             where = setup.Place(place.path, store, passphrase)
             made = await setup.create_on_chain(where, standards, chain, name, url)
             made = replace(made, anchoring=place.anchoring_terms())
-            if lacking := await _fund(made, chain, faucet):
+            if lacking := await fund(made, chain, faucet):
                 raise Misconfigured(f"{lacking}: send it, then run the same command again")
             if second is not None:
                 await _fund_second(made, second.chain, faucet)
@@ -250,35 +251,7 @@ async def _init_chain(
         await store.close()
 
 
-async def _fund(made: Issuer, chain: ChainAccess, faucet: Path | None) -> str:
-    """Who lacks ether on `chain` after the faucet, if there is one, has paid; empty where nobody does."""
-    from node.services import setup  # noqa: PLC0415
-
-    second = None if chain is made.chain else chain
-    lacking = await setup.shortages(made, second)
-    if lacking and faucet is not None:
-        await setup.fund(chain, _faucet_key(faucet), lacking)
-        lacking = await setup.shortages(made, second)
-    return "; ".join(map(str, lacking))
-
-
 async def _fund_second(made: Issuer, chain: ChainAccess, faucet: Path | None) -> None:
-    """As `_fund`, and told alone: nothing on the issuer's own chain waits for it."""
-    try:
-        await chain.check()
-        lacking = await _fund(made, chain, faucet)
-    except BonafidesError as error:
-        lacking = error.detail
-    if lacking:
+    """As on the issuer's own chain, and told alone: nothing there waits for it."""
+    if lacking := await fund_if_can(made, chain, faucet):
         click.echo(f"warning: on the second chain nothing is anchored yet: {lacking}", err=True)
-
-
-def _faucet_key(file: Path) -> bytes:
-    text = file.read_text(encoding="ascii", errors="replace").strip().removeprefix("0x")
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise Misconfigured(f"{file} holds no private key of 64 hexadecimal digits")
-    return key

@@ -31,6 +31,7 @@ from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.second_chain import OnSecondChain
 from node.storage.protocols.batches import AnchorItem, Batch
+from node.storage.protocols.issuer import IssuerKey, KeyRole
 from node.storage.protocols.outbox import OutboxEntry, TransactionState
 from node.storage.protocols.status_lists import ListMode, StatusList
 from node.storage.protocols.store import Transaction
@@ -174,13 +175,16 @@ class AnchorWorker:
         while True:
             async with self._store.transaction() as transaction:
                 items = await transaction.batches.load_waiting(terms.batch_size)
-                if not _is_due(items, now, terms, close=close):
+                writer = await transaction.keys.active(KeyRole.WRITER)
+                # Without a writer, as while another takes its place, all of it waits.
+                if writer is None or not _is_due(items, now, terms, close=close):
                     return
-                await self._close(transaction, items, now)
+                await self._close(transaction, items, writer, now)
 
-    async def _close(self, transaction: Transaction, items: Sequence[AnchorItem], now: datetime) -> None:
+    async def _close(
+        self, transaction: Transaction, items: Sequence[AnchorItem], writer: IssuerKey, now: datetime
+    ) -> None:
         batch = await sealing.seal(transaction, items, now)
-        writer = await registration.writer_of(transaction)
         call = self._calls.anchor(self._issuer.identity, batch.commitment)
         entry = await transaction.outbox.add("anchor", address_of(writer), call.to, call.data, now)
         await transaction.batches.attach(batch.id, entry.id)
@@ -199,14 +203,14 @@ class AnchorWorker:
 
     async def _send_words_of(self, transaction: Transaction, status_list: StatusList) -> None:
         words = await transaction.status_lists.pending_words(status_list.list_id, _MAX_WORDS)
-        if not words or status_list.mode is ListMode.PUBLISHED:
+        writer = await transaction.keys.active(KeyRole.WRITER)
+        if not words or writer is None or status_list.mode is ListMode.PUBLISHED:
             return
         changes = []
         for word in words:
             current, desired = (int.from_bytes(bits, "big") for bits in (word.current, word.desired))
             # Only what differs: another writer's bits are left as they are.
             changes.append(WordChange(word.word, desired & ~current, current & ~desired))
-        writer = await registration.writer_of(transaction)
         call = self._calls.set_status(self._issuer.identity, status_list.list_id, changes)
         entry = await transaction.outbox.add(
             "set_status", address_of(writer), call.to, call.data, self._issuer.clock()

@@ -17,7 +17,7 @@ from node.core.errors import NotVerified, Unavailable
 from node.outbound.chain import Reverted
 from node.services import registration
 from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
-from node.services.writers import SET_WRITER_GAS, may_anchor
+from node.services.writers import SET_WRITER_GAS, may_anchor, writers_in_use
 from node.storage.protocols.batches import BatchCost
 from node.storage.protocols.issuer import IssuerKey, KeyRole
 from node.storage.protocols.outbox import OWN_CHAIN, Spent
@@ -153,7 +153,7 @@ async def warnings(issuer: Issuer) -> list[str]:
 
 async def _short_writers(issuer: Issuer, chain: ChainAccess) -> list[str]:
     async with issuer.store.reading() as reading:
-        writers = await reading.keys.all(KeyRole.WRITER)
+        writers = await writers_in_use(reading)
     price = max(1, (await chain.client.gas_price()).now)
     found = []
     for key in writers:

@@ -12,6 +12,11 @@ First of all the chain is asked what stands there: a call whose effect is proven
 it, but for a nonce that it owes (later calls would wait for it for ever). A nonce that a foreign transaction used up
 is given back, and the call is signed with another; the old bytes can then never come into a block.
 
+For a writer that was replaced (`succession.py`) nothing is signed or sent any more: its key may be lost, or in other
+hands. What it sent may still come into a block while it has its role, and then counts like any other. Once the
+finalized block shows that the role has ended, that block shows all that the key ever did: what it lacks the next writer
+signs anew, in the order in which it was asked for.
+
 Every step is one database transaction that looks at the entry again first, so that any number of processes on one
 database may advance it: what one has done the others find done. A crash between two steps repeats the second; what is
 broadcast twice is one transaction, for its nonce is the same.
@@ -41,7 +46,8 @@ from node.core.evm.rlp import decode_integer, decode_list
 from node.outbound.chain import Fees, GasPrice, Reverted, TransactionRefused
 from node.services.effects import Effect, effect_of
 from node.services.issuer import ChainAccess, Issuer, address_of, in_gwei
-from node.storage.protocols.issuer import KeyRole
+from node.services.writers import former_writers, has_ended
+from node.storage.protocols.issuer import IssuerKey, KeyRole
 from node.storage.protocols.outbox import OWN_CHAIN, Attempt, OutboxEntry, Spent, TransactionState
 from node.storage.protocols.store import Transaction
 
@@ -86,6 +92,7 @@ class Dispatcher:
         self._transactions = Transactions(chain.client)
         self._on_final = on_final
         self._seen = _Seen(chain)
+        self._former: Mapping[bytes, IssuerKey] = {}
         self._canonical: dict[int, bytes] = {}
         self._price: GasPrice | None = None
         self.fault: Misconfigured | None = None
@@ -105,7 +112,7 @@ class Dispatcher:
         entries = [entry for entry in entries if purpose in (None, entry.purpose)]
         effects = {entry.id: effect_of(self._calls, entry) for entry in entries}
         await self._seen.look(finalized, [effect for effect in effects.values() if effect is not None])
-        troubles: list[Trouble] = []
+        entries, troubles = await self._inherited(entries, effects)
         blocked: set[bytes] = set()
         for entry in entries:
             if (
@@ -127,6 +134,54 @@ class Dispatcher:
                 if now_at.state is not State.PARKED or now_at.nonce is not None:
                     blocked.add(entry.sender)  # later calls would wait in pools for the nonce that it has
         return troubles
+
+    async def _inherited(
+        self, entries: Sequence[OutboxEntry], effects: Mapping[int, Effect | None]
+    ) -> tuple[list[OutboxEntry], list[Trouble]]:
+        """The entries that go the ordinary way: those of former writers once they are the present one's."""
+        async with self._store.reading() as reading:
+            self._former = {address_of(key): key for key in await former_writers(reading)}
+            heir = await reading.keys.active(KeyRole.WRITER)
+        senders = {entry.sender for entry in entries} & self._former.keys()
+        heirs = {sender: heir if await self._is_out(sender) else None for sender in senders}
+        kept: list[OutboxEntry] = []
+        troubles: list[Trouble] = []
+        for entry in entries:
+            if entry.sender in heirs:
+                try:
+                    now_at = await self._inherit(entry, effects[entry.id], heirs[entry.sender])
+                except _Waits as wait:
+                    troubles.append(Trouble(entry.id, entry.purpose, str(wait)))
+                    continue
+                if now_at.sender not in heirs:
+                    kept.append(now_at)
+            else:
+                kept.append(entry)
+        return kept, troubles
+
+    async def _is_out(self, former: bytes) -> bool:
+        """Whether the finalized block shows that a former writer's roles have ended."""
+        return await has_ended(self._issuer, self._former[former], self._seen.header, self._chain)
+
+    async def _inherit(
+        self, entry: OutboxEntry, effect: Effect | None, heir: IssuerKey | None
+    ) -> OutboxEntry:
+        """An entry of a former writer: final if it did its work, else the heir's; without one as it is."""
+        if effect is not None and self._shows(effect):
+            return await self._take_as_found(entry, effect)
+        if heir is None:
+            return entry
+        if entry.state is not State.PREPARED:
+            found = await self._find(await self._attempts(entry))
+            if found is not None and found[1].succeeded:
+                # Undone since, or of a kind that no slot tells of.
+                entry = await self._include(entry, *found)
+                return await self._follow(entry, effect) if entry.state is State.INCLUDED else entry
+        async with self._entry(entry, entry.state) as (transaction, now_at):
+            if now_at is not None:
+                return now_at
+            await transaction.outbox.reassign(entry.id, address_of(heir), self._issuer.clock())
+            return await _known(transaction, entry.id)
 
     def _shows(self, effect: Effect | None) -> bool:
         """Whether the finalized block shows what a call was to bring about."""
@@ -173,7 +228,7 @@ class Dispatcher:
 
     async def _take_as_found(self, entry: OutboxEntry, effect: Effect) -> OutboxEntry:
         """FINAL where no nonce is owed; else the entry as it is, whose bytes are sent like any others."""
-        if not await self._is_spent(entry):
+        if entry.sender not in self._former and not await self._is_spent(entry):
             return entry
         found = None
         if entry.state is not State.INCLUDED and entry.nonce is not None:

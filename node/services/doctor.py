@@ -18,6 +18,7 @@ from node.core.errors import BonafidesError, NotVerified, Unavailable
 from node.core.evm import registry
 from node.core.evm.header import Header
 from node.core.evm.network import NetworkClass
+from node.core.evm.registry import WriterRecord
 from node.core.jose.domain_linkage import (
     CONFIGURATION_PATH,
     host_of,
@@ -37,7 +38,13 @@ from node.services.closing import NOBODY
 from node.services.domains import Answer, ask_dns, ask_site
 from node.services.issuer import ChainAccess, Issuer, address_of, purposes_of
 from node.services.linking import own_document
-from node.services.writers import ends_soon, writer_record
+from node.services.writers import (
+    ends_soon,
+    former_writers,
+    has_ended,
+    writer_record,
+    writers_in_use,
+)
 from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 from node.storage.protocols.outbox import TransactionState
 from node.storage.protocols.status_lists import StatusList
@@ -267,21 +274,38 @@ class _Chain:
         return _good(f"{name}: from block {window.valid_from}, {until}{lost}")
 
     async def writers(self) -> _Words:
-        """What the writer may do, and until when."""
+        """What the writer may do and until when, and that former ones may nothing."""
         finalized = await self.access.finalized()
         async with self.issuer.store.reading() as reading:
-            writers = await reading.keys.all(KeyRole.WRITER)
-        for key in writers:
-            record = await writer_record(self.issuer, key, finalized)
-            name, until = encode_hex(address_of(key)), from_unix(record.until)
-            if registration.WRITER_ROLES & ~record.roles or until <= self.issuer.clock():
-                detail = f"{name} may not anchor, revoke and suspend, or not any more"
-                yield _fault(detail, "`issuer init` as before names it, by the owner's key")
-            elif ends_soon(self.issuer, record):
-                detail = f"{name} may write until {format_datetime_stamp(until)}"
-                yield _warning(detail, "`issuer init` as before renews it")
-            else:
-                yield _good(f"{name} may write until {format_datetime_stamp(until)}")
+            used, former = await writers_in_use(reading), await former_writers(reading)
+        for key in used:
+            yield self._writer(key, await writer_record(self.issuer, key, finalized))
+        for key in former:
+            name = f"{encode_hex(address_of(key))}, which was replaced,"
+            if key.state is KeyState.RETIRING:
+                yield _warning(f"{name} is not out finally", "run `issuer anchor`, where the owner's key is")
+            elif not await has_ended(self.issuer, key, finalized):
+                remedy = "`issuer key replace-writer --again` takes them from it once more"
+                yield _fault(f"{name} has roles again", remedy)
+
+    def _writer(self, key: IssuerKey, record: WriterRecord) -> _Word:
+        name, until = encode_hex(address_of(key)), from_unix(record.until)
+        if key.state is not KeyState.ACTIVE:
+            return _warning(
+                f"{name} is not final on the chain", "run `issuer anchor`, where the owner's key is"
+            )
+        if registration.WRITER_ROLES & ~record.roles:
+            remedy = (
+                "if its key may be in other hands, or it was replaced after this database was backed up,"
+                " `issuer key replace-writer`; else `issuer init` as before names it again"
+            )
+            return _fault(f"the roles of {name}, to anchor, revoke and suspend, were taken away", remedy)
+        told = f"{name} may write until {format_datetime_stamp(until)}"
+        if until <= self.issuer.clock():
+            return _fault(f"{told}, which is over", "`issuer init` as before renews it, by the owner's key")
+        if ends_soon(self.issuer, record):
+            return _warning(told, "`issuer init` as before renews it, by the owner's key")
+        return _good(told)
 
     async def balance(self) -> _Words:
         """Who can pay."""

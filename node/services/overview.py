@@ -10,7 +10,8 @@ from node.core.keys import parse_multikey
 from node.core.times import format_datetime_stamp, from_unix
 from node.services import costs, issuance, renewal
 from node.services.issuer import Issuer, SecondChain, address_of
-from node.services.writers import ends_soon, writer_record
+from node.services.registration import WRITER_ROLES
+from node.services.writers import ends_soon, former_writers, writer_record, writers_in_use
 from node.storage.protocols.issuer import KeyRole, KeyState
 from node.storage.protocols.outbox import TransactionState
 from node.storage.protocols.store import Transaction
@@ -27,6 +28,7 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
             "credentials": {
                 str(state): number for state, number in (await reading.credentials.counts()).items()
             },
+            "evidence": await _evidence(reading),
             "anchoring": await _anchoring(reading),
             "paid": await costs.paid(reading),
             "transactions": {str(state): number for state, number in (await reading.outbox.counts()).items()},
@@ -46,6 +48,11 @@ async def overview(issuer: Issuer) -> dict[str, Any]:
     if issuer.on_chain:
         body["chain"] = await _chain(issuer, body["warnings"])
     return body
+
+
+async def _evidence(reading: Transaction) -> dict[str, int]:
+    counts = await reading.evidence.counts()
+    return {"items": counts.items, "erased": counts.erased}
 
 
 async def _anchoring(reading: Transaction) -> dict[str, Any]:
@@ -113,17 +120,25 @@ async def _chain(issuer: Issuer, warnings: list[str]) -> dict[str, Any]:
     client = issuer.chain.client
     body["endpoint"] = client.host
     async with issuer.store.reading() as reading:
-        keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
+        keys = [*await reading.keys.all(KeyRole.OWNER), *await writers_in_use(reading)]
+        former = await former_writers(reading)
+    if former and former[-1].state is KeyState.RETIRING:
+        warnings.append("the writer is being replaced: nothing is anchored until that is final")
     try:
         finalized = await issuer.chain.finalized()
         body["final_block"] = finalized.number
         for key in keys:
             if key.role is KeyRole.WRITER and key.state is KeyState.ACTIVE:
                 record = await writer_record(issuer, key, finalized)
-                body["writer_until"] = format_datetime_stamp(from_unix(record.until))
-                if ends_soon(issuer, record):
-                    until = body["writer_until"]
-                    warnings.append(f"the writer can write until {until}: `issuer init` as before renews it")
+                until = format_datetime_stamp(from_unix(record.until))
+                if WRITER_ROLES & ~record.roles:
+                    warnings.append("the writer's roles were taken away: `issuer doctor` says what to do")
+                else:
+                    body["writer_until"] = until
+                    if ends_soon(issuer, record):
+                        warnings.append(
+                            f"the writer can write until {until}: `issuer init` as before renews it"
+                        )
             balance = await client.balance(address_of(key)) / 10**18
             body[f"{key.role}"] = f"{encode_hex(address_of(key))} has {balance:.6f} ether"
         warnings += await costs.warnings(issuer)

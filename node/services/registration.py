@@ -21,9 +21,9 @@ from node.core.jose.domain_linkage import LINKED_DOMAINS
 from node.core.keys import parse_multikey
 from node.outbound.resolve import RegistryEndpoint, fetch_ethr_history
 from node.services.issuer import Issuer, address_of, purposes_of
-from node.services.writers import writer_record
+from node.services.writers import former_writers, has_ended, writer_record
 from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
-from node.storage.protocols.outbox import OutboxEntry
+from node.storage.protocols.outbox import OWN_CHAIN, OutboxEntry, TransactionState
 from node.storage.protocols.status_lists import ListMode, StatusList
 from node.storage.protocols.store import Transaction
 
@@ -35,7 +35,7 @@ DOMAIN_ATTRIBUTE: Final = f"did/svc/{LINKED_DOMAINS}"
 ATTRIBUTE_VALIDITY_SECONDS: Final = 100 * 365 * 24 * 3600
 WRITER_VALIDITY: Final = timedelta(days=10 * 365)
 WRITER_ROLES: Final = WriterRole.ANCHOR | WriterRole.REVOKE | WriterRole.SUSPEND
-_SET_WRITER: Final = "set_writer"
+SET_WRITER: Final = "set_writer"
 _IDENTITY_OWNER: Final = keccak256(b"identityOwner(address)")[:4]
 _MODES: Final = {
     ListMode.OR_ONLY: registry.MODE_OR_ONLY,
@@ -49,11 +49,13 @@ async def owner_of(transaction: Transaction) -> IssuerKey:
 
 
 async def writer_of(transaction: Transaction) -> IssuerKey:
-    """The writer's key; Conflict before `issuer init` is through."""
+    """The writer's key; Conflict before `issuer init` is through, and while another takes its place."""
     writer = await transaction.keys.active(KeyRole.WRITER)
-    if writer is None:
-        raise Conflict("no writer is registered yet: finish `issuer init`")
-    return writer
+    if writer is not None:
+        return writer
+    if await former_writers(transaction):
+        raise Conflict("the new writer is not final on the chain yet: run `issuer anchor`, then this again")
+    raise Conflict("no writer is registered yet: finish `issuer init`")
 
 
 async def register_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
@@ -83,11 +85,23 @@ async def register_writer(issuer: Issuer, transaction: Transaction, key: IssuerK
         await transaction.keys.move(key.multibase, KeyState.ADDING)
 
 
+async def remove_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
+    """Ask for a writer's roles to be taken away. From here on nothing is signed with its key."""
+    _, credential_registry = _registries(issuer)
+    call = credential_registry.set_writer(issuer.identity, address_of(key), 0, 0)
+    await ask_as_owner(issuer, transaction, SET_WRITER, call)
+    if key.state is KeyState.ACTIVE:
+        await transaction.keys.move(key.multibase, KeyState.RETIRING)
+
+
 async def renew_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
-    """Ask for a writer's roles for another ten years, unless that is under way already."""
+    """Ask for a writer's roles for another ten years, unless that is under way already, or it was replaced."""
+    current = await transaction.keys.load(key.multibase)
+    if current is None or current.state is not KeyState.ACTIVE:
+        return
     owner = address_of(await owner_of(transaction))
     under_way = await transaction.outbox.unfinished(owner, limit=1000)
-    if all(entry.purpose != _SET_WRITER for entry in under_way):
+    if all(entry.purpose != SET_WRITER for entry in under_way):
         await _set_writer(issuer, transaction, key)
 
 
@@ -95,7 +109,7 @@ async def _set_writer(issuer: Issuer, transaction: Transaction, key: IssuerKey) 
     _, credential_registry = _registries(issuer)
     until = int((issuer.clock() + WRITER_VALIDITY).timestamp())
     call = credential_registry.set_writer(issuer.identity, address_of(key), int(WRITER_ROLES), until)
-    await ask_as_owner(issuer, transaction, _SET_WRITER, call)
+    await ask_as_owner(issuer, transaction, SET_WRITER, call)
 
 
 async def retire_key(issuer: Issuer, transaction: Transaction, key: IssuerKey) -> None:
@@ -184,6 +198,8 @@ async def settle(issuer: Issuer, finalized: Header) -> bool:
             changed |= await _settle_added(issuer, key, finalized)
         elif key.role is KeyRole.WRITER and key.state is KeyState.ADDING:
             changed |= await _settle_writer(issuer, key, finalized)
+        elif key.role is KeyRole.WRITER and key.state is KeyState.RETIRING:
+            changed |= await _settle_former(issuer, key, finalized)
         elif key.role is KeyRole.OWNER and key.state is KeyState.RETIRING:
             changed |= await _settle_owner(issuer, key, finalized)
         elif key.state in (KeyState.RETIRING, KeyState.COMPROMISING):
@@ -271,6 +287,23 @@ async def _settle_writer(issuer: Issuer, key: IssuerKey, finalized: Header) -> b
     async with issuer.store.transaction() as transaction:
         await transaction.keys.move(key.multibase, KeyState.ACTIVE, valid_from=finalized.number)
     return True
+
+
+async def _settle_former(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:
+    if not await has_ended(issuer, key, finalized):
+        return False
+    async with issuer.store.transaction() as transaction:
+        if await _calls_of(transaction, address_of(key)):
+            return False  # what it left is the next writer's to do
+        await transaction.keys.move(key.multibase, KeyState.RETIRED, valid_until=finalized.number)
+    return True
+
+
+async def _calls_of(transaction: Transaction, sender: bytes) -> int:
+    """How many calls of a sender are not final, those that are set aside among them."""
+    parked = await transaction.outbox.in_state(TransactionState.PARKED, 1000, OWN_CHAIN)
+    under_way = await transaction.outbox.unfinished(sender, limit=1000)
+    return len(under_way) + sum(entry.sender == sender for entry in parked)
 
 
 async def _settle_ended(issuer: Issuer, key: IssuerKey, finalized: Header) -> bool:

@@ -1,12 +1,11 @@
 """A second chain, to which each commitment goes as well: a further record of the time, which no verdict reads.
 
-The same identity anchors there by the same writer, whose role its owner asks for once. The calls have an outbox and
-nonces of their own; what stands in their way is told and holds up nothing on the chain of the DID.
+The same identity anchors there by the same writer, whose role its owner asks for once; a writer that was replaced loses
+its role there as well. The calls have an outbox and nonces of their own; what stands in their way is told and holds up
+nothing on the chain of the DID.
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 from node.chain.transactions import CredentialRegistryCalls
 from node.core.errors import Misconfigured, Unavailable
@@ -15,13 +14,11 @@ from node.core.evm.registry import WriterRole
 from node.services import registration
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import Issuer, SecondChain, address_of
-from node.services.writers import writer_record
+from node.services.writers import former_writers, has_ended, writer_record
 from node.storage.protocols.batches import Batch
 from node.storage.protocols.issuer import IssuerKey, KeyRole
 from node.storage.protocols.outbox import OutboxEntry, TransactionState
 from node.storage.protocols.store import Transaction
-
-_SET_WRITER: Final = "set_writer"
 
 
 class OnSecondChain:
@@ -32,7 +29,8 @@ class OnSecondChain:
         self._chain = second.chain
         self._calls = CredentialRegistryCalls(second.chain.network.credential_registry)
         self._dispatcher = Dispatcher(issuer, second.chain, _nothing_follows, self.name)
-        self._is_ready = False
+        self._ready: str | None = None  # the writer whose role stands, by its multibase
+        self._removed: set[str] = set()
         self.is_needed = second.is_needed
 
     @property
@@ -57,38 +55,59 @@ class OnSecondChain:
     async def _advance(self) -> list[Trouble]:
         async with self._issuer.store.reading() as reading:
             writer = await reading.keys.active(KeyRole.WRITER)
-        if writer is None:
+            former = await former_writers(reading)
+        if writer is None and not former:
             return []
         header = await self._chain.finalized()
-        if not self._is_ready:
-            await self._chain.check()
-            self._is_ready = await self._has_role(writer, header)
+        for key in former:
+            await self._take_role(key, header)
+        is_ready = writer is not None and await self._is_ready(writer, header)
         # Before its role stands the contract refuses what the writer asks.
-        troubles = await self._dispatcher.advance(header, None if self._is_ready else _SET_WRITER)
+        troubles = await self._dispatcher.advance(header, None if is_ready else registration.SET_WRITER)
         if self._dispatcher.fault is not None:
             troubles.append(Trouble(None, "second chain", self._dispatcher.fault.detail))
         return troubles
 
-    async def _has_role(self, writer: IssuerKey, header: Header) -> bool:
-        record = await writer_record(self._issuer, writer, header, self._chain)
-        if WriterRole.ANCHOR in record.roles:
-            return True
+    async def _is_ready(self, writer: IssuerKey, header: Header) -> bool:
+        """Whether the writer has its role; asked for where it has not."""
+        if self._ready != writer.multibase:
+            await self._chain.check()
+            record = await writer_record(self._issuer, writer, header, self._chain)
+            if WriterRole.ANCHOR not in record.roles:
+                await self._ask_once(writer, WriterRole.ANCHOR)
+                return False
+            self._ready = writer.multibase
+        return True
+
+    async def _take_role(self, former: IssuerKey, header: Header) -> None:
+        """Ask for a former writer's role to be taken away, where it has one."""
+        if former.multibase in self._removed:
+            return
+        if await has_ended(self._issuer, former, header, self._chain):
+            self._removed.add(former.multibase)
+        else:
+            await self._ask_once(former, WriterRole(0))
+
+    async def _ask_once(self, writer: IssuerKey, roles: WriterRole) -> None:
+        """Ask for a writer's roles to be these from now on, unless that is asked for already."""
         async with self._issuer.store.transaction() as transaction:
             asked = [
                 *await transaction.outbox.unfinished(limit=1000, chain=self.name),
                 *await transaction.outbox.in_state(TransactionState.PARKED, 1000, self.name),
             ]
-            if all(entry.purpose != _SET_WRITER for entry in asked):
-                await self._ask_for_role(transaction, writer)
-        return False
+            if any(self._names(entry, writer, roles) for entry in asked):
+                return
+            now = self._issuer.clock()
+            until = int((now + registration.WRITER_VALIDITY).timestamp()) if roles else 0
+            call = self._calls.set_writer(self._issuer.identity, address_of(writer), int(roles), until)
+            owner = address_of(await registration.owner_of(transaction))
+            await transaction.outbox.add(registration.SET_WRITER, owner, call.to, call.data, now, self.name)
 
-    async def _ask_for_role(self, transaction: Transaction, writer: IssuerKey) -> None:
-        now = self._issuer.clock()
-        until = int((now + registration.WRITER_VALIDITY).timestamp())
-        roles = int(WriterRole.ANCHOR)
-        call = self._calls.set_writer(self._issuer.identity, address_of(writer), roles, until)
-        owner = address_of(await registration.owner_of(transaction))
-        await transaction.outbox.add(_SET_WRITER, owner, call.to, call.data, now, self.name)
+    def _names(self, entry: OutboxEntry, writer: IssuerKey, roles: WriterRole) -> bool:
+        if entry.purpose != registration.SET_WRITER:
+            return False
+        _, (_, named, given, _) = self._calls.read(entry.data)
+        return (bytes.fromhex(named[2:]), given) == (address_of(writer), int(roles))
 
 
 async def _nothing_follows(_: Transaction, __: OutboxEntry) -> None:

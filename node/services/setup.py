@@ -25,7 +25,7 @@ from node.core.verify.verifier import Standards
 from node.services import status_lists
 from node.services.issuer import ChainAccess, Issuer, Keyring, address_of, now_utc
 from node.services.rotation import make_key
-from node.services.writers import SET_WRITER_GAS, ends_soon, may_anchor, writer_record
+from node.services.writers import SET_WRITER_GAS, ends_soon, may_anchor, writer_record, writers_in_use
 from node.storage.protocols.issuer import IssuerKey, IssuerSettings, KeyRole, KeyState
 from node.storage.protocols.store import Store
 
@@ -169,7 +169,7 @@ async def shortages(issuer: Issuer, second: ChainAccess | None = None) -> list[S
     client = chain.client
     fees = await client.fees()
     async with issuer.store.reading() as reading:
-        keys = [*await reading.keys.all(KeyRole.OWNER), *await reading.keys.all(KeyRole.WRITER)]
+        keys = [*await reading.keys.all(KeyRole.OWNER), *await writers_in_use(reading)]
     found = []
     for key in keys:
         gas = owner_gas if key.role is KeyRole.OWNER else WRITER_GAS

@@ -21,7 +21,7 @@ import pytest
 from fixtures.issuers import PASSPHRASE
 
 from node.commands.issuer_folder import Folder, open_issuer
-from node.services import anchoring, issuance, lookup, offering, pressing, revocation, shapes
+from node.services import anchoring, issuance, lookup, offering, pressing, revocation, shapes, succession
 from node.services.anchoring import AnchorWorker
 from node.services.cohort import load_cohort
 from node.services.issuer import Issuer
@@ -80,6 +80,11 @@ async def revoke(issuer: Issuer, row: str) -> None:
     await AnchorWorker(issuer).run_until_done(
         close=False, done=lambda tick: not tick.transactions, timeout_seconds=50
     )
+
+
+async def replace_writer(issuer: Issuer) -> None:
+    await succession.begin(issuer, issuer.keyring._folder, PASSPHRASE)
+    await AnchorWorker(issuer).run_until_done(timeout_seconds=50)
 
 
 def _run(step: Step, folder: Path, work: str, *arguments: str) -> None:

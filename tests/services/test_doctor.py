@@ -125,7 +125,7 @@ def other_identity(issuer: Issuer) -> Issuer:
     [
         (lambda school: later(school, minutes=-2), "clock", Level.FAULT, "after this machine's time"),
         (lambda school: later(school, hours=1), "clock", Level.WARNING, "long before"),
-        (lambda school: later(school, days=3650), "writer", Level.FAULT, "not any more"),
+        (lambda school: later(school, days=3650), "writer", Level.FAULT, "which is over"),
         (lambda school: later(school, days=3500), "writer", Level.WARNING, "may write until"),
         (other_code, "contracts", Level.FAULT, "another code"),
         (other_identity, "identity", Level.FAULT, "not the owner's key here"),

@@ -266,9 +266,12 @@ async def survived(school: School, issuer: Issuer, digests: Sequence[bytes], bef
 
 
 STATES = ("node.services.dispatch", "node.services.sealing")
-# What only a reorganisation, a foreign transaction, or an operator leads to: `test_reorganised.py`, `test_dispatch.py`.
+# What only a reorganisation, a foreign transaction, or an operator leads to: `test_reorganised.py`, `test_dispatch.py`,
+# `test_succession.py`.
 ELSEWHERE = {
     "services.dispatch:Dispatcher._canonical_hash",
+    "services.dispatch:Dispatcher._inherit",
+    "services.dispatch:Dispatcher._is_out",
     "services.dispatch:Dispatcher._look_for_parked",
     "services.dispatch:Dispatcher._park",
     "services.dispatch:Dispatcher._reorganised",

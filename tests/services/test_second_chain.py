@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -14,20 +15,26 @@ from fixtures.chain import ChainProcess, RunningChain, in_thread, running
 from fixtures.issuers import PASSPHRASE, MakeCohort
 from fixtures.lying_chain import LyingChain, errors, transactions_swallowed
 from services.test_anchoring import finish, head, issue, judge
+from services.test_compromise import own_school
 from services.test_issuer_commands import School
+from services.test_succession import writers
 
 from node.chain.transactions import Transactions, transfer
 from node.chain.transactions import address_of as ethereum_address_of
 from node.commands.issuer_folder import Folder, open_issuer
+from node.core.anchor import STATUS_LIST
 from node.core.errors import Misconfigured
 from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord
 from node.core.verify.report import CheckName, Outcome
 from node.outbound.chain import ChainClient
-from node.services import costs
+from node.services import costs, succession
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import ChainAccess, Issuer, address_of
+from node.services.writers import has_ended
 from node.storage.protocols.batches import Batch
+
+__all__ = ["own_school"]
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +137,38 @@ async def test_either_chain_is_enough_where_the_operator_says_so(
             (batch,) = await batches(issuer)
             assert not (await anchored(issuer, issuer.require_chain(), batch)).block
             assert (await anchored(issuer, second_of(issuer), batch)).block
+
+
+async def test_a_writer_that_is_replaced_loses_its_role_there_and_leaves_nothing_undone(
+    own_school: Issuer,
+    make_cohort: MakeCohort,
+    devchain: RunningChain,
+    second: RunningChain,
+    endpoint: LyingChain,
+) -> None:
+    async with on_two_chains(own_school, second, endpoint, "all") as issuer:
+        await issue(issuer, make_cohort)
+        assert (await finish(issuer)).is_done
+        async with issuer.store.transaction() as transaction:
+            await transaction.batches.enqueue(STATUS_LIST, [secrets.token_bytes(32)], issuer.clock())
+        endpoint.tell(transactions_swallowed())
+        tick = await AnchorWorker(issuer).run_until_done(done=lambda tick: not tick.batches)
+        assert tick.transactions == 1, "what the second chain does not have yet"
+        endpoint.be_honest()
+
+        (old,) = await writers(issuer)
+        await succession.begin(issuer, issuer.keyring._folder, PASSPHRASE)
+        _, new = await writers(issuer)
+        for chain, faucet in ((issuer.require_chain(), devchain.key), (second_of(issuer), second.key)):
+            await Transactions(chain.client).send(transfer(address_of(new), 10**17), faucet)
+        assert (await finish(issuer)).is_done
+        chain = second_of(issuer)
+        header = await chain.finalized()
+        assert await has_ended(issuer, old, header, chain)
+        assert not await has_ended(issuer, new, header, chain)
+        for batch in await batches(issuer):
+            assert (await anchored(issuer, chain, batch)).block
+        assert await chain.client.nonce(address_of(new)) == 1
 
 
 async def test_a_second_chain_is_another_one_and_has_both_name_and_endpoint(school: Issuer) -> None:
