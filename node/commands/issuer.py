@@ -10,6 +10,7 @@ import click
 
 from node.commands.issuer_close import close
 from node.commands.issuer_doctor import doctor
+from node.commands.issuer_erase import erase
 from node.commands.issuer_init import init
 from node.commands.issuer_issue import anchor, issue, renew
 from node.commands.issuer_keys import key, token
@@ -42,6 +43,7 @@ for _command in (
     suspend,
     reinstate,
     message,
+    erase,
     publish_list,
     key,
     token,

@@ -68,6 +68,7 @@ from node.storage.protocols.credentials import (
     CredentialRecord,
     CredentialState,
     Intent,
+    KnownRow,
     SignedCredential,
     StoredEvidence,
 )
@@ -136,9 +137,7 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
     async with issuer.store.reading() as reading:
         known = await reading.credentials.known_rows(name)
         kind = await _kind_of_key(issuer, reading, terms.securing)
-    changed = [
-        row for row in cohort.rows if row.key in known and known[row.key].content_digest != row.content_digest
-    ]
+    changed = [row for row in cohort.rows if row.key in known and _differs(row, known[row.key])]
     if changed:
         raise InputFaults([Fault("cohort", _CHANGED, row=row.number) for row in changed])
     purposes = _purposes(cohort, terms)
@@ -157,6 +156,11 @@ async def plan(issuer: Issuer, cohort: Cohort, terms: Terms, progress: Progress 
     if faults:
         raise InputFaults(faults)
     return Plan(cohort, terms, purposes, new, shapes)
+
+
+def _differs(row: PreparedRow, known: KnownRow) -> bool:
+    # Of a row whose evidence was erased nothing is known that it could be compared with.
+    return bool(known.content_digest) and known.content_digest != row.content_digest
 
 
 _CHANGED: Final = (

@@ -12,17 +12,21 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from fixtures.chain import RunningChain
-from fixtures.issuers import PASSPHRASE, URL, init_school
+from fixtures.issuers import PASSPHRASE, URL, init_school, write_cohort
 from fixtures.school import FixedClock, Learner, School, bearer
+from services.test_anchoring import judge
 
 from node.commands.issuer_folder import Folder, open_issuer
 from node.core.bundle import Bundle, parse_bundle
 from node.core.errors import NotVerified, Unavailable
+from node.core.evidence import ShownEvidence, WithheldEvidence
 from node.core.evm.header import Header
+from node.core.verify.report import CheckName, Outcome
 from node.outbound.chain import ChainClient
-from node.services import bundles
+from node.services import bundles, erasure, issuance
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import address_of, now_utc
+from node.services.preparing import Terms
 from node.storage.protocols.issuer import ApiRole, KeyRole
 from node.web.issuer import make_issuer_app
 
@@ -156,3 +160,34 @@ async def test_health_tells_who_is_short_of_ether_while_everything_goes_on(
                 body = await answer.json()
     assert body["status"] == "ok"
     assert "send it ether" in body["warnings"][0]
+
+
+async def test_erased_evidence_is_gone_from_the_bundle_that_a_wallet_fetches(
+    on_chain: School, learner: Learner, tmp_path: Path
+) -> None:
+    issuer = on_chain.issuer
+    cohort = await asyncio.to_thread(
+        write_cohort, tmp_path / "input", ("s1", learner.did, "90"), cohort="erased"
+    )
+    await issuance.issue(issuer, await issuance.plan(issuer, cohort, Terms()))
+    (issued,) = await issuance.results(issuer, cohort)
+    assert issued.digest is not None
+    await AnchorWorker(issuer).run_until_done(timeout_seconds=60)
+    token = await on_chain.token(await on_chain.offer(issued.credential_id))
+    _, body = await on_chain.claim(token, learner)
+    before = parse_bundle(body["credentials"][0]["bonafides_bundle"])
+    assert [type(item) for item in before.evidence] == [ShownEvidence, ShownEvidence]
+
+    await erasure.erase(issuer, await erasure.plan(issuer, issued.credential_id, ["a.py"]))
+    path = f"/bundles/{issued.digest.hex()}"
+    async with on_chain.client.get(path, headers=bearer(token)) as answer:
+        assert answer.status == 200
+        text = await answer.text()
+        after = parse_bundle(await answer.json())
+    assert "a.py" not in text
+    assert [type(item) for item in after.evidence] == [WithheldEvidence, ShownEvidence]
+    assert after.credential == body["credentials"][0]["credential"]
+    found = await judge(issuer, issued.digest)
+    assert {found[name] for name in (CheckName.PROOF, CheckName.ANCHOR, CheckName.EVIDENCE)} == {
+        Outcome.PASSED
+    }
