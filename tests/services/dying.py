@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,22 +32,28 @@ from node.services.revocation import Action
 Step = tuple[str, str, str]
 """What is killed: "before" or "after" a function of a module."""
 
-_context: Final = multiprocessing.get_context("forkserver")
+CONTEXT: Final = multiprocessing.get_context("forkserver")
 # `__main__` so that no child imports it again; the others are what work imports on its way.
 _PRELOADED: Final = (__name__, "__main__", "eth_abi", "eth_account", "node.core.canonical.expansion")
-_context.set_forkserver_preload([*_PRELOADED])
+CONTEXT.set_forkserver_preload([*_PRELOADED])
 
 
 def ended(work: Callable[..., None], *arguments: Any) -> int | None:
     """How a child that does `work` ends, as `Process.exitcode`; None where it did not within a minute."""
+    child = start(work, *arguments)
+    child.join(60)
+    return child.exitcode
+
+
+def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """A child that does `work`."""
     with pytest.MonkeyPatch.context() as environment:
         # A server that cannot find what it is to preload says nothing, and every child imports it.
         environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
-    child = _context.Process(target=work, args=arguments)
+    child = CONTEXT.Process(target=work, args=arguments)
     child.start()
-    child.join(60)
-    return child.exitcode
+    return child
 
 
 def killed_at(step: Step, folder: Path, work: str, *arguments: str) -> bool:
