@@ -280,6 +280,9 @@ class _Chain:
             used, former = await writers_in_use(reading), await former_writers(reading)
         for key in used:
             yield self._writer(key, await writer_record(self.issuer, key, finalized))
+            if self.issuer.keyring.is_missing(key.uri):
+                detail = f"the key of {encode_hex(address_of(key))} is not here: there is no {key.uri}"
+                yield _warning(detail, "if `issuer serve` has it not either, `issuer key replace-writer`")
         for key in former:
             name = f"{encode_hex(address_of(key))}, which was replaced,"
             if key.state is KeyState.RETIRING:

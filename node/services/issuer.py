@@ -64,6 +64,11 @@ class Keyring:
             self._secrets[uri] = keystore.open_secret(self._located(uri), self._passphrase)
         return self._secrets[uri]
 
+    def is_missing(self, uri: str) -> bool:
+        """Whether the key is in a file that is not there."""
+        scheme, _, path = self._located(uri).partition(":")
+        return scheme == "file" and not Path(path).is_file()
+
     def _located(self, uri: str) -> str:
         scheme, _, path = uri.partition(":")
         return f"file:{self._folder / path}" if scheme == "file" and not path.startswith("/") else uri

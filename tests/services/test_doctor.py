@@ -105,6 +105,15 @@ async def test_lists_that_strangers_cannot_fetch_are_a_fault_with_a_remedy(schoo
     assert all(one.remedy and "issuer serve" in one.remedy for one in lists)
 
 
+async def test_a_writers_key_that_is_not_there_is_told_with_what_replaces_it(school: Issuer) -> None:
+    (school.keyring._folder / "keys" / "writer.json").unlink()
+    good, missing = [one for one in await found(school) if one.subject == "writer"]
+    assert (good.level, missing.level) == (Level.GOOD, Level.WARNING)
+    assert "there is no file:keys/writer.json" in missing.detail
+    assert missing.remedy is not None
+    assert "`issuer key replace-writer`" in missing.remedy
+
+
 def later(issuer: Issuer, **span: float) -> Issuer:
     return replace(issuer, clock=lambda: issuer.clock() + timedelta(**span))
 

@@ -318,6 +318,49 @@ async def test_interrupted_before_each_transaction_it_goes_on(
     assert await head(issuer) == written + 3
 
 
+async def suspension_of(issuer: Issuer, row: str) -> tuple[bytes, int, int]:
+    """List, word and bit."""
+    async with issuer.store.reading() as reading:
+        known = await reading.credentials.known_rows("python")
+        entries = await reading.status_lists.indexes_of(known[f"id:{row}"].credential_id)
+    (entry,) = [one for one in entries if one.purpose == "suspension"]
+    return entry.list_id, entry.index // 256, 1 << (255 - entry.index % 256)
+
+
+async def test_what_it_did_and_somebody_undid_is_not_done_again(
+    own_school: Issuer,
+    devchain: RunningChain,
+    make_cohort: MakeCohort,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No slot shows it any more, so its receipt in a final block tells."""
+    await issue(own_school, make_cohort)
+    assert (await finish(own_school)).is_done
+    (old,) = await writers(own_school)
+    secret = own_school.keyring.secret(old.uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "send_raw", unplugged)
+        await change(own_school, Action.SUSPEND, "s1")
+        await AnchorWorker(own_school).tick()
+    asked = (await calls_of(own_school, old))[-1]
+    async with own_school.store.reading() as reading:
+        (signed,) = await reading.outbox.attempts(asked.id)
+    transactions = Transactions(own_school.require_chain().client)
+    await transactions.broadcast(signed.raw)
+    await transactions.wait_for_inclusion(signed.transaction_hash)
+    list_id, word, bit = await suspension_of(own_school, "s1")
+    calls = CredentialRegistryCalls(own_school.require_chain().network.credential_registry)
+    undo = calls.set_status(own_school.identity, list_id, [WordChange(word, 0, bit)])
+    await transactions.send(undo, secret)
+    assert (await replaced(own_school, tmp_path / "school", devchain.key)).is_done
+    asked = (await calls_of(own_school, old))[-1]
+    assert (asked.purpose, asked.state) == ("set_status", State.FINAL)
+    assert asked.transaction_hash == signed.transaction_hash
+    _, new = await writers(own_school)
+    assert await calls_of(own_school, new) == []
+
+
 async def test_what_a_thief_suspended_is_put_right_by_suspending_and_reinstating(
     own_school: Issuer, devchain: RunningChain, make_cohort: MakeCohort, tmp_path: Path
 ) -> None:
@@ -325,16 +368,9 @@ async def test_what_a_thief_suspended_is_put_right_by_suspending_and_reinstating
     assert (await finish(own_school)).is_done
     (old,) = await writers(own_school)
     secret = own_school.keyring.secret(old.uri)
-    async with own_school.store.reading() as reading:
-        record = await reading.credentials.known_rows("python")
-        (entry,) = [
-            one
-            for one in await reading.status_lists.indexes_of(record["id:s1"].credential_id)
-            if one.purpose == "suspension"
-        ]
-    bit = 1 << (255 - entry.index % 256)
+    list_id, word, bit = await suspension_of(own_school, "s1")
     calls = CredentialRegistryCalls(own_school.require_chain().network.credential_registry)
-    stolen = calls.set_status(own_school.identity, entry.list_id, [WordChange(entry.index // 256, bit)])
+    stolen = calls.set_status(own_school.identity, list_id, [WordChange(word, bit)])
     await Transactions(own_school.require_chain().client).send(stolen, secret)
     assert await on_chain(own_school, "s1", "suspension") == 1
     assert (await replaced(own_school, tmp_path / "school", devchain.key)).is_done
@@ -390,6 +426,12 @@ async def test_the_doctor_tells_a_writer_whose_roles_were_taken_away(
         close=False, done=lambda tick: tick.transactions == 1, timeout_seconds=60
     )
     assert Level.FAULT in [one.level for one in await found(own_school) if one.subject == "writer"]
+    # While it has roles, what it signed may still come into a block: nobody else does it.
+    async with own_school.store.transaction() as transaction:
+        call = calls.anchor(own_school.identity, secrets.token_bytes(32))
+        left = await transaction.outbox.add("anchor", address_of(old), call.to, call.data, own_school.clock())
+    await AnchorWorker(own_school).tick()
+    assert left in await calls_of(own_school, old)
     await succession.begin(own_school, tmp_path / "school", PASSPHRASE)
     await AnchorWorker(own_school).run_until_done(
         close=False, done=lambda tick: not tick.settling, timeout_seconds=60
@@ -397,6 +439,9 @@ async def test_the_doctor_tells_a_writer_whose_roles_were_taken_away(
     chain = own_school.require_chain()
     slot = registry.writer_slot(own_school.identity, own_school.identity, address_of(old))
     assert await chain.slot(await chain.finalized(), slot) == 0
+    await AnchorWorker(own_school).tick()
+    *_, newest = await writers(own_school)
+    assert left.id in [entry.id for entry in await calls_of(own_school, newest)]
 
 
 # --- killed
