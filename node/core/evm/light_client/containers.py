@@ -71,6 +71,16 @@ class LightClientHeader:
     execution: ExecutionPayloadHeader | None = None
     execution_branch: tuple[bytes, ...] = ()
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether this is the default header, which stands where there is none."""
+        return self.beacon == _BEACON_HEADER.blank() and not self._names_execution
+
+    @property
+    def _names_execution(self) -> bool:
+        blank = self.execution in (None, _EXECUTION_HEADER[Fork.DENEB].blank())
+        return not blank or any(map(any, self.execution_branch))
+
     def check(self, chain: BeaconChain) -> None:
         """`is_valid_light_client_header`: NotVerified unless what is said of the execution block stands in the body.
 
@@ -79,8 +89,7 @@ class LightClientHeader:
         fork = chain.fork_of(self.beacon.slot)
         execution = self.execution
         if fork < Fork.CAPELLA:
-            blank = execution in (None, _EXECUTION_HEADER[Fork.DENEB].blank())
-            if not blank or any(map(any, self.execution_branch)):
+            if self._names_execution:
                 raise NotVerified("a header from before Capella names an execution block")
             return
         if execution is None:

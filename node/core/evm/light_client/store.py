@@ -3,7 +3,8 @@
 The rules are `initialize_light_client_store`, `validate_light_client_update` and `apply_light_client_update`. Two
 things of that document are left out on purpose, for this client tells final blocks and nothing else: the optimistic
 header, and `process_light_client_store_force_update`, which takes an attested header for final when updates fail to
-come. So an update must bring a finalized header and at least two thirds of the committee; without, nothing moves.
+come. So an update must bring a finalized header and at least two thirds of the committee; without, nothing moves. One
+that says nothing new is not refused, as `validate_light_client_update` would: it changes nothing.
 
 Whoever was two thirds of a committee once can write another history from there on when nothing is at stake any more:
 a start from a checkpoint, or a stand of one's own, that is older than the weak subjectivity period proves nothing.
@@ -111,18 +112,15 @@ class LightClientStore:
         # 2. Slots in their order, no period skipped.
         update.attested_header.check(chain)
         attested, finalized = update.attested_header.beacon, update.finalized_header.beacon
-        if finalized.slot == 0:
-            raise NotVerified("the update calls no header final")
         if not current_slot >= update.signature_slot > attested.slot >= finalized.slot:
             raise NotVerified("the slots of signature, attested and finalized header are out of order")
         signature_period = chain.period_of(update.signature_slot)
         if signature_period not in self._known_periods():
             raise NotVerified(f"signed in period {signature_period}, of which no committee is known")
         # 3. The attested state calls the finalized header final.
-        update.finalized_header.check(chain)
         fork = chain.fork_of(attested.slot)
         check_branch(
-            finalized.root,
+            self._finalized_root(update),
             update.finality_branch,
             fork.finalized_root_gindex,
             attested.state_root,
@@ -149,6 +147,18 @@ class LightClientStore:
 
     def _known_periods(self) -> tuple[int, ...]:
         return (self.period,) if self.next_sync_committee is None else (self.period, self.period + 1)
+
+    def _finalized_root(self, update: LightClientUpdate) -> bytes:
+        """What the attested state calls final: zeros as long as that is genesis, whose header is not told then."""
+        header = update.finalized_header
+        if not any(map(any, update.finality_branch)):
+            raise NotVerified("the update calls no header final")
+        if header.beacon.slot == 0:
+            if not header.is_blank:
+                raise NotVerified("genesis is told to be final by another header than a blank one")
+            return bytes(32)
+        header.check(self.chain)
+        return header.beacon.root
 
     def _check_next(self, committee: SyncCommittee, attested_period: int) -> None:
         known = self.next_sync_committee if attested_period == self.period else None

@@ -177,6 +177,28 @@ def test_another_next_committee_than_the_known_one_is_refused():
         applied(store, BEACON.update(50, 32))
 
 
+def test_while_genesis_is_final_only_the_next_committee_is_learned():
+    """The states write zeros in place of its root, and updates a blank header."""
+    store = applied(started(), BEACON.update(40, 0))
+    assert store == replace(started(), next_sync_committee=BEACON.committee(1).public)
+    assert applied(started(), BEACON.finality_update(40, 0)) == started()
+    with pytest.raises(NotVerified, match="does not lead to its root"):
+        applied(started(), answer_with(BEACON.finality_update(40, 24), BEACON.finality_update(40, 0)))
+
+
+def answer_with(answer: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """With the finalized header of another one."""
+    answer["data"]["finalized_header"] = other["data"]["finalized_header"]
+    return answer
+
+
+def told_of_genesis() -> dict[str, Any]:
+    """A header of slot zero that is not blank."""
+    answer = BEACON.finality_update(40, 0)
+    answer["data"]["finalized_header"]["beacon"]["proposer_index"] = "1"
+    return answer
+
+
 def signed_by(other: int) -> dict[str, Any]:
     """An update of period 0 that the committee of another period signed."""
     answer = BEACON.finality_update(40, 24)
@@ -189,7 +211,7 @@ def signed_by(other: int) -> dict[str, Any]:
 REFUSED: dict[str, Callable[[], dict[str, Any]]] = {
     "signed in the attested slot": lambda: BEACON.finality_update(40, 24, signed=40),
     "finalized after attested": lambda: BEACON.finality_update(40, 48),
-    "finalized at genesis": lambda: BEACON.finality_update(40, 0),
+    "a header of genesis": told_of_genesis,
     "signed by the next committee": lambda: signed_by(1),
     "of another chain": lambda: Beacon(
         replace(BEACON.chain, genesis_validators_root=bytes(32))
