@@ -28,6 +28,7 @@ from services.dying import CONTEXT, start
 from services.statements import Place, lay_trap, sources_of, watch
 
 from node import keystore
+from node.chain import transactions
 from node.commands import loading
 from node.commands.issuer_folder import Folder, open_issuer
 from node.core.errors import BonafidesError, Conflict
@@ -78,6 +79,7 @@ LIFETIME: Final = _STEPS * STEP
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """What waits for a quarter of a minute, or for two, waits for some steps; a key is sealed, and quickly opened."""
     patch.setattr(anchoring, "TICK_SECONDS", 0)
+    patch.setattr(transactions, "_POLL_SECONDS", 0.01)
     patch.setattr(dispatch, "_RESEND_AFTER", 2 * STEP)
     patch.setattr(dispatch, "_REPLACE_AFTER", 5 * STEP)
     cheap = functools.partial(keystore.create_key, cost=Cost(memory_kib=8, passes=1, lanes=1))

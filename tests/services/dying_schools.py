@@ -462,17 +462,18 @@ async def opened(school: School) -> AsyncIterator[Issuer]:
 @contextmanager
 def mortal_schools(chain: RunningChain, make_folder: Callable[[], Path], database: str) -> Iterator[Schools]:
     """Schools that die side by side, on `sqlite` or `postgres`."""
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        hurry(patch)
-        schools = []
-        for _ in range(SIDE_BY_SIDE):
-            folder = make_folder()
-            url = stack.enter_context(_new_database()) if database == "postgres" else None
-            init_school(folder, chain, url)
-            mortals = stack.enter_context(Mortals())
-            endpoint = stack.enter_context(LyingChain(chain.url))
-            schools.append(School(folder, endpoint, mortals))
-            in_thread(functools.partial(_live_once, schools[-1]))
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            hurry(patch)
+            schools = []
+            for _ in range(SIDE_BY_SIDE):
+                folder = make_folder()
+                url = stack.enter_context(_new_database()) if database == "postgres" else None
+                init_school(folder, chain, url)
+                mortals = stack.enter_context(Mortals())
+                endpoint = stack.enter_context(LyingChain(chain.url))
+                schools.append(School(folder, endpoint, mortals))
+                in_thread(functools.partial(_live_once, schools[-1]))
         yield Schools(schools, database)
 
 

@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from fixtures.chain import RunningChain, running
 from fixtures.fast_chain import FastChainProcess
+from services.dying_anywhere import hurry
 from services.dying_schools import (
     BATCHES,
     CHANGES,
@@ -61,7 +63,10 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="session")
 def fast_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChain]:
-    with running(FastChainProcess(tmp_path_factory.mktemp("fast"))) as chain:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            hurry(patch)
+            chain = stack.enter_context(running(FastChainProcess(tmp_path_factory.mktemp("fast"))))
         yield chain
 
 
@@ -77,6 +82,11 @@ def schools(
 ) -> Iterator[Schools]:
     with mortal_schools(fast_chain, lambda: tmp_path_factory.mktemp("dying"), request.param) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 def all_survived(deaths: Deaths) -> None:
