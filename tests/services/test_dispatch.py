@@ -18,27 +18,32 @@ from fixtures.lying_chain import (
     Lie,
     LyingChain,
     errors,
+    first,
     lagging,
     lying_chain,
     nonces_ahead,
+    only,
     receipts_failed,
     receipts_invented,
+    receipts_of_no_block,
     receipts_withheld,
+    stale_finalized,
     transactions_swallowed,
     wrong_proof,
 )
 from services.test_anchoring import finish, head, writer_nonce
 
-from node.chain.transactions import Transactions, address_of, transfer
+from node.chain.transactions import Call, Transactions, address_of, transfer
 from node.commands.issuer_folder import Folder, open_issuer
 from node.core.anchor import STATUS_LIST
 from node.core.errors import Unavailable
 from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord
 from node.outbound.chain import ChainClient, Fees, GasPrice, TransactionRefused
-from node.services import anchoring, dispatch
+from node.services import anchoring, dispatch, registration
 from node.services.anchoring import AnchorWorker, Tick
 from node.services.issuer import GWEI, AnchoringTerms, Issuer
+from node.services.issuer import address_of as key_address
 from node.storage.protocols.issuer import KeyRole
 from node.storage.protocols.outbox import Attempt, OutboxEntry, TransactionState
 
@@ -85,6 +90,14 @@ async def ticks_until(issuer: Issuer, done: Callable[[Tick], bool], *, close: bo
     return tick
 
 
+async def use_up_a_nonce(issuer: Issuer, lying_chain: LyingChain) -> None:
+    """A transaction of somebody else who has the writer's key, in a block."""
+    async with issuer.store.reading() as reading:
+        writer = await registration.writer_of(reading)
+    async with ChainClient(lying_chain.truth) as client:
+        await Transactions(client).send(transfer(bytes(19) + b"\1", 1), issuer.keyring.secret(writer.uri))
+
+
 def later(issuer: Issuer, seconds: float) -> Issuer:
     return replace(issuer, clock=lambda: issuer.clock() + timedelta(seconds=seconds))
 
@@ -93,6 +106,20 @@ def copy_of(database: Path) -> bytes:
     """As a backup takes it, while the database is in use."""
     with closing(sqlite3.connect(database)) as connection:
         return connection.serialize()
+
+
+async def unplugged(*_: object) -> bytes:
+    raise TransactionRefused("unplugged", code="refused")
+
+
+def restored(folder: Path, backup: bytes) -> Folder:
+    """The folder of an issuer, with a database from before."""
+    place = folder.parent / "restored"
+    place.mkdir()
+    (place / "issuer.db").write_bytes(backup)
+    for name in ("keys", "networks.json", "issuer.json"):
+        (place / name).symlink_to(folder / name)
+    return Folder.load(place)
 
 
 # --- the chain is asked first
@@ -105,9 +132,6 @@ async def test_a_database_from_before_the_send_finds_its_anchor_and_sends_nothin
     folder, written, nonce = school.keyring._folder, await head(school), await writer_nonce(school)
     await enqueue(school)
 
-    async def unplugged(*_: object) -> bytes:
-        raise TransactionRefused("unplugged", code="refused")
-
     with monkeypatch.context() as patch:
         if sent_before_backup:
             patch.setattr(ChainClient, "send_raw", unplugged)
@@ -118,16 +142,36 @@ async def test_a_database_from_before_the_send_finds_its_anchor_and_sends_nothin
     assert (await finish(school)).is_done
     anchored = await anchor_entry(school)
 
-    restored = folder.parent / "restored"
-    restored.mkdir()
-    (restored / "issuer.db").write_bytes(backup)
-    for name in ("keys", "networks.json", "issuer.json"):
-        (restored / name).symlink_to(folder / name)
-    async with open_issuer(Folder.load(restored), PASSPHRASE) as issuer:
+    async with open_issuer(restored(folder, backup), PASSPHRASE) as issuer:
         assert (await finish(issuer)).is_done
         found = await anchor_entry(issuer)
     assert (found.state, found.block_number) == (TransactionState.FINAL, anchored.block_number)
     assert await head(school) == written + 1
+    assert await writer_nonce(school) == nonce + 1
+
+
+async def test_what_stands_in_a_block_that_is_not_final_is_waited_for_and_not_signed_again(
+    school: Issuer, lying_chain: LyingChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nonce = await writer_nonce(school)
+    await enqueue(school)
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "estimate_gas", unplugged)
+        await AnchorWorker(school).tick(close=True)
+    backup = copy_of(school.keyring._folder / "issuer.db")
+    assert (await finish(school)).is_done
+    block = (await anchor_entry(school)).block_number
+    assert block is not None
+    newest = await school.require_chain().client.block_number()
+
+    lying_chain.tell(stale_finalized(newest - block + 1))
+    folder = restored(school.keyring._folder, backup).with_options(rpc=lying_chain.url)
+    async with open_issuer(folder, PASSPHRASE) as issuer:
+        await AnchorWorker(issuer).tick()
+        assert (await anchor_entry(issuer)).state is TransactionState.PREPARED
+        lying_chain.be_honest()
+        assert (await finish(issuer)).is_done
+        assert await attempts(issuer) == ()
     assert await writer_nonce(school) == nonce + 1
 
 
@@ -143,6 +187,141 @@ async def test_the_block_of_an_anchor_is_that_of_its_slot_and_not_of_a_receipt(
     (word,) = (await chain.slots(await chain.finalized(), [slot])).values()
     assert entry.block_number == AnchorRecord.from_word(word).block
     assert entry.gas_used is None, "nobody has told what it cost"
+
+
+async def test_what_an_endpoint_is_handed_is_in_the_database_before(
+    lied_to: Issuer, lying_chain: LyingChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on after a crash must know what is under way: at first, and when it is replaced."""
+    stored = []
+    honest = ChainClient.send_raw
+
+    async def looked_for(this: ChainClient, raw: bytes) -> bytes:
+        stored.append(raw in [attempt.raw for attempt in await attempts(lied_to)])
+        return await honest(this, raw)
+
+    monkeypatch.setattr(ChainClient, "send_raw", looked_for)
+    await enqueue(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    await AnchorWorker(lied_to).tick(close=True)
+    await AnchorWorker(later(lied_to, 150)).tick()
+    assert len(await attempts(lied_to)) == 2
+    assert stored == [True, True]
+
+
+async def test_what_somebody_else_brought_about_leaves_no_gap_in_the_nonces(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    """Calls that have later nonces already would wait for this one for ever."""
+    nonce = await writer_nonce(lied_to)
+    await enqueue(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    await AnchorWorker(lied_to).tick(close=True)
+    entry = await anchor_entry(lied_to)
+    async with lied_to.store.reading() as reading:
+        (owner,) = await reading.keys.all(KeyRole.OWNER)
+    async with ChainClient(lying_chain.truth) as client:
+        call = Call(entry.to or b"", entry.data, entry.purpose)
+        await Transactions(client).send(call, lied_to.keyring.secret(owner.uri))
+    lying_chain.be_honest()
+    assert (await finish(later(lied_to, 20))).is_done
+    assert await writer_nonce(lied_to) == nonce + 1
+
+
+# --- calls that no slot tells of
+
+
+async def ask_for_nothing(issuer: Issuer) -> int:
+    """A call to nobody, by its number."""
+    async with issuer.store.transaction() as transaction:
+        writer = await registration.writer_of(transaction)
+        entry = await transaction.outbox.add(
+            "nothing", key_address(writer), bytes(19) + b"\1", b"", issuer.clock()
+        )
+    return entry.id
+
+
+async def load(issuer: Issuer, entry_id: int) -> OutboxEntry:
+    async with issuer.store.reading() as reading:
+        entry = await reading.outbox.load(entry_id)
+    assert entry is not None
+    return entry
+
+
+async def test_a_receipt_that_comes_between_two_questions_is_not_somebody_elses(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    entry_id = await ask_for_nothing(lied_to)
+    lying_chain.tell(receipts_withheld())
+    nonce = await writer_nonce(lied_to)
+    await AnchorWorker(lied_to).tick()
+    async with asyncio.timeout(30):
+        while await lied_to.require_chain().client.nonce(await sender(lied_to), "finalized") == nonce:  # noqa: ASYNC110 - a chain
+            await asyncio.sleep(0.1)
+    lying_chain.tell(only(first(1, receipts_withheld()), "eth_getTransactionReceipt"))
+    await AnchorWorker(lied_to).tick()
+    assert (await load(lied_to, entry_id)).state in (TransactionState.INCLUDED, TransactionState.FINAL)
+
+
+async def sender(issuer: Issuer) -> bytes:
+    async with issuer.store.reading() as reading:
+        return key_address(await registration.writer_of(reading))
+
+
+async def test_a_call_that_no_slot_tells_of_is_not_made_twice_where_its_nonce_was_used(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    entry_id = await ask_for_nothing(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    await AnchorWorker(lied_to).tick()
+    await use_up_a_nonce(lied_to, lying_chain)
+    lying_chain.be_honest()
+    tick = await ticks_until(lied_to, lambda tick: bool(tick.parked))
+    assert "its nonce was used by a transaction of somebody else" in tick.troubles[0].detail
+    async with lied_to.store.reading() as reading:
+        assert len(await reading.outbox.attempts(entry_id)) == 1
+
+
+async def test_a_receipt_of_no_block_of_the_chain_makes_nothing_final(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    entry_id = await ask_for_nothing(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    worker = AnchorWorker(lied_to)
+    await worker.tick()
+    await use_up_a_nonce(lied_to, lying_chain)
+    lying_chain.tell(receipts_of_no_block(), receipts_invented(), transactions_swallowed())
+    for _ in range(3):
+        await worker.tick()
+    assert (await load(lied_to, entry_id)).state is TransactionState.INCLUDED
+
+
+async def test_of_several_attempts_the_first_may_come_into_a_block(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    entry_id = await ask_for_nothing(lied_to)
+    lying_chain.tell(transactions_swallowed())
+    await AnchorWorker(lied_to).tick()
+    await AnchorWorker(later(lied_to, 150)).tick()
+    async with lied_to.store.reading() as reading:
+        first_one, _ = await reading.outbox.attempts(entry_id)
+    lying_chain.be_honest()
+    await lied_to.require_chain().client.send_raw(first_one.raw)
+    tick = await ticks_until(lied_to, lambda tick: not tick.transactions)
+    assert tick.parked == 0
+    entry = await load(lied_to, entry_id)
+    assert (entry.state, entry.transaction_hash) == (TransactionState.FINAL, first_one.transaction_hash)
+
+
+async def test_what_failed_in_a_final_block_is_set_aside_and_told(
+    lied_to: Issuer, lying_chain: LyingChain
+) -> None:
+    entry_id = await ask_for_nothing(lied_to)
+    lying_chain.tell(receipts_failed())
+    tick = await ticks_until(lied_to, lambda tick: not tick.transactions)
+    assert tick.parked == 1
+    assert "the contract refused it in block" in tick.troubles[0].detail
+    assert (await load(lied_to, entry_id)).nonce is None, "it is spent, and nobody waits for it"
 
 
 # --- endpoints that lie
@@ -186,11 +365,7 @@ async def test_an_invented_receipt_for_a_nonce_of_somebody_else_makes_nothing_fi
     await enqueue(lied_to)
     lying_chain.tell(transactions_swallowed())
     await AnchorWorker(lied_to).tick(close=True)
-    async with lied_to.store.reading() as reading:
-        (writer,) = await reading.keys.all(KeyRole.WRITER)
-    async with ChainClient(lying_chain.truth) as client:
-        secret = lied_to.keyring.secret(writer.uri)
-        await Transactions(client).send(transfer(bytes(19) + b"\1", 1), secret)
+    await use_up_a_nonce(lied_to, lying_chain)
     lying_chain.tell(receipts_invented(), transactions_swallowed())
     tick = await ticks_until(lied_to, lambda tick: bool(tick.troubles))
     assert "whose state does not show it" in tick.troubles[0].detail

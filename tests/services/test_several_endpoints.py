@@ -54,6 +54,7 @@ async def test_one_endpoint_that_takes_transactions_is_enough(issuer: Issuer, en
     endpoints[0].tell(transactions_swallowed())
     endpoints[1].tell(transactions_refused())
     await enqueue(issuer)
+    assert (await AnchorWorker(issuer).tick(close=True)).troubles == ()
     assert (await finish(issuer)).is_done
     assert await head(issuer) == written + 1
 
