@@ -176,14 +176,11 @@ def markdown_table(gas: dict[str, int]) -> str:
 def cost_table(gas: dict[str, int]) -> str:
     """What each credential costs by the size of its batch, and what each revocation does, as a table of documents.
 
-    The issuer's worker anchors and revokes by a writer. What is larger than the largest batch takes several.
+    The issuer's worker anchors and revokes by a writer.
     """
     prices = " | ".join(f"{price} gwei" for price in GAS_PRICES)
     head = f"| each | gas | {prices} |\n| --- | ---: |{' ---: |' * len(GAS_PRICES)}\n"
-    rows = [
-        (f"credential, {_batches(size)}", _anchors(size) * gas["anchor (by a writer)"] / size)
-        for size in BATCHES
-    ]
+    rows = [(f"credential, batch of {size:,}", gas["anchor (by a writer)"] / size) for size in BATCHES]
     rows += [
         ("revocation, alone in its word of 256", gas["set_status_word (new, by a writer)"]),
         ("revocation, not the first in its word", gas["set_status_word (existing, by a writer)"]),
@@ -191,19 +188,6 @@ def cost_table(gas: dict[str, int]) -> str:
         ("school, once: attribute, key, writer, list", sum(gas[name] for name in _SET_UP)),
     ]
     return head + "".join(f"| {what} | {_short(amount)} | {_prices(amount)} |\n" for what, amount in rows)
-
-
-def _anchors(size: int) -> int:
-    from node.commands.issuer_options import MAX_BATCH_SIZE
-
-    return -(-size // MAX_BATCH_SIZE)
-
-
-def _batches(size: int) -> str:
-    anchors = _anchors(size)
-    if anchors > 1:
-        return f"{size:,} in {anchors} batches"
-    return f"batch of {size:,}"
 
 
 def _prices(gas: float) -> str:

@@ -189,7 +189,7 @@ class IssuerConfig(ServerSettings):
     batch_size: int | None = Field(
         None,
         ge=1,
-        le=100_000,
+        le=1_000_000,
         description="Items that close a batch. Default: as at `issuer init`, else 1000.",
     )
     batch_age: int | None = Field(

@@ -30,7 +30,7 @@ from node.services import bundles, costs, registration, rotation, sealing, statu
 from node.services.dispatch import Dispatcher, Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.second_chain import OnSecondChain
-from node.storage.protocols.batches import AnchorItem, Batch
+from node.storage.protocols.batches import AnchorItem, Batch, Waiting
 from node.storage.protocols.issuer import IssuerKey, KeyRole
 from node.storage.protocols.outbox import OutboxEntry, TransactionState
 from node.storage.protocols.status_lists import ListMode, StatusList
@@ -174,11 +174,12 @@ class AnchorWorker:
         now, terms = self._issuer.clock(), self._issuer.anchoring
         while True:
             async with self._store.transaction() as transaction:
-                items = await transaction.batches.load_waiting(terms.batch_size)
+                waiting = await transaction.batches.waiting()
                 writer = await transaction.keys.active(KeyRole.WRITER)
                 # Without a writer, as while another takes its place, all of it waits.
-                if writer is None or not _is_due(items, now, terms, close=close):
+                if writer is None or not _is_due(waiting, now, terms, close=close):
                     return
+                items = await transaction.batches.load_waiting(terms.batch_size)
                 await self._close(transaction, items, writer, now)
 
     async def _close(
@@ -276,11 +277,11 @@ class AnchorWorker:
             self._warned_at = now
 
 
-def _is_due(items: Sequence[AnchorItem], now: datetime, terms: AnchoringTerms, *, close: bool) -> bool:
+def _is_due(waiting: Waiting, now: datetime, terms: AnchoringTerms, *, close: bool) -> bool:
     """Whether a batch is closed over what waits, the oldest first."""
-    if not items:
+    if waiting.oldest is None:
         return False
-    return close or len(items) == terms.batch_size or now - items[0].added_at >= terms.batch_age
+    return close or waiting.count >= terms.batch_size or now - waiting.oldest >= terms.batch_age
 
 
 def _nothing_left(tick: Tick) -> bool:

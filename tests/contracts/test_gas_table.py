@@ -10,6 +10,7 @@ import pytest
 from fixtures.chain import AnvilProcess, in_thread
 
 from bench.gas import (
+    BATCHES,
     CHAIN_ID,
     GAS_LIMIT,
     OWNER,
@@ -21,6 +22,7 @@ from bench.gas import (
     markdown_table,
 )
 from node.chain.transactions import address_of
+from node.commands.issuer_options import MAX_BATCH_SIZE
 from node.core.encoding import decode_hex, encode_hex
 from node.outbound.chain import ChainClient
 from node.services.costs import ANCHOR_GAS
@@ -64,10 +66,8 @@ def test_the_owner_writes_a_status_word_for_no_more_gas_than_is_told(
     assert gas[f"set_status_word ({call})"] <= at_most
 
 
-def test_a_million_credentials_take_ten_anchors(gas: dict[str, int]) -> None:
-    assert f"| credential, 1,000,000 in 10 batches | {gas['anchor (by a writer)'] / 1e5:.3g} |" in cost_table(
-        gas
-    )
+def test_no_batch_is_told_of_that_cannot_be_closed() -> None:
+    assert max(BATCHES) <= MAX_BATCH_SIZE
 
 
 class Anvil:
