@@ -22,15 +22,3 @@ def vectors() -> Path:
     if not folder.is_dir():
         missing(f"no published vectors at {folder}: set BONAFIDES_VECTORS")
     return folder
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is of one group runs in one process, with one set of the fixtures of a session.
-
-    pytest-xdist 3.8 writes the group into a name that pytest 9.2 no longer reads.
-    """
-    for item in items:
-        grouped = item.__dict__.get("_nodeid", "")
-        if "@" in grouped and grouped != item.nodeid:
-            item._id = type(item.id).parse(grouped)
