@@ -59,7 +59,9 @@ def _print_overview(found: dict[str, Any]) -> None:
     console.print(f"{found['name']}\n{found['did']}\n{found['url']}")
     for warning in found["warnings"]:
         console.print(f"warning: {warning}", markup=False)
-    tables = {title: found.get(title) for title in ("chain", "credentials", "evidence", "anchoring", "transactions")}
+    tables = {
+        title: found.get(title) for title in ("chain", "credentials", "evidence", "anchoring", "transactions")
+    }
     tables["paid"] = paid_in_words(found["paid"])
     if second := found.get("second_chain"):
         tables["second chain"] = {"chain": second["chain"]} | second["transactions"]
