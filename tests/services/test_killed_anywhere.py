@@ -1,18 +1,19 @@
 """The worker killed at every statement between the states of a write: it is done, once, and the database knows it.
 
 First batches: one anchor, and a bundle for every credential. Each statement is died before with the chain reachable,
-lagging, and lying, on SQLite and on PostgreSQL. Then the other writes (`dying_schools.CHANGES`), which the same machine
-carries: each statement of it and of what asks for them once, under one of the conditions, on the databases by turns.
+lagging, and lying, on SQLite and on PostgreSQL by turns, so that each comes to both. Then the other writes
+(`dying_schools.CHANGES`), which the same machine carries: each statement of it and of what asks for them once, under
+one of the conditions, on the databases by turns.
 
 A few places are tried every time, all statements with the marker `exhaustive`; with `BONAFIDES_EVERY_PLACE=1` every
-way that leads to each of them, the other writes on both databases as well.
+way that leads to each of them, under each condition on both databases.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -91,8 +92,8 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def all_survived(deaths: Deaths) -> None:
     assert not deaths.faults
-    # Else the places are not where they were: two lives differ by a few statements at most.
-    assert len(deaths.lived) <= 2 + len(deaths.died) // 50, deaths.lived
+    # Else the places are not where they were: two lives differ by a few statements, on a busy machine by some more.
+    assert len(deaths.lived) <= 2 + len(deaths.died) // 10, deaths.lived
 
 
 @pytest.mark.sampled
@@ -108,15 +109,19 @@ async def test_killed_at_some_statements(schools: Schools, condition: str) -> No
 @pytest.mark.parametrize("condition", CONDITIONS)
 async def test_killed_at_every_statement(schools: Schools, condition: str) -> None:
     cases = await watched(schools, BATCHES, CONDITIONS[condition])
-    all_survived(await killed(schools, by_way(cases) if EVERY_PLACE else by_statement(cases)))
+    all_survived(await killed(schools, chosen(schools, cases, [*CONDITIONS].index(condition))))
 
 
 @pytest.mark.exhaustive
 async def test_every_other_write_killed_at_every_statement(schools: Schools) -> None:
-    cases = await changing(schools)
-    chosen = by_way(cases) if EVERY_PLACE else by_statement(cases)
-    here = [case for case in chosen if EVERY_PLACE or case.turn % 2 == (schools.database == "sqlite")]
-    all_survived(await killed(schools, here))
+    all_survived(await killed(schools, chosen(schools, await changing(schools), 0)))
+
+
+def chosen(schools: Schools, cases: Sequence[Case], turn: int) -> list[Case]:
+    """Every way on either database; else each statement once, half of them here and with the next turn there."""
+    if EVERY_PLACE:
+        return by_way(cases)
+    return [case for case in by_statement(cases) if (case.turn + turn) % 2 == (schools.database == "sqlite")]
 
 
 async def changing(schools: Schools) -> list[Case]:
