@@ -553,8 +553,9 @@ class _Seen:
         return self._nonces[address]
 
 
-def _place(entry: OutboxEntry) -> tuple[int | None, bytes | None, bytes | None]:
-    return entry.nonce, entry.transaction_hash, entry.block_hash
+def _place(entry: OutboxEntry) -> tuple[bytes, int | None, bytes | None, bytes | None]:
+    # The sender too: what was handed on meanwhile has neither nonce nor bytes, as before it was signed.
+    return entry.sender, entry.nonce, entry.transaction_hash, entry.block_hash
 
 
 def _at_most(fees: Fees, limit: int) -> Fees:

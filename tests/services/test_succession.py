@@ -31,11 +31,12 @@ from node.core.anchor import STATUS_LIST
 from node.core.errors import Conflict, Misconfigured
 from node.core.evm import registry
 from node.outbound.chain import ChainClient, Fees, Reverted, TransactionRefused
-from node.services import anchoring, costs, overview, registration, setup, succession
+from node.services import anchoring, costs, dispatch, overview, registration, setup, succession
 from node.services.anchoring import AnchorWorker
 from node.services.doctor import Level
 from node.services.issuer import Issuer, address_of
 from node.services.revocation import Action
+from node.services.writers import has_ended
 from node.storage.database import Database, open_database
 from node.storage.protocols.issuer import IssuerKey, KeyRole, KeyState
 from node.storage.protocols.outbox import OutboxEntry, TransactionState
@@ -325,6 +326,84 @@ async def suspension_of(issuer: Issuer, row: str) -> tuple[bytes, int, int]:
         entries = await reading.status_lists.indexes_of(known[f"id:{row}"].credential_id)
     (entry,) = [one for one in entries if one.purpose == "suspension"]
     return entry.list_id, entry.index // 256, 1 << (255 - entry.index % 256)
+
+
+async def handed_on_unsigned(issuer: Issuer, patch: pytest.MonkeyPatch, held: list[bytes]) -> None:
+    """The calls of the writers in `held` become the next one's, who does not come to sign: another process does it."""
+    whole = ChainClient.estimate_gas
+
+    async def estimate(client: ChainClient, sender: bytes, to: bytes | None, data: bytes) -> int:
+        if sender not in held:
+            raise TransactionRefused("unplugged", code="refused")
+        return await whole(client, sender, to, data)
+
+    async with issuer.store.reading() as reading:
+        owner = address_of(await registration.owner_of(reading))
+    held.append(owner)
+    patch.setattr(ChainClient, "estimate_gas", estimate)
+    await AnchorWorker(issuer).run_until_done(
+        close=False, done=lambda tick: not tick.settling, timeout_seconds=60
+    )
+
+
+async def test_who_was_held_up_while_signing_signs_nothing_for_the_next_one(
+    own_school: Issuer, devchain: RunningChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the old key's bytes would be the new one's, at a nonce that it does not reach."""
+    written = await head(own_school)
+    (old,) = await writers(own_school)
+    whole = ChainClient.estimate_gas
+    with monkeypatch.context() as patch:
+
+        async def slow(client: ChainClient, sender: bytes, to: bytes | None, data: bytes) -> int:
+            gas = await whole(client, sender, to, data)
+            patch.setattr(ChainClient, "estimate_gas", whole)
+            await succession.begin(own_school, tmp_path / "school", PASSPHRASE)
+            await handed_on_unsigned(own_school, patch, [address_of(old)])
+            return gas
+
+        await enqueue(own_school)
+        patch.setattr(ChainClient, "estimate_gas", slow)
+        await AnchorWorker(own_school).tick(close=True)
+        _, new = await writers(own_school)
+        (entry,) = await calls_of(own_school, new)
+        async with own_school.store.reading() as reading:
+            assert await reading.outbox.attempts(entry.id) == ()
+        assert (entry.state, entry.nonce) == (State.PREPARED, None)
+    await setup.fund(own_school.require_chain(), devchain.key, await setup.shortages(own_school))
+    assert (await finish(own_school)).is_done
+    assert (await nonce_of(own_school, new), await head(own_school)) == (1, written + 3)
+
+
+async def test_of_two_that_hand_on_at_once_the_second_finds_it_done(
+    own_school: Issuer, devchain: RunningChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = await head(own_school)
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "estimate_gas", unplugged)
+        await enqueue(own_school)
+        await AnchorWorker(own_school).tick(close=True)
+    (old,) = await writers(own_school)
+    await succession.begin(own_school, tmp_path / "school", PASSPHRASE)
+    with monkeypatch.context() as patch:
+
+        async def not_yet(*_: Any) -> bool:
+            return False
+
+        async def slow(*_: Any) -> bool:
+            patch.setattr(dispatch, "has_ended", has_ended)
+            await handed_on_unsigned(own_school, patch, [address_of(old)])
+            return True
+
+        patch.setattr(dispatch, "has_ended", not_yet)
+        while (await writers(own_school))[-1].state is not KeyState.ACTIVE:
+            await AnchorWorker(own_school).tick()
+        patch.setattr(dispatch, "has_ended", slow)
+        await AnchorWorker(own_school).tick()
+    await setup.fund(own_school.require_chain(), devchain.key, await setup.shortages(own_school))
+    assert (await finish(own_school)).is_done
+    _, new = await writers(own_school)
+    assert (await nonce_of(own_school, new), await head(own_school)) == (1, written + 3)
 
 
 async def test_what_it_did_and_somebody_undid_is_not_done_again(
