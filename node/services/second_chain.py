@@ -83,25 +83,30 @@ class OnSecondChain:
         """Ask for a former writer's role to be taken away, where it has one."""
         if former.multibase in self._removed:
             return
-        if await has_ended(self._issuer, former, header, self._chain):
-            self._removed.add(former.multibase)
-        else:
+        async with self._issuer.store.reading() as reading:
+            is_promised = await self._is_asked(reading, former, WriterRole.ANCHOR)
+        if not await has_ended(self._issuer, former, header, self._chain):
             await self._ask_once(former, WriterRole(0))
+        elif not is_promised:  # else it gets its role yet, by a call from before it was replaced
+            self._removed.add(former.multibase)
 
     async def _ask_once(self, writer: IssuerKey, roles: WriterRole) -> None:
         """Ask for a writer's roles to be these from now on, unless that is asked for already."""
         async with self._issuer.store.transaction() as transaction:
-            asked = [
-                *await transaction.outbox.unfinished(limit=1000, chain=self.name),
-                *await transaction.outbox.in_state(TransactionState.PARKED, 1000, self.name),
-            ]
-            if any(self._names(entry, writer, roles) for entry in asked):
+            if await self._is_asked(transaction, writer, roles):
                 return
             now = self._issuer.clock()
             until = int((now + registration.WRITER_VALIDITY).timestamp()) if roles else 0
             call = self._calls.set_writer(self._issuer.identity, address_of(writer), int(roles), until)
             owner = address_of(await registration.owner_of(transaction))
             await transaction.outbox.add(registration.SET_WRITER, owner, call.to, call.data, now, self.name)
+
+    async def _is_asked(self, reading: Transaction, writer: IssuerKey, roles: WriterRole) -> bool:
+        asked = [
+            *await reading.outbox.unfinished(limit=1000, chain=self.name),
+            *await reading.outbox.in_state(TransactionState.PARKED, 1000, self.name),
+        ]
+        return any(self._names(entry, writer, roles) for entry in asked)
 
     def _names(self, entry: OutboxEntry, writer: IssuerKey, roles: WriterRole) -> bool:
         if entry.purpose != registration.SET_WRITER:

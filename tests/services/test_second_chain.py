@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from node.core.evm import registry
 from node.core.evm.registry import AnchorRecord
 from node.core.verify.report import CheckName, Outcome
 from node.outbound.chain import ChainClient
-from node.services import costs, succession
+from node.services import costs, dispatch, succession
 from node.services.anchoring import AnchorWorker
 from node.services.issuer import ChainAccess, Issuer, address_of
 from node.services.writers import has_ended
@@ -169,6 +170,35 @@ async def test_a_writer_that_is_replaced_loses_its_role_there_and_leaves_nothing
         for batch in await batches(issuer):
             assert (await anchored(issuer, chain, batch)).block
         assert await chain.client.nonce(address_of(new)) == 1
+
+
+async def test_a_role_that_was_asked_for_before_and_comes_after_is_taken_away_too(
+    own_school: Issuer,
+    devchain: RunningChain,
+    second: RunningChain,
+    endpoint: LyingChain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the owner had no ether there until then."""
+    monkeypatch.setattr(dispatch, "_RESEND_AFTER", timedelta())
+    async with on_two_chains(own_school, second, endpoint, "all") as issuer:
+        worker = AnchorWorker(issuer)  # as a server has it, all the time
+        endpoint.tell(transactions_swallowed())
+        await worker.tick()
+        (old,) = await writers(issuer)
+        await succession.begin(issuer, issuer.keyring._folder, PASSPHRASE)
+        await worker.run_until_done(close=False, done=lambda tick: not tick.settling, timeout_seconds=60)
+        chain = second_of(issuer)
+        assert await has_ended(issuer, old, await chain.finalized(), chain), "it never had one there"
+
+        endpoint.be_honest()
+        _, new = await writers(issuer)
+        for access, faucet in ((issuer.require_chain(), devchain.key), (chain, second.key)):
+            await Transactions(access.client).send(transfer(address_of(new), 10**17), faucet)
+        assert (await worker.run_until_done(timeout_seconds=60)).is_done
+        header = await chain.finalized()
+        assert await has_ended(issuer, old, header, chain)
+        assert not await has_ended(issuer, new, header, chain)
 
 
 async def test_a_second_chain_is_another_one_and_has_both_name_and_endpoint(school: Issuer) -> None:
