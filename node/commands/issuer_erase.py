@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from node.services.erasure import Erasure
 
 _LEFT_IN_FILES: Final = {
-    "log": "another process reads the database, whose log (the file that ends -wal) holds it still: run this again",
+    "log": "another process reads the database, whose log (the file that ends -wal) holds it still: when that is over,"
+    " run `issuer erase {again}`",
     "server": "the server's files hold it until `VACUUM FULL evidence_items, credentials`, its log and copies longer",
 }
 
@@ -64,10 +65,13 @@ async def erase(
             if not yes:
                 click.confirm("Erase it?", abort=True, err=True)
         traces = await erasure.erase(node, found)
-    if traces in _LEFT_IN_FILES:
-        click.echo(f"warning: {_LEFT_IN_FILES[traces]}", err=True)
     credential_id = found.record.intent.credential_id
     numbers = [item.index for item in found.items]
+    if traces in _LEFT_IN_FILES:
+        # By their numbers: their names are gone, and without any all that is left would be erased.
+        called = (map(str, numbers) if numbers else items) if items else ()
+        again = " ".join([credential, *(f"--item {one}" for one in called)])
+        click.echo(f"warning: {_LEFT_IN_FILES[traces].format(again=again)}", err=True)
     if as_json:
         print_json(
             {

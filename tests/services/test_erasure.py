@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,25 @@ def test_as_an_operator_types_it(made_school: Path, make_cohort: MakeCohort, tmp
     school.json("export", "--records", str(tmp_path / "records"))
     line = json.loads((tmp_path / "records" / "credentials.ndjson").read_text())
     assert [(item["name"], item["erased"]) for item in line["evidence"]] == [(None, True), (None, True)]
+
+
+def test_what_is_to_be_run_again_names_what_is_erased_and_nothing_else(
+    made_school: Path, make_cohort: MakeCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names that were typed the first time are gone, and without any all of it would be erased."""
+    monkeypatch.setattr("node.storage.database._BUSY_SECONDS", 0.1)
+    school = copied(made_school, tmp_path / "school")
+    cohort_of(make_cohort, tmp_path)
+    folder = tmp_path / "input"
+    inputs = ["--template", "template.json", "--cohort", "cohort.csv", "--evidence", "evidence"]
+    school.json("issue", *(part if part[0] == "-" else str(folder / part) for part in inputs))
+    with closing(sqlite3.connect(school.folder / "issuer" / "issuer.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM credentials").fetchone()
+        for item in (f"{SECRET}.txt", "0"):
+            told = school.run("erase", "s1", "--item", item, "--yes").stderr
+            assert told.endswith("run `issuer erase s1 --item 0`\n")
+        assert traces_in(school.folder / "issuer")
+    again = school.json("erase", "s1", "--item", "0")
+    assert (again["erased"], again["left"], again["traces"]) == ([], [1], "none")
+    assert traces_in(school.folder / "issuer") == {}
