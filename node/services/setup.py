@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from node.core.credential import is_url
 from node.core.did.ethr_identity import did_ethr, ethereum_address
 from node.core.encoding import encode_hex
 from node.core.errors import Conflict, Misconfigured
@@ -67,6 +68,8 @@ def check_url(url: str) -> str:
         raise Misconfigured("the issuer's URL begins with https://")
     if any(mark in url for mark in "?# "):
         raise Misconfigured("the issuer's URL has neither query nor fragment")
+    if not is_url(url):  # each credential names it
+        raise Misconfigured("the issuer's URL names no host, or has a character that URLs do not have")
     return url
 
 

@@ -75,3 +75,10 @@ async def test_a_writer_whose_time_runs_out_is_told_and_renewed_by_init(school: 
     assert await prepared(school) == 1
     await finish(school)
     assert (await overview(later))["warnings"] == []
+
+
+@pytest.mark.parametrize("url", ["https:///school", "https://a\nb.example", "https://<school>.example"])
+def test_what_no_credential_could_name_is_no_url_of_an_issuer(url: str) -> None:
+    with pytest.raises(Misconfigured, match="names no host, or has a character"):
+        setup.check_url(url)
+    assert setup.check_url("https://school.example/badges/") == "https://school.example/badges"
