@@ -174,7 +174,8 @@ class AnchorWorker:
         now, terms = self._issuer.clock(), self._issuer.anchoring
         while True:
             async with self._store.transaction() as transaction:
-                waiting = await transaction.batches.waiting()
+                # A batch's worth: all that waits would be counted again for each batch that is closed.
+                waiting = await transaction.batches.waiting(terms.batch_size)
                 writer = await transaction.keys.active(KeyRole.WRITER)
                 # Without a writer, as while another takes its place, all of it waits.
                 if writer is None or not _is_due(waiting, now, terms, close=close):

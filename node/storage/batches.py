@@ -151,10 +151,12 @@ class SqlBatches:
             await execute_many(self._connection, insert(items_table), names, rows)
         return len(new)
 
-    async def waiting(self) -> Waiting:
-        """The open batch in numbers."""
-        query = select(func.count().label("number"), func.min(_i.added_at).label("oldest"))
-        row = (await self._connection.execute(query.where(_i.batch_id.is_(None)))).one()
+    async def waiting(self, most: int | None = None) -> Waiting:
+        """The open batch in numbers; or no more than those `most` items of it that have waited longest."""
+        chosen = select(_i.added_at).where(_i.batch_id.is_(None))
+        items = (chosen if most is None else chosen.order_by(_i.id).limit(most)).subquery()
+        query = select(func.count().label("number"), func.min(items.c.added_at).label("oldest"))
+        row = (await self._connection.execute(query.select_from(items))).one()
         return Waiting(row.number, row.oldest)
 
     async def load_waiting(self, limit: int) -> tuple[AnchorItem, ...]:

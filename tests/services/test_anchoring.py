@@ -29,6 +29,8 @@ from node.services.anchoring import AnchorWorker
 from node.services.dispatch import Trouble
 from node.services.issuer import AnchoringTerms, Issuer, address_of
 from node.services.preparing import Terms
+from node.storage.batches import SqlBatches
+from node.storage.protocols.batches import Waiting
 from node.storage.protocols.issuer import KeyRole
 from node.storage.protocols.outbox import TransactionState
 from node.storage.status_lists import lists_table
@@ -118,6 +120,28 @@ async def test_as_many_items_as_the_operator_says_close_a_batch_at_once(school: 
     small = replace(school, anchoring=AnchoringTerms(batch_size=5))
     tick = await AnchorWorker(small).tick()
     assert (tick.waiting, tick.batches) == (1, 2)
+
+
+async def test_whether_a_batch_is_full_takes_no_count_of_all_that_waits(
+    school: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a million items in batches of a thousand are counted a thousand times."""
+    counts: list[int] = []
+    whole = SqlBatches.waiting
+
+    async def counted(batches: SqlBatches, most: int | None = None) -> Waiting:
+        found = await whole(batches, most)
+        counts.append(found.count)
+        return found
+
+    async with school.store.transaction() as transaction:
+        digests = [secrets.token_bytes(32) for _ in range(11)]
+        await transaction.batches.enqueue(STATUS_LIST, digests, school.clock())
+    small = replace(school, anchoring=AnchoringTerms(batch_size=5))
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlBatches, "waiting", counted)
+        await AnchorWorker(small).tick()
+    assert counts[:3] == [5, 5, 1]
 
 
 async def test_a_transaction_that_was_sent_and_not_recorded_is_not_sent_as_another(

@@ -535,6 +535,7 @@ class TestBatches:
             await tx.batches.enqueue(3, [digest(1)], LATER)
             waiting = await tx.batches.waiting()
             assert (waiting.count, waiting.oldest) == (3, NOW)
+            assert await tx.batches.waiting(2) == replace(waiting, count=2)
             assert await tx.batches.unanchored_of_key("zKey") == 3
             items = await tx.batches.load_waiting(2)
             assert [(item.kind, item.digest) for item in items] == [(1, digest(1)), (1, digest(2))]

@@ -85,8 +85,8 @@ class Batches(Protocol):
         """Let digests wait for the next batch; those known already are passed over. How many were new."""
         ...
 
-    async def waiting(self) -> Waiting:
-        """The open batch in numbers."""
+    async def waiting(self, most: int | None = None) -> Waiting:
+        """The open batch in numbers; or no more than those `most` items of it that have waited longest."""
         ...
 
     async def load_waiting(self, limit: int) -> tuple[AnchorItem, ...]:
