@@ -125,7 +125,8 @@ def anchoring_terms(command: Callable[P, R]) -> Callable[P, R]:
         ),
         _setting(
             "--batch-size",
-            "Close a batch when it has as many items.  [default: as at init, else 1000]",
+            "Close a batch when it has as many items; a million take a minute, in which nobody else "
+            "writes.  [default: as at init, else 1000]",
             type=click.IntRange(1, MAX_BATCH_SIZE),
             metavar="ITEMS",
         ),

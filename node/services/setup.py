@@ -70,6 +70,10 @@ def check_url(url: str) -> str:
         raise Misconfigured("the issuer's URL has neither query nor fragment")
     if not is_url(url):  # each credential names it
         raise Misconfigured("the issuer's URL names no host, or has a character that URLs do not have")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise Misconfigured(
+            "the issuer's URL holds a user name or a password, which every credential would tell"
+        )
     return url
 
 

@@ -82,3 +82,8 @@ def test_what_no_credential_could_name_is_no_url_of_an_issuer(url: str) -> None:
     with pytest.raises(Misconfigured, match="names no host, or has a character"):
         setup.check_url(url)
     assert setup.check_url("https://school.example/badges/") == "https://school.example/badges"
+
+
+def test_the_url_of_an_issuer_tells_no_password() -> None:
+    with pytest.raises(Misconfigured, match="a user name or a password"):
+        setup.check_url("https://me:secret@school.example")
