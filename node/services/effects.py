@@ -33,8 +33,6 @@ class Effect:
     """Whether nothing that comes later undoes it: then a final block after which it is not to be seen contradicts the
     receipt that names the block.
     """
-    grants: bytes | None = None
-    """The writer, an address, to whom it gives roles."""
 
 
 def effect_of(calls: CredentialRegistryCalls, entry: OutboxEntry) -> Effect | None:
@@ -112,7 +110,7 @@ def _set_writer(entry: OutboxEntry, identity: str, writer: str, roles: int, unti
         record = WriterRecord.from_word(values[slot])
         return (int(record.roles), record.until) == (roles, until)
 
-    return Effect((slot,), holds, _untold, lambda _: False, grants=_address(writer) if roles else None)
+    return Effect((slot,), holds, _untold, lambda _: False)
 
 
 def _set_status(

@@ -319,22 +319,6 @@ async def test_interrupted_before_each_transaction_it_goes_on(
     assert await head(issuer) == written + 3
 
 
-async def test_a_renewal_that_was_set_aside_before_gives_the_old_key_nothing(
-    own: Issuer, devchain: RunningChain, tmp_path: Path
-) -> None:
-    (old,) = await writers(own)
-    async with own.store.transaction() as transaction:
-        await registration.renew_writer(own, transaction, old)
-        (renewal,) = await transaction.outbox.in_state(State.PREPARED)
-        await transaction.outbox.park(renewal.id, "gas was dear", own.clock(), nonce_spent=False)
-    await replaced(own, tmp_path / "issuer", devchain.key)
-    assert await anchoring.retry_parked(own) == 1
-    tick = await finish(own)
-    assert (tick.parked, tick.troubles[-1].entry_id) == (1, renewal.id)
-    assert "leave it set aside" in tick.troubles[-1].detail
-    assert await has_ended(own, old, await own.require_chain().finalized())
-
-
 async def suspension_of(issuer: Issuer, row: str) -> tuple[bytes, int, int]:
     """List, word and bit."""
     async with issuer.store.reading() as reading:
